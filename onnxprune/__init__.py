@@ -1,0 +1,1 @@
+"""onnxprune: a graph-level pruning compiler for ONNX."""

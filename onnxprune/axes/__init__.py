@@ -1,0 +1,35 @@
+"""The axis algebra: what an index along an axis means, and which indices mean the same thing.
+
+Knows nothing of ONNX. `Dim` is a node, `DimSpace` unifies and blocks, `axis_mask` turns keep
+masks of leaves into masks of axes, `Tracer` replays why two dims are one.
+"""
+
+from onnxprune.axes.dim import Block, Dim
+from onnxprune.axes.mask import (
+    BoolArray,
+    Keep,
+    Keeps,
+    axis_mask,
+    is_touched,
+    kept_size,
+    leaf_masks,
+    sum_onto,
+)
+from onnxprune.axes.space import DimSpace, Edge
+from onnxprune.axes.trace import Tracer
+
+__all__ = [
+    "Block",
+    "BoolArray",
+    "Dim",
+    "DimSpace",
+    "Edge",
+    "Keep",
+    "Keeps",
+    "Tracer",
+    "axis_mask",
+    "is_touched",
+    "kept_size",
+    "leaf_masks",
+    "sum_onto",
+]

@@ -1,0 +1,113 @@
+"""A dim: what the indices along one axis mean.
+
+A `Dim` is a union-find node. The root of its class is *atomic* (its indices are told apart by
+nothing but their position), a *product* of factors (row-major, outermost first) or a
+*concatenation* of segments. Trees only ever get finer: an atomic root may later gain factors or
+segments, never lose them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """Why a dim can never be pruned.
+
+    Attributes:
+        order: rank of the event; where several blocks meet, the earliest is shown.
+        reason: the cause in words.
+        where: the operator that caused it, or "" when the algebra did.
+    """
+
+    order: int
+    reason: str
+    where: str
+
+
+class Dim:
+    """One dim of a fixed number of indices; compare by identity of `root`.
+
+    Attributes:
+        size: number of indices.
+        label: what the dim was made for (a value and its axis, or a letter of a signature).
+    """
+
+    __slots__ = ("_parent", "block", "factors", "label", "segments", "size")
+
+    def __init__(self, size: int, label: object = None) -> None:
+        """Make an atomic dim of `size` indices in a class of its own."""
+        self.size = size
+        self.label = label
+        self.factors: tuple[Dim, ...] = ()
+        self.segments: tuple[Dim, ...] = ()
+        self.block: Block | None = None
+        self._parent: Dim | None = None
+
+    def __repr__(self) -> str:
+        """Show the tree, for example ``(32 4)`` or ``48+16``; ``!`` marks what is blocked."""
+        root = self.root
+        if root.factors:
+            return "(" + " ".join(map(repr, root.factors)) + ")"
+        if root.segments:
+            return "+".join(map(repr, root.segments))
+        return f"{root.size}{'!' if root.block else ''}"
+
+    @property
+    def root(self) -> Dim:
+        """The representative of this dim's class."""
+        root = self
+        while root._parent is not None:
+            root = root._parent
+        while self._parent is not None and self._parent is not root:
+            self._parent, self = root, self._parent
+        return root
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether the class has neither factors nor segments."""
+        root = self.root
+        return not root.factors and not root.segments
+
+    @property
+    def is_free(self) -> bool:
+        """Whether this is a leaf whose indices may be removed."""
+        root = self.root
+        return root.is_atomic and root.size > 1 and root.block is None
+
+    def link(self, other: Dim) -> None:
+        """Put this dim's class below the class of `other`; both have the same size."""
+        mine, theirs = self.root, other.root
+        if mine is not theirs:
+            mine._parent = theirs
+
+    def walk_factors(self) -> list[Dim]:
+        """The factors of a product, nested products spliced in; otherwise the root alone."""
+        root = self.root
+        if not root.factors:
+            return [root]
+        return [leaf for factor in root.factors for leaf in factor.walk_factors()]
+
+    def walk_segments(self) -> list[Dim]:
+        """The segments of a concatenation, nested ones spliced in; otherwise the root alone."""
+        root = self.root
+        if not root.segments:
+            return [root]
+        return [leaf for segment in root.segments for leaf in segment.walk_segments()]
+
+    def leaves(self) -> Iterator[Dim]:
+        """Every atomic root of the tree, each once, in the order of first appearance."""
+        seen: set[Dim] = set()
+        stack = [self.root]
+        while stack:
+            root = stack.pop().root
+            if root in seen:
+                continue
+            seen.add(root)
+            children = root.factors or root.segments
+            if children:
+                stack.extend(reversed(children))
+            else:
+                yield root

@@ -1,0 +1,170 @@
+"""Keep masks: what stays of an axis, given what stays of each leaf.
+
+A removal is a boolean *keep* mask for each atomic dim. The mask of an axis follows from its tree:
+product: outer AND of the factors' masks, raveled; concatenation: the segments' masks end to end.
+A *ragged* mask of a leaf ``v`` over a leaf ``g`` has one row for each index of ``g``, with equal
+counts; it has a meaning on an axis only where ``g`` is a factor of the same product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.axes.dim import Dim
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keep:
+    """What stays of one leaf.
+
+    Attributes:
+        mask: bool, shape ``[v]``, or ``[g, v]`` with equal row sums when ragged.
+        over: the leaf ``g`` of a ragged mask.
+    """
+
+    mask: BoolArray
+    over: Dim | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of indices kept (in each row, when ragged)."""
+        return int(np.count_nonzero(self.mask if self.over is None else self.mask[0]))
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether nothing is removed."""
+        return bool(self.mask.all())
+
+
+Keeps = Mapping[Dim, Keep]
+"""Keep masks by leaf (the root of an atomic class); a leaf that is absent keeps everything."""
+
+
+def is_touched(dim: Dim, keeps: Keeps) -> bool:
+    """Whether any index of `dim` is removed."""
+    return any(leaf in keeps and not keeps[leaf].keeps_all for leaf in dim.leaves())
+
+
+def axis_mask(dim: Dim, keeps: Keeps) -> BoolArray:
+    """The keep mask of an axis.
+
+    Args:
+        dim: the axis, of `n` indices.
+        keeps: keep masks of the leaves.
+
+    Returns:
+        Bool array of shape ``[n]``.
+
+    Raises:
+        ValueError: a leaf is ragged over a dim that is not outside it in the same product.
+    """
+    root = dim.root
+    if root.segments:
+        return np.concatenate([axis_mask(segment, keeps) for segment in root.walk_segments()])
+    factors = root.walk_factors()
+    places = {factor.root: place for place, factor in enumerate(factors)}
+    mask = np.ones([factor.size for factor in factors], dtype=np.bool_)
+    for place, factor in enumerate(factors):
+        keep = keeps.get(factor)
+        if not factor.is_atomic:
+            mask &= _spread(axis_mask(factor, keeps), len(factors), place)
+        elif keep is None:
+            continue
+        elif keep.over is None:
+            mask &= _spread(keep.mask, len(factors), place)
+        else:
+            outer = places.get(keep.over.root, place)
+            if outer >= place:
+                raise ValueError(f"{factor!r} is ragged over a dim outside of its axis {root!r}")
+            mask &= _spread(keep.mask, len(factors), outer, place)
+    return mask.reshape(-1)
+
+
+def kept_size(dim: Dim, keeps: Keeps) -> int:
+    """Number of indices of `dim` that stay; a leaf ragged over another axis counts one row."""
+    root = dim.root
+    keep = keeps.get(root)
+    if root.is_atomic and keep is not None:
+        return keep.count
+    return int(np.count_nonzero(axis_mask(root, keeps)))
+
+
+def _spread(mask: BoolArray, rank: int, *axes: int) -> BoolArray:
+    shape = [1] * rank
+    for axis, size in zip(axes, mask.shape, strict=True):
+        shape[axis] = size
+    return mask.reshape(shape)
+
+
+def sum_onto(
+    dim: Dim, values: npt.NDArray[np.float64], leaf: Dim, over: Dim | None = None
+) -> npt.NDArray[np.float64]:
+    """Add up a quantity of an axis for each index of a leaf.
+
+    Args:
+        dim: the axis, of `n` indices.
+        values: shape ``[n]``.
+        leaf: an atomic root.
+        over: another leaf; with it the result tells its indices apart.
+
+    Returns:
+        Shape ``[v]``, or ``[g, v]`` with `over`. Where `over` is not in the same product as `leaf`
+        its rows are equal.
+    """
+    root = dim.root
+    shape = (leaf.size,) if over is None else (over.size, leaf.size)
+    total = np.zeros(shape)
+    if root.segments:
+        start = 0
+        for segment in root.walk_segments():
+            total += sum_onto(segment, values[start : start + segment.size], leaf, over)
+            start += segment.size
+        return total
+    factors = root.walk_factors()
+    table = values.reshape([factor.size for factor in factors])
+    for place, factor in enumerate(factors):
+        if factor is not leaf and (factor.is_atomic or leaf not in factor.leaves()):
+            continue
+        keep = {place}
+        if over is not None and over in factors:
+            keep.add(factors.index(over))
+        part = table.sum(axis=tuple(i for i in range(len(factors)) if i not in keep))
+        if factor is not leaf:
+            inner = part if part.ndim == 1 else part.sum(axis=1 - sorted(keep).index(place))
+            total += sum_onto(factor, inner, leaf, over)
+        elif over is None or part.ndim == 1:
+            total += part
+        else:
+            total += part if sorted(keep)[1] == place else part.T
+    return total
+
+
+def leaf_masks(dim: Dim, mask: BoolArray, over: Mapping[Dim, Dim] | None = None) -> dict[Dim, Keep]:
+    """Read the leaves' keep masks off the mask of an axis.
+
+    An index of a leaf stays if anything that it leads to stays.
+
+    Args:
+        dim: the axis.
+        mask: its keep mask, shape ``[n]``.
+        over: leaves whose selection may be ragged, with the leaf it depends on.
+    """
+    counts = mask.astype(np.float64)
+    keeps: dict[Dim, Keep] = {}
+    for leaf in dim.leaves():
+        partner = (over or {}).get(leaf)
+        if partner is not None and partner in dim.root.walk_factors():
+            table = sum_onto(dim, counts, leaf, partner) > 0
+            if not (table == table[0]).all():
+                keeps[leaf] = Keep(table, partner)
+                continue
+            keeps[leaf] = Keep(table[0])
+        else:
+            keeps[leaf] = Keep(sum_onto(dim, counts, leaf) > 0)
+    return {leaf: keep for leaf, keep in keeps.items() if not keep.keeps_all}

@@ -1,0 +1,1 @@
+"""The dependency graph over dims and operators: coupling groups, kinds, reasons, explanations."""

@@ -1,0 +1,180 @@
+"""From a canonical model to dims: every operator says how its axes belong together.
+
+`analyse` makes one atomic dim for each axis of each tensor, applies the operators' signatures in
+graph order, and blocks what the outside world sees: graph inputs and outputs, bodies of control
+flow, operators without a signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from math import prod
+
+from onnxprune.axes import Dim, DimSpace
+from onnxprune.ir.canonical import Canonical
+from onnxprune.ir.bindings import graph_inputs
+from onnxprune.ir.graph import Node, nodes
+from onnxprune.ir.tensors import is_float_type
+from onnxprune.ops.operator import Operator
+from onnxprune.ops.registry import lookup
+from onnxprune.ops.site import Site, Value
+
+VALUE_SHOWN = 1 << 20
+
+
+@dataclass(slots=True, eq=False)
+class Placed:
+    """A node with its operator, if it has a signature, and its site."""
+
+    node: Node
+    site: Site
+    operator: Operator | None
+
+
+@dataclass(slots=True, eq=False)
+class Analysis:
+    """What is known of a model's axes.
+
+    Attributes:
+        canonical: the model that was analysed.
+        space: the dims, with the log of what was unified and blocked.
+        values: every value with a known shape, by name.
+        placed: the nodes in order.
+        sources: the constants that a value is computed from, for values that need nothing else.
+        unknown: operator types without a signature, with the nodes that have them.
+    """
+
+    canonical: Canonical
+    space: DimSpace
+    values: dict[str, Value] = field(default_factory=dict)
+    placed: list[Placed] = field(default_factory=list)
+    sources: dict[str, frozenset[str]] = field(default_factory=dict)
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> list[str]:
+        """Floating-point constants with more than one element, in file order."""
+        constants = self.canonical.model.constants
+        return [
+            name
+            for name, tensor in constants.items()
+            if is_float_type(tensor.elem_type) and tensor.size > 1 and name in self.values
+        ]
+
+
+def analyse(canonical: Canonical, ignore: Iterable[str] = ()) -> Analysis:
+    """Find out which axes of a model belong together, and which can never be pruned.
+
+    Args:
+        canonical: the model.
+        ignore: glob patterns over node names, operator types and value names; whatever a matching
+            node reads or makes is blocked.
+
+    Raises:
+        ModelError: shapes contradict an operator's definition.
+    """
+    analysis = Analysis(canonical, DimSpace())
+    _add_sources(analysis)
+    patterns = list(ignore)
+    versions = canonical.model.opset
+    for node in nodes(canonical.model.proto):
+        _place(analysis, node, versions, patterns)
+    _block_borders(analysis)
+    return analysis
+
+
+def _add_sources(analysis: Analysis) -> None:
+    canonical = analysis.canonical
+    facts = canonical.facts
+    for info in graph_inputs(canonical.model.proto):
+        if info.name in facts.shapes:
+            _new_value(analysis, info.name)
+    for name in canonical.model.constants:
+        analysis.sources[name] = frozenset((name,))
+        _new_value(analysis, name)
+
+
+def _new_value(analysis: Analysis, name: str) -> Value:
+    facts = analysis.canonical.facts
+    shape = facts.shapes[name]
+    dims = tuple(analysis.space.dim(size, (name, axis)) for axis, size in enumerate(shape))
+    value = Value(name, shape, dims, name in analysis.sources, facts.values.get(name))
+    analysis.values[name] = value
+    return value
+
+
+def _place(
+    analysis: Analysis, node: Node, versions: dict[str, int], patterns: list[str]
+) -> None:
+    facts = analysis.canonical.facts
+    given = [name for name in node.inputs if name]
+    if all(name in analysis.sources for name in given) and not node.captures:
+        merged = frozenset().union(*(analysis.sources[name] for name in given))
+        for name in node.outputs:
+            analysis.sources[name] = merged
+    site = Site(
+        node.name,
+        node.op_type,
+        versions.get(node.domain, 1),
+        node.attributes,
+        tuple(analysis.values.get(name) for name in node.inputs),
+        tuple(
+            _new_value(analysis, name) if name in facts.shapes else None for name in node.outputs
+        ),
+        analysis.space,
+    )
+    operator = lookup(node.domain, node.op_type, site.version)
+    _relate(analysis, node, site, operator)
+    if _matches(node, patterns):
+        site.block_all("ignored as asked")
+    analysis.placed.append(Placed(node, site, operator))
+
+
+def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | None) -> None:
+    shaped = all(
+        not name or name in analysis.values for name in (*node.inputs, *node.outputs)
+    )
+    if operator is None:
+        title = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+        analysis.unknown.setdefault(title, []).append(node.name)
+        site.block_all(f"{title}: operator without a signature")
+    elif not shaped:
+        site.block_all(f"{node.op_type}: an operand of unknown shape")
+    elif any(prod(v.shape) == 0 for v in (*site.inputs, *site.outputs) if v is not None):
+        site.block_all("a tensor without elements")
+    else:
+        operator.relate(site)
+        site.block_omitted()
+    for name in node.captures:
+        for dim in analysis.values[name].dims if name in analysis.values else ():
+            site.block(dim, f"used inside the body of {node.op_type}")
+
+
+def _matches(node: Node, patterns: list[str]) -> bool:
+    names = (node.name, node.op_type, *node.outputs, *node.inputs)
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names if name)
+
+
+def _block_borders(analysis: Analysis) -> None:
+    proto = analysis.canonical.model.proto
+    constants = analysis.canonical.model.constants
+    borders = [(info.name, "graph input") for info in proto.graph.input]
+    borders += [(info.name, "graph output") for info in proto.graph.output]
+    for name, reason in borders:
+        if name in constants and reason == "graph input":
+            continue
+        for axis, dim in enumerate(analysis.values[name].dims if name in analysis.values else ()):
+            if dim.size > 1:
+                analysis.space.block(dim, f"{reason} {name}, axis {axis}", "")
+
+
+def dims_by_leaf(values: Iterable[Value]) -> dict[Dim, list[tuple[str, int]]]:
+    """The axes that carry each leaf, as (value, axis)."""
+    table: dict[Dim, list[tuple[str, int]]] = {}
+    for value in values:
+        for axis, dim in enumerate(value.dims):
+            for leaf in dim.leaves():
+                table.setdefault(leaf, []).append((value.name, axis))
+    return table

@@ -1,0 +1,274 @@
+"""Coupling groups: what can be removed, of which kind, and what excludes what.
+
+Every free leaf that some weight carries is a coupling group. Its *kind* follows from the roles
+that operators gave it; where one axis is a product of several groups, they exclude each other,
+because a ratio is meant for the axis.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+
+from onnxprune.axes import Block, Dim
+from onnxprune.coupling.analysis import Analysis, Placed
+
+KINDS = ("channel", "residual", "intermediate", "head", "head_dim", "group", "vocabulary")
+"""Every kind that a group can have."""
+DEFAULT_KINDS = ("channel", "residual", "intermediate", "head", "group")
+"""What is pruned unless asked otherwise."""
+_PREFERENCE = ("head", "channel", "intermediate", "residual", "head_dim", "group", "vocabulary")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One axis of a weight that carries a group.
+
+    Attributes:
+        weight: name of the constant.
+        axis: axis of the constant.
+        producer: whether the weight makes the group (an operator carries the axis into its
+            result) or scales it in a normalisation; other weights only read it or are added.
+    """
+
+    weight: str
+    axis: int
+    producer: bool
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """A coupling group.
+
+    Attributes:
+        index: position among the model's groups, in graph order.
+        leaf: its dim.
+        kind: one of `KINDS`.
+        members: the weight axes that carry it.
+        parameters: elements of the weights that carry it.
+        rivals: groups that share a product with it on some axis.
+        over: the leaf that its selection may depend on (ragged selection), if any.
+        width_step: product of the other factors on the axes that carry it; the width that an
+            operator sees is a multiple of ``width_step`` times the indices kept.
+    """
+
+    index: int
+    leaf: Dim
+    kind: str
+    members: list[Member]
+    parameters: int
+    rivals: list[Group] = field(default_factory=list)
+    over: Dim | None = None
+    width_step: int = 1
+
+    @property
+    def size(self) -> int:
+        """Number of indices."""
+        return self.leaf.size
+
+    @property
+    def name(self) -> str:
+        """How reports call the group: its kind, and the first weight that produces it."""
+        producers = [m.weight for m in self.members if m.producer]
+        first = producers[0] if producers else self.members[0].weight
+        return f"{self.kind} of {first}"
+
+
+def find_groups(analysis: Analysis) -> list[Group]:
+    """Every coupling group of a model, in graph order.
+
+    A leaf that only constants carry is no group: nothing flows along it.
+    """
+    constants = analysis.canonical.model.constants
+    produced = _produced(analysis)
+    active = {
+        leaf
+        for value in analysis.values.values()
+        if not value.constant
+        for dim in value.dims
+        for leaf in dim.leaves()
+    }
+    members: dict[Dim, list[Member]] = {}
+    for name in analysis.weights:
+        for axis, dim in enumerate(analysis.values[name].dims):
+            for leaf in dim.leaves():
+                if leaf.is_free and leaf in active:
+                    member = Member(name, axis, (name, leaf) in produced)
+                    members.setdefault(leaf, []).append(member)
+    kinds = _kinds(analysis, members)
+    groups = [
+        Group(
+            index,
+            leaf,
+            kinds[leaf],
+            axes,
+            sum(constants[name].size for name in {m.weight for m in axes}),
+        )
+        for index, (leaf, axes) in enumerate(members.items())
+    ]
+    _relate(analysis, groups)
+    return groups
+
+
+def choose(groups: Iterable[Group], kinds: Iterable[str]) -> list[Group]:
+    """The groups to select from: of the given kinds, and one for each product."""
+    allowed = set(kinds)
+    candidates = sorted(
+        (group for group in groups if group.kind in allowed and group.size > 1),
+        key=lambda group: (_PREFERENCE.index(group.kind), -group.size, group.index),
+    )
+    chosen: set[int] = set()
+    for group in candidates:
+        if not any(rival.index in chosen for rival in group.rivals):
+            chosen.add(group.index)
+    return [group for group in groups if group.index in chosen]
+
+
+def _produced(analysis: Analysis) -> set[tuple[str, Dim]]:
+    """(weight, leaf) pairs where the weight gives the leaf's channels their values."""
+    pairs: set[tuple[str, Dim]] = set()
+    for placed in analysis.placed:
+        for role in placed.site.roles:
+            if role.name not in ("outer", "batch", "scale") or role.operand < 0:
+                continue
+            operand = placed.node.inputs[role.operand]
+            for source in analysis.sources.get(operand, ()):
+                pairs.update((source, leaf) for leaf in role.dim.leaves())
+    return pairs
+
+
+def _kinds(analysis: Analysis, leaves: Iterable[Dim]) -> dict[Dim, str]:
+    roles: dict[Dim, set[str]] = defaultdict(set)
+    producers: dict[Dim, set[str]] = defaultdict(set)
+    for placed in analysis.placed:
+        for name, dim in _used_as(placed, analysis):
+            for leaf in dim.leaves():
+                roles[leaf].add(name)
+        for role in placed.site.roles:
+            for leaf in role.dim.leaves() if role.name == "outer" else ():
+                producers[leaf].add(placed.node.name)
+    for leaf, used in roles.items():
+        if len(producers[leaf]) < 2:
+            used.discard("residual")
+    order = ("vocabulary", "head", "head_dim", "group", "residual", "channel")
+    return {leaf: next((k for k in order if k in roles[leaf]), "intermediate") for leaf in leaves}
+
+
+def _used_as(placed: Placed, analysis: Analysis) -> Iterable[tuple[str, Dim]]:
+    """What a node's roles say about kinds.
+
+    A product of two activations is attention: what indexes both and the result is a head, what
+    it sums over or carries through on one side is a head_dim.
+    """
+    inputs = placed.node.inputs
+    attention = not any(name in analysis.sources for name in inputs[:2])
+    convolution = "Conv" in placed.node.op_type
+    inner = placed.site.letters.get("i")
+    for role in placed.site.roles:
+        if role.name == "vocabulary":
+            yield "vocabulary", role.dim
+        elif role.name == "sum":
+            yield "residual", role.dim
+        elif role.name == "batch" and convolution and inner is not None and inner.size > 1:
+            yield "group", role.dim
+        elif role.name == "batch" and attention:
+            yield "head", role.dim
+        elif role.name in ("contracted", "outer") and attention:
+            yield "head_dim", role.dim
+        elif convolution and role.name in ("contracted", "outer", "batch"):
+            yield "channel", role.dim
+
+
+def _relate(analysis: Analysis, groups: list[Group]) -> None:
+    """Find rivals, ragged partners and width steps on the axes of all values."""
+    by_leaf = {group.leaf: group for group in groups}
+    rivals: dict[Group, dict[int, Group]] = {group: {} for group in groups}
+    steps: dict[Group, list[int]] = {group: [] for group in groups}
+    seen: set[Dim] = set()
+    for value in analysis.values.values():
+        for dim in value.dims:
+            for product in _products(dim.root, seen):
+                _relate_factors(product.walk_factors(), by_leaf, rivals, steps)
+    for group in groups:
+        group.rivals = [rivals[group][index] for index in sorted(rivals[group])]
+        group.width_step = min(steps[group], default=1)
+    for group in groups:
+        partners = [rival for rival in group.rivals if rival.kind == "group"]
+        if len(group.rivals) == len(partners) == 1 and may_be_ragged(analysis, group, partners[0]):
+            group.over = partners[0].leaf
+
+
+def _products(root: Dim, seen: set[Dim]) -> Iterable[Dim]:
+    """Every product in the tree, the leaf itself where there is none; each once."""
+    if root in seen:
+        return
+    seen.add(root)
+    if root.segments:
+        for segment in root.walk_segments():
+            yield from _products(segment, seen)
+        return
+    yield root
+    for factor in root.walk_factors() if root.factors else ():
+        yield from _products(factor, seen) if factor.segments else ()
+
+
+def _relate_factors(
+    factors: list[Dim],
+    by_leaf: dict[Dim, Group],
+    rivals: dict[Group, dict[int, Group]],
+    steps: dict[Group, list[int]],
+) -> None:
+    total = prod(factor.size for factor in factors)
+    inside = [
+        [by_leaf[leaf] for leaf in factor.leaves() if leaf in by_leaf] for factor in factors
+    ]
+    for place, (factor, mine) in enumerate(zip(factors, inside, strict=True)):
+        for group in mine:
+            steps[group].append(total // factor.size)
+            for other in range(len(factors)):
+                if other != place:
+                    rivals[group].update((rival.index, rival) for rival in inside[other])
+
+
+def may_be_ragged(analysis: Analysis, group: Group, partner: Group) -> bool:
+    """Whether `group` may keep different indices for each index of `partner`.
+
+    It may iff on every axis that carries the group, the partner stands outside it in the same
+    product, or the axis belongs to a weight whose other axis carries the partner (the operator
+    declares the pair, as a grouped convolution's ``w[(g o), i]`` does).
+    """
+    for value in analysis.values.values():
+        for axis, dim in enumerate(value.dims):
+            if group.leaf not in dim.leaves():
+                continue
+            if _stands_outside(dim.root, partner.leaf, group.leaf):
+                continue
+            others = [d for place, d in enumerate(value.dims) if place != axis]
+            paired = value.constant and dim.root is group.leaf
+            if not paired or not any(_leads(other.root, partner.leaf) for other in others):
+                return False
+    return True
+
+
+def _stands_outside(root: Dim, outer: Dim, inner: Dim) -> bool:
+    if root.segments:
+        parts = [segment for segment in root.walk_segments() if inner in segment.leaves()]
+        return all(_stands_outside(part.root, outer, inner) for part in parts)
+    factors = root.walk_factors()
+    return outer in factors and inner in factors and factors.index(outer) < factors.index(inner)
+
+
+def _leads(root: Dim, leaf: Dim) -> bool:
+    return root.walk_factors()[0] is leaf
+
+
+def block_reasons(analysis: Analysis, name: str) -> list[tuple[int, Block]]:
+    """Why no axis of a weight can be pruned: the first cause on each axis."""
+    causes = []
+    for axis, dim in enumerate(analysis.values[name].dims):
+        blocks = sorted(leaf.block for leaf in dim.leaves() if leaf.block is not None)
+        if blocks:
+            causes.append((axis, blocks[0]))
+    return causes

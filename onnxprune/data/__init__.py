@@ -1,0 +1,1 @@
+"""Feeds: what a model is run on."""

@@ -1,0 +1,98 @@
+"""Sizes for dynamic input axes.
+
+To align a Reshape, shapes must be concrete: every dynamic axis is bound to a size of its own that
+a model is likely to accept. A second binding tells which elements of a computed shape are static
+(equal under both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+
+from onnxprune.errors import UsageError
+
+Shape = tuple[int, ...]
+_BATCH = (7, 11)
+_IMAGE = ((160, 224, 288), (192, 256, 320))
+_SEQUENCE = ((17, 19, 23, 29), (31, 37, 41, 43))
+
+
+def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """The inputs that a user feeds: initializers that are inputs too (IR 3) are left out."""
+    initial = {tensor.name for tensor in proto.graph.initializer}
+    return [info for info in proto.graph.input if info.name not in initial]
+
+
+def input_shapes(
+    proto: onnx.ModelProto, fixed: Mapping[str, Shape] | None = None, variant: int = 0
+) -> dict[str, Shape]:
+    """Concrete shapes of the graph inputs.
+
+    Args:
+        proto: the model.
+        fixed: shapes given by the user, by input name.
+        variant: 0 or 1, for two bindings that differ in every dynamic axis.
+
+    Raises:
+        UsageError: `fixed` names no input, or contradicts its declared shape.
+    """
+    fixed = dict(fixed or {})
+    inputs = {info.name: info for info in graph_inputs(proto)}
+    for name in fixed.keys() - inputs.keys():
+        raise UsageError(
+            f"the model has no input {name!r}",
+            where="--input-shape",
+            hint=f"its inputs are {', '.join(map(repr, inputs))}",
+        )
+    sizes: dict[str, int] = {}
+    shapes: dict[str, Shape] = {}
+    for name, info in inputs.items():
+        if not info.type.HasField("tensor_type") or not info.type.tensor_type.HasField("shape"):
+            if name in fixed:
+                shapes[name] = fixed[name]
+            continue
+        dims = info.type.tensor_type.shape.dim
+        if name in fixed:
+            _check(name, dims, fixed[name], sizes)
+            shapes[name] = fixed[name]
+            continue
+        shape = []
+        for axis, dim in enumerate(dims):
+            label = dim.dim_param or f"{name}.{axis}"
+            if dim.HasField("dim_value") and dim.dim_value > 0:
+                shape.append(dim.dim_value)
+            else:
+                shape.append(sizes.setdefault(label, _fresh(axis, len(dims), len(sizes), variant)))
+        shapes[name] = tuple(shape)
+    return shapes
+
+
+def has_dynamic_axes(proto: onnx.ModelProto) -> bool:
+    """Whether any input axis has no fixed size."""
+    return input_shapes(proto, None, 0) != input_shapes(proto, None, 1)
+
+
+def _fresh(axis: int, rank: int, taken: int, variant: int) -> int:
+    if axis == 0:
+        return _BATCH[variant]
+    table = _IMAGE[variant] if rank >= 4 else _SEQUENCE[variant]
+    return table[taken % len(table)]
+
+
+def _check(name: str, dims: object, shape: Shape, sizes: dict[str, int]) -> None:
+    declared = list(dims)  # type: ignore[call-overload]
+    clash = len(declared) != len(shape) or any(
+        dim.HasField("dim_value") and dim.dim_value not in (0, size)
+        for dim, size in zip(declared, shape, strict=False)
+    )
+    if clash:
+        shown = ",".join(str(d.dim_value or d.dim_param or "?") for d in declared)
+        raise UsageError(
+            f"input {name!r} is declared as [{shown}], not as {list(shape)}",
+            where="--input-shape",
+        )
+    for dim, size in zip(declared, shape, strict=True):
+        if dim.dim_param:
+            sizes[dim.dim_param] = size

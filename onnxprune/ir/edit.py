@@ -1,0 +1,100 @@
+"""Edits of a model that keep everything else of the user's file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxprune.ir import graph
+from onnxprune.ir.model import Model, fill_stub
+from onnxprune.ir.tensors import ArrayTensor, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEdit:
+    """New values for one node.
+
+    Attributes:
+        attributes: integer or integer-list attributes by name.
+        inputs: elements of constant inputs by input index.
+    """
+
+    attributes: Mapping[str, int | list[int]] = field(default_factory=dict)
+    inputs: Mapping[int, npt.NDArray[np.int64]] = field(default_factory=dict)
+
+
+def edited(
+    model: Model,
+    constants: Mapping[str, Tensor],
+    edits: Mapping[int, NodeEdit],
+    shapes: Mapping[str, Mapping[int, int]],
+) -> Model:
+    """A copy of a model with some constants, nodes and declared shapes replaced.
+
+    Args:
+        model: the model; it is left as it is.
+        constants: new data by initializer name.
+        edits: new values by position of the node. A constant that other nodes read too is not
+            changed under them: the node gets one of its own.
+        shapes: new sizes by value name and axis, of the axes that changed.
+    """
+    result = model.copy()
+    tensors = dict(model.constants) | dict(constants)
+    uses = graph.uses(result.proto.graph)
+    for place, edit in edits.items():
+        node = result.proto.graph.node[place]
+        for name, value in edit.attributes.items():
+            _set_attribute(node, name, value)
+        for index, array in edit.inputs.items():
+            name = node.input[index]
+            tensor = ArrayTensor.of(array.astype(tensors[name].dtype))
+            if uses[name] > 1:
+                name = node.input[index] = _fresh_name(f"{name}::{place}", tensors)
+            tensors[name] = tensor
+    _correct_shapes(result.proto.graph, shapes)
+    return with_constants(result, tensors)
+
+
+def with_constants(model: Model, tensors: Mapping[str, Tensor]) -> Model:
+    """Make `tensors` the initializers of a model, in that order; stubs follow. In place."""
+    proto = model.proto
+    stubs = {stub.name: stub for stub in proto.graph.initializer}
+    fresh: list[onnx.TensorProto] = []
+    for name, tensor in tensors.items():
+        stub = onnx.TensorProto()
+        if model.constants.get(name) is tensor and name in stubs:
+            stub.CopyFrom(stubs[name])
+        else:
+            fill_stub(stub, tensor, name)
+            stub.doc_string = stubs[name].doc_string if name in stubs else stub.doc_string
+        fresh.append(stub)
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(fresh)
+    model.constants = dict(tensors)
+    return model
+
+
+def _set_attribute(node: onnx.NodeProto, name: str, value: int | list[int]) -> None:
+    for attribute in node.attribute:
+        if attribute.name == name:
+            attribute.CopyFrom(onnx.helper.make_attribute(name, value))
+
+
+def _fresh_name(name: str, taken: Mapping[str, object]) -> str:
+    while name in taken:
+        name += "'"
+    return name
+
+
+def _correct_shapes(body: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int]]) -> None:
+    for info in (*body.value_info, *body.input):
+        if info.name not in shapes or not info.type.HasField("tensor_type"):
+            continue
+        dims = info.type.tensor_type.shape.dim
+        for axis, size in shapes[info.name].items():
+            if axis < len(dims):
+                dims[axis].dim_value = size

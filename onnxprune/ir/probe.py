@@ -1,0 +1,119 @@
+"""Variants of a model that exist only to be run: more outputs, masks, masked operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxprune.ir.edit import with_constants
+from onnxprune.ir.model import Model
+from onnxprune.ir.tensors import ArrayTensor, Tensor, dtype_of
+
+_WHERE_TYPES = frozenset(
+    (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64)
+    + (onnx.TensorProto.INT32, onnx.TensorProto.UINT8)
+)
+
+
+def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Model:
+    """A copy of a model whose outputs are the given values and nothing else."""
+    probe = model.copy()
+    del probe.proto.graph.output[:]
+    for name in names:
+        info = onnx.helper.make_tensor_value_info(name, elem_types[name], None)
+        probe.proto.graph.output.append(info)
+    del probe.proto.graph.value_info[:]
+    return probe
+
+
+class ProbeBuilder:
+    """Writes a new list of nodes for a copy of a model, in graph order."""
+
+    def __init__(self, model: Model, elem_types: dict[str, int]) -> None:
+        """Start from `model`, which stays as it is."""
+        self._model = model.copy()
+        self._constants: dict[str, Tensor] = dict(model.constants)
+        self._elem_types = elem_types
+        self._nodes: list[onnx.NodeProto] = []
+        self._count = 0
+        self._elem_type = 0
+        self._version = model.opset.get("", 1)
+
+    def source(self, place: int) -> onnx.NodeProto:
+        """The node at a position of the model's graph."""
+        return self._model.proto.graph.node[place]
+
+    def add(self, node: onnx.NodeProto) -> None:
+        """Take a node over as it is."""
+        self._nodes.append(node)
+
+    def typed(self, elem_type: int) -> ProbeBuilder:
+        """Set the element type of the scalars that `like` makes."""
+        self._elem_type = elem_type
+        return self
+
+    def node(self, op_type: str, *inputs: str, **attributes: object) -> str:
+        """Add a node with one output and return the output's name."""
+        name = self._fresh()
+        self._nodes.append(onnx.helper.make_node(op_type, list(inputs), [name], **attributes))
+        return name
+
+    def hide(self, x: str, mask: npt.NDArray[np.bool_], elem_type: int) -> str:
+        """Put a neutral element where `mask` is false.
+
+        ONNX Runtime's Where knows few types on the CPU; the others take a detour over float.
+        """
+        shown = self.constant(mask)
+        if elem_type == onnx.TensorProto.BOOL:
+            return self.node("And", shown, x)
+        if elem_type in _WHERE_TYPES:
+            return self.node("Where", shown, x, self.typed(elem_type).like(0.0))
+        wide = self.node("Cast", x, to=onnx.TensorProto.FLOAT)
+        zero = self.typed(onnx.TensorProto.FLOAT).like(0.0)
+        return self.node("Cast", self.node("Where", shown, wide, zero), to=elem_type)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give the last value that was made its final name."""
+        self._nodes.append(onnx.helper.make_node("Identity", [old], [new]))
+
+    def reduce_sum(self, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
+        """Add a ReduceSum over `axes`; they are an attribute before opset 13."""
+        if self._version < 13:
+            return self.node("ReduceSum", x, axes=list(axes), keepdims=int(keepdims))
+        places = self.constant(np.array(axes, dtype=np.int64))
+        return self.node("ReduceSum", x, places, keepdims=int(keepdims))
+
+    def constant(self, array: npt.NDArray[np.generic]) -> str:
+        """Add a constant and return its name."""
+        name = self._fresh()
+        self._constants[name] = ArrayTensor.of(np.ascontiguousarray(array))
+        return name
+
+    def like(self, value: float) -> str:
+        """Add a scalar of the type set by `typed`; infinities become extreme finite values."""
+        dtype = dtype_of(self._elem_type)
+        if np.isinf(value):
+            kind = np.dtype(np.float32) if dtype.kind == "V" else dtype
+            info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+            value = float(info.max if value > 0 else info.min)
+        return self.constant(np.array(value).astype(dtype))
+
+    def finish(self) -> Model:
+        """The model with the nodes that were added."""
+        body = self._model.proto.graph
+        nodes = list(self._nodes)
+        copies = []
+        for node in nodes:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copies.append(copy)
+        del body.node[:]
+        body.node.extend(copies)
+        return with_constants(self._model, self._constants)
+
+    def _fresh(self) -> str:
+        self._count += 1
+        return f"onnxprune::probe::{self._count}"

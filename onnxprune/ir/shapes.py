@@ -1,0 +1,253 @@
+"""Concrete shapes and known values of every tensor, for one binding of the dynamic input sizes.
+
+One forward pass in graph order: each node's output types come from onnx's own inference for that
+node (it costs some 10 µs), given the input types and whatever small values are known; a node whose
+inputs are all known is evaluated with onnx's reference implementation. Only integers, booleans and
+single numbers are ever *known*: weights stay weights. Evaluation is bounded by `VALUE_LIMIT`
+elements a tensor, so that a few bytes of model cannot ask for gigabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx.reference import ReferenceEvaluator
+from onnx.shape_inference import InferenceError, infer_node_outputs
+
+VALUE_LIMIT = 1 << 20
+"""A value of more elements is never computed."""
+_HINT_LIMIT = 16
+"""Up to so many elements of any type are shown to inference: scales of Resize, for example."""
+_KNOWN_TYPES = frozenset(
+    (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
+)
+_NEVER_FOLDED = frozenset(
+    ("Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike")
+    + ("RandomUniform", "RandomUniformLike")
+)
+_EVALUATION_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What onnx's reference implementations raise for operators or inputs that they do not cover."""
+
+Shape = tuple[int, ...]
+AnyArray = npt.NDArray[Any]
+
+
+@dataclass(slots=True, eq=False)
+class Facts:
+    """What is known of the tensors of a graph under one binding.
+
+    Attributes:
+        shapes: concrete shape by value name; values without one are absent.
+        elem_types: onnx element type by value name.
+        values: elements of the tensors that follow from shapes and small constants alone.
+    """
+
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    elem_types: dict[str, int] = field(default_factory=dict)
+    values: dict[str, AnyArray] = field(default_factory=dict)
+
+
+def interpret(
+    proto: onnx.ModelProto, inputs: Mapping[str, Shape], known: Mapping[str, Shape] | None = None
+) -> Facts:
+    """Follow shapes and small values through the main graph.
+
+    Args:
+        proto: the structure; initializers may lack their data if they are large.
+        inputs: concrete shapes of the graph inputs.
+        known: shapes found otherwise (by running the model), for what inference cannot tell.
+
+    Returns:
+        The facts; a value that nothing tells the shape of is absent.
+    """
+    return _Interpreter(proto, inputs, known or {}).run()
+
+
+class _Interpreter:
+    def __init__(
+        self, proto: onnx.ModelProto, inputs: Mapping[str, Shape], known: Mapping[str, Shape]
+    ) -> None:
+        self._graph = proto.graph
+        self._opset = {o.domain.replace("ai.onnx", "", 1) or "": o.version for o in proto.opset_import}
+        self._imports = list(proto.opset_import)
+        self._ir_version = proto.ir_version
+        self._known = known
+        self._types: dict[str, onnx.TypeProto] = {}
+        self._tensors: dict[str, onnx.TensorProto] = {}
+        self._facts = Facts()
+        self._declared = {
+            info.name: info.type for info in (*self._graph.value_info, *self._graph.output)
+        }
+        for info in self._graph.input:
+            if info.type.HasField("tensor_type"):
+                elem_type = info.type.tensor_type.elem_type
+                self._note(info.name, elem_type, inputs.get(info.name))
+            else:
+                self._types[info.name] = info.type
+        for tensor in self._graph.initializer:
+            self._note(tensor.name, tensor.data_type, tuple(tensor.dims))
+            if not has_data(tensor):
+                continue
+            if _may_know(tensor.data_type, prod(tensor.dims)):
+                self._learn(tensor.name, onnx.numpy_helper.to_array(tensor))
+            elif prod(tensor.dims) <= _HINT_LIMIT:
+                self._tensors[tensor.name] = tensor
+
+    def run(self) -> Facts:
+        for node in self._graph.node:
+            self._visit(node)
+        return self._facts
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        if node.op_type == "Constant" and not node.domain:
+            self._constant(node)
+            return
+        for name, kind in self._infer(node).items():
+            self._note_type(name, kind)
+        for name in node.output:
+            if name and name not in self._facts.shapes and name in self._known:
+                declared = self._types.get(name) or self._declared.get(name)
+                elem_type = declared.tensor_type.elem_type if declared is not None else 0
+                self._note(name, elem_type, self._known[name])
+        self._evaluate(node)
+
+    def _constant(self, node: onnx.NodeProto) -> None:
+        array = constant_of(node)
+        if array is None:
+            return
+        elem_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+        self._note(node.output[0], elem_type, array.shape)
+        if _may_know(elem_type, array.size):
+            self._learn(node.output[0], array)
+
+    def _infer(self, node: onnx.NodeProto) -> Mapping[str, onnx.TypeProto]:
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        version = self._opset.get(domain)
+        schema = None if version is None else _schema(node.op_type, version, domain)
+        types = {name: self._types[name] for name in node.input if name in self._types}
+        if schema is None or any(name and name not in types for name in node.input):
+            return {}
+        data = {name: self._tensors[name] for name in node.input if name in self._tensors}
+        try:
+            return infer_node_outputs(
+                schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
+            )
+        except (InferenceError, RuntimeError, onnx.checker.ValidationError):
+            return {}
+
+    def _evaluate(self, node: onnx.NodeProto) -> None:
+        facts = self._facts
+        if node.op_type in ("Shape", "Size") and node.input[0] in facts.shapes:
+            self._learn(node.output[0], _shape_value(node, facts.shapes[node.input[0]]))
+            return
+        if node.domain not in ("", "ai.onnx") or node.op_type in _NEVER_FOLDED or not node.input:
+            return
+        if any(name and name not in facts.values for name in node.input):
+            return
+        if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
+            return
+        shapes = [facts.shapes.get(name) for name in node.output if name]
+        if any(shape is None or prod(shape) > VALUE_LIMIT for shape in shapes):
+            return
+        feeds = [facts.values[name] for name in node.input if name]
+        for name, array in zip(node.output, self._results(node, feeds), strict=False):
+            if name and facts.shapes.get(name) == array.shape:
+                self._learn(name, array)
+
+    def _results(self, node: onnx.NodeProto, feeds: list[AnyArray]) -> list[AnyArray]:
+        plain = onnx.NodeProto()
+        plain.op_type = node.op_type
+        plain.attribute.extend(node.attribute)
+        plain.input.extend(f"i{place}" if name else "" for place, name in enumerate(node.input))
+        plain.output.extend(f"o{place}" for place, _ in enumerate(node.output))
+        names = [name for name in plain.input if name]
+        try:
+            evaluator = _evaluator(plain.SerializeToString(), self._opset.get("", 1))
+            with np.errstate(all="ignore"):
+                results = evaluator.run(None, dict(zip(names, feeds, strict=True)))
+        except _EVALUATION_ERRORS:
+            return []
+        return [result for result in results if isinstance(result, np.ndarray)]
+
+    def _learn(self, name: str, array: AnyArray) -> None:
+        self._facts.values[name] = array
+        self._tensors[name] = onnx.numpy_helper.from_array(array, name)
+        if name not in self._facts.shapes:
+            elem_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            self._note(name, elem_type, array.shape)
+
+    def _note(self, name: str, elem_type: int, shape: Shape | None) -> None:
+        self._types[name] = onnx.helper.make_tensor_type_proto(elem_type, shape)
+        self._facts.elem_types[name] = elem_type
+        if shape is not None:
+            self._facts.shapes[name] = shape
+
+    def _note_type(self, name: str, kind: onnx.TypeProto) -> None:
+        self._types[name] = kind
+        if not kind.HasField("tensor_type"):
+            return
+        tensor = kind.tensor_type
+        self._facts.elem_types[name] = tensor.elem_type
+        if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
+            self._facts.shapes[name] = tuple(d.dim_value for d in tensor.shape.dim)
+
+
+def constant_of(node: onnx.NodeProto) -> AnyArray | None:
+    """The elements of a Constant node; None for the kinds without a dense tensor."""
+    attribute = node.attribute[0]
+    if attribute.name == "value":
+        return onnx.numpy_helper.to_array(attribute.t)
+    value = onnx.helper.get_attribute_value(attribute)
+    if attribute.name in ("value_float", "value_floats"):
+        return np.asarray(value, dtype=np.float32)
+    if attribute.name in ("value_int", "value_ints"):
+        return np.asarray(value, dtype=np.int64)
+    return None
+
+
+def has_data(tensor: onnx.TensorProto) -> bool:
+    """Whether a stub holds its elements."""
+    fields = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
+    return not prod(tensor.dims) or any(len(getattr(tensor, name)) for name in fields)
+
+
+def _may_know(elem_type: int, size: int) -> bool:
+    return elem_type in _KNOWN_TYPES or (size == 1 and elem_type != onnx.TensorProto.STRING)
+
+
+def _shape_value(node: onnx.NodeProto, shape: Shape) -> AnyArray:
+    if node.op_type == "Size":
+        return np.array(prod(shape), dtype=np.int64)
+    bounds = {a.name: a.i for a in node.attribute}
+    return np.array(shape[bounds.get("start", 0) : bounds.get("end")], dtype=np.int64)
+
+
+@cache
+def _schema(op_type: str, version: int, domain: str) -> Any:
+    if not onnx.defs.has(op_type, domain):
+        return None
+    try:
+        return onnx.defs.get_schema(op_type, version, domain)
+    except onnx.defs.SchemaError:
+        return None
+
+
+@cache
+def _evaluator(node: bytes, version: int) -> ReferenceEvaluator:
+    return ReferenceEvaluator(onnx.NodeProto.FromString(node), opsets={"": version})

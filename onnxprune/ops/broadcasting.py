@@ -1,0 +1,79 @@
+"""Operators that repeat elements or make tensors from sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxprune.axes import Keeps, kept_size
+from onnxprune.ops.layout import target_sizes
+from onnxprune.ops.operator import Operator, Rewrite
+from onnxprune.ops.site import Site
+
+
+def _expand(site: Site) -> None:
+    """An axis of size 1 becomes a new one; the others are kept."""
+    x, y = site.x(), site.y()
+    for out in y.dims:
+        site.describe(out)
+    for dim, out in zip(x.dims[::-1], y.dims[::-1], strict=False):
+        site.same(dim, out)
+
+
+def _tile(site: Site) -> None:
+    """Each axis repeats as a whole: ``(repeats n)``, outermost the repeat."""
+    x, y = site.x(), site.y()
+    for dim, out in zip(x.dims, y.dims, strict=True):
+        if not dim.size or not out.size:
+            continue
+        repeats = site.space.dim(out.size // dim.size, (site.name, "repeats"))
+        site.same(out, site.space.product((repeats, dim)))
+        site.block(repeats, "repeats of Tile")
+
+
+def _resize(site: Site) -> None:
+    """Axes that keep their size pass; resized ones are spatial."""
+    x, y = site.x(), site.y()
+    for dim, out in zip(x.dims, y.dims, strict=True):
+        if dim.size == out.size:
+            site.same(dim, out)
+        else:
+            site.block(dim, "resized axis")
+            site.block(out, "resized axis")
+
+
+def _resize_sizes(site: Site, keeps: Keeps) -> Rewrite:
+    has_sizes = site.has(3) and site.op_type == "Resize" and "axes" not in site.attributes
+    return target_sizes(site, keeps, 3) if has_sizes else Rewrite()
+
+
+def _from_shape(site: Site) -> None:
+    """The result has fresh axes: pruning one patches the size in the shape."""
+    for out in site.y().dims:
+        site.describe(out)
+
+
+def _values(site: Site) -> None:
+    """A shape or a range is a list of values: its only axis is no channel."""
+    for value in (site.outputs[0],):
+        for dim in value.dims if value is not None else ():
+            site.block(dim, f"{site.op_type}: a list of values")
+
+
+def _shape_of_result(site: Site, keeps: Keeps) -> Rewrite:
+    old = site.int_list(0)
+    if old is None:
+        return Rewrite()
+    new = [kept_size(dim, keeps) for dim in site.y().dims]
+    return Rewrite(inputs={0: np.array(new, dtype=np.int64)} if new != old else {})
+
+
+OPERATORS = (
+    Operator("Expand", _expand, since=8, rewrite=target_sizes),
+    Operator("Tile", _tile, since=6),
+    Operator("Resize", _resize, since=10, rewrite=_resize_sizes),
+    Operator("Upsample", _resize, since=7),
+    Operator("ConstantOfShape", _from_shape, since=9, rewrite=_shape_of_result),
+    Operator("Shape", _values),
+    Operator("Size", _values),
+    Operator("Range", _values, since=11),
+)

@@ -1,0 +1,34 @@
+"""Operators that work index by index, with broadcasting; activations, comparisons, casts."""
+
+from __future__ import annotations
+
+from onnxprune.ops.operator import signature
+from onnxprune.ops.site import Site
+
+_UNARY = """
+    Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Cast Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu
+    HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not Reciprocal Relu Round
+    Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu
+""".split()
+_BINARY = """
+    And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less
+    LessOrEqual Mod Mul Or PRelu Pow Sub Xor
+""".split()
+_VARIADIC = ("Max", "Mean", "Min")
+
+
+def _variadic(site: Site) -> str:
+    return ", ".join(f"x{i}[*a]" for i in range(len(site.inputs))) + " -> y[*a]"
+
+
+OPERATORS = (
+    *(signature(name, "x[*a] -> y[*a]") for name in _UNARY),
+    *(signature(name, "a[*a], b[*a] -> y[*a]") for name in _BINARY),
+    *(signature(name, _variadic) for name in _VARIADIC),
+    signature("Add", "a[*a], b[*a] -> y[*a]", role="sum"),
+    signature("Sum", _variadic, role="sum"),
+    signature("CastLike", "x[*a], like[*l] -> y[*a]"),
+    signature("Clip", "x[*a], low[]?, high[]? -> y[*a]"),
+    signature("Dropout", "x[*a], ratio[]?, training[]? -> y[*a], mask[*a]?"),
+    signature("Where", "c[*a], x[*a], y[*a] -> z[*a]"),
+)

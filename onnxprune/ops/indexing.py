@@ -1,0 +1,116 @@
+"""Operators that look elements up by index."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxprune.axes import Keeps, axis_mask
+from onnxprune.ops.operator import Operator, Rewrite
+from onnxprune.ops.segments import pick_index
+from onnxprune.ops.site import Site
+
+_RUNTIME = "an index along this axis is a value at run time"
+
+
+def _gather(site: Site) -> None:
+    """The axis looked up is replaced by the axes of the indices; the others stay."""
+    x, indices, y = site.x(), site.x(1), site.y()
+    axis = site.axis(site.attribute("axis", 0), len(x.shape))
+    rank = len(indices.shape)
+    rest = (*y.dims[:axis], *y.dims[axis + rank :])
+    for dim, out in zip((*x.dims[:axis], *x.dims[axis + 1 :]), rest, strict=True):
+        site.same(dim, out)
+    for dim, out in zip(indices.dims, y.dims[axis : axis + rank], strict=True):
+        site.same(dim, out)
+    looked_up = x.dims[axis]
+    data = site.int_list(1)
+    if data is not None and len(data) == 1:
+        pick_index(site, looked_up, site.axis(data[0], looked_up.size))
+        return
+    site.role("vocabulary", looked_up, 0)
+    site.block(looked_up, _RUNTIME if data is None else "looked up by constant indices")
+
+
+def _gather_index(site: Site, keeps: Keeps) -> Rewrite:
+    """A constant index moves to where the same element now is."""
+    x = site.x()
+    axis = site.axis(site.attribute("axis", 0), len(x.shape))
+    data = site.data(1)
+    mask = axis_mask(x.dims[axis], keeps)
+    if data is None or data.size != 1 or mask.all():
+        return Rewrite()
+    index = site.axis(int(data.reshape(-1)[0]), len(mask))
+    moved = int(np.count_nonzero(mask[:index]))
+    return Rewrite(inputs={1: np.full(data.shape, moved, dtype=np.int64)})
+
+
+def _gather_elements(site: Site) -> None:
+    """Every axis but the one looked up is addressed by position in data and indices alike."""
+    x, indices, y = site.x(), site.x(1), site.y()
+    axis = site.axis(site.attribute("axis", 0), len(x.shape))
+    for place, (dim, index, out) in enumerate(zip(x.dims, indices.dims, y.dims, strict=True)):
+        site.same(index, out)
+        if place == axis:
+            site.block(dim, _RUNTIME)
+        elif dim.size == index.size:
+            site.same(dim, index)
+        else:
+            site.block(dim, "indices cover only a part of the axis")
+
+
+def _gather_nd(site: Site) -> None:
+    """The leading axes are looked up; those behind them stay."""
+    x, indices, y = site.x(), site.x(1), site.y()
+    batch = site.attribute("batch_dims", 0)
+    depth = indices.shape[-1]
+    for dim, index, out in zip(x.dims[:batch], indices.dims[:batch], y.dims[:batch], strict=True):
+        site.same(dim, out)
+        site.same(index, out)
+    for dim in x.dims[batch : batch + depth]:
+        site.block(dim, _RUNTIME)
+    tail = x.dims[batch + depth :]
+    for dim, out in zip(tail, y.dims[len(y.dims) - len(tail) :], strict=True):
+        site.same(dim, out)
+    middle = indices.dims[batch:-1]
+    for index, out in zip(middle, y.dims[batch : batch + len(middle)], strict=True):
+        site.same(index, out)
+    site.block(indices.dims[-1], _RUNTIME)
+
+
+def _scatter_nd(site: Site) -> None:
+    """The leading axes are written by index; those behind them are kept."""
+    x, indices, updates, y = site.x(), site.x(1), site.x(2), site.y()
+    depth = indices.shape[-1]
+    for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
+        site.same(dim, out)
+        if place < depth:
+            site.block(dim, _RUNTIME)
+    tail = x.dims[depth:]
+    for dim, update in zip(tail, updates.dims[len(updates.dims) - len(tail) :], strict=True):
+        site.same(dim, update)
+    head = indices.dims[:-1]
+    for index, update in zip(head, updates.dims[: len(head)], strict=True):
+        site.same(index, update)
+    site.block(indices.dims[-1], _RUNTIME)
+
+
+def _arg(site: Site) -> None:
+    """The position of an extreme value: its index becomes a value."""
+    x, y = site.x(), site.y()
+    axis = site.axis(site.attribute("axis", 0), len(x.shape))
+    keep = site.attribute("keepdims", 1)
+    rest = [dim for place, dim in enumerate(x.dims) if place != axis]
+    out = [dim for place, dim in enumerate(y.dims) if not keep or place != axis]
+    for dim, other in zip(rest, out, strict=True):
+        site.same(dim, other)
+    site.block(x.dims[axis], "the index of an extreme value becomes a value")
+
+
+OPERATORS = (
+    Operator("Gather", _gather, rewrite=_gather_index),
+    Operator("GatherElements", _gather_elements),
+    Operator("GatherND", _gather_nd),
+    Operator("ScatterND", _scatter_nd),
+    Operator("ArgMax", _arg),
+    Operator("ArgMin", _arg),
+)

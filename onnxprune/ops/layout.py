@@ -1,0 +1,84 @@
+"""Operators that move axes about without touching elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxprune.axes import Keeps, kept_size
+from onnxprune.ops.operator import Operator, Rewrite, signature
+from onnxprune.ops.site import Site
+
+
+def _reshape(site: Site) -> None:
+    """Row-major order is kept: the products of all axes are the same dim."""
+    x, y = site.x(), site.y()
+    if site.is_empty:
+        site.block_all("a tensor without elements")
+        return
+    site.same(site.space.product(x.dims), site.space.product(y.dims))
+
+
+def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
+    """New elements of an input that lists the output's sizes, where the old ones are known.
+
+    A -1 stays; so does a 0 (copy the input's size) as long as it still copies the right one.
+    """
+    old = site.int_list(index)
+    if old is None:
+        return Rewrite()
+    x, y = site.x(), site.y()
+    copies = site.op_type == "Reshape" and not site.attribute("allowzero", 0)
+    lead = len(y.dims) - len(old)
+    new = []
+    for place, value in enumerate(old):
+        size = kept_size(y.dims[lead + place], keeps)
+        copied = value == 0 and copies and kept_size(x.dims[place], keeps) == size
+        unchanged = value == -1 or copied or size == y.shape[lead + place]
+        new.append(value if unchanged else size)
+    return Rewrite(inputs={index: np.array(new, dtype=np.int64)} if new != old else {})
+
+
+def _permutation(site: Site) -> list[int]:
+    return site.ints("perm") or list(range(len(site.x().shape)))[::-1]
+
+
+def _transpose(site: Site) -> str:
+    axes = [f"a{i}" for i in range(len(site.x().shape))]
+    return f"x[{', '.join(axes)}] -> y[{', '.join(axes[i] for i in _permutation(site))}]"
+
+
+def _blocks(site: Site) -> str:
+    if site.op_type == "SpaceToDepth":
+        return "x[n, c, (h #r), (w #s)] -> y[n, (r s c), h, w]"
+    depth = "(#r #s c)" if site.attribute("mode", "DCR") == "DCR" else "(c #r #s)"
+    return f"x[n, {depth}, h, w] -> y[n, c, (h r), (w s)]"
+
+
+def _block_size(site: Site) -> None:
+    """The block size binds both spatial letters; the attribute itself never changes."""
+    from onnxprune.ops.notation import parse
+    from onnxprune.ops.operator import apply
+
+    size = site.attribute("blocksize", 1)
+    line = parse(_blocks(site))
+    bound = Site(
+        site.name,
+        site.op_type,
+        site.version,
+        {**site.attributes, "r": size, "s": size},
+        site.inputs,
+        site.outputs,
+        site.space,
+        site.letters,
+        site.roles,
+    )
+    apply(bound, line, {"r": "r", "s": "s"})
+
+
+OPERATORS = (
+    *(Operator(name, _reshape) for name in ("Flatten", "Squeeze", "Unsqueeze")),
+    Operator("Reshape", _reshape, since=5, rewrite=target_sizes),
+    signature("Transpose", _transpose),
+    Operator("DepthToSpace", _block_size),
+    Operator("SpaceToDepth", _block_size),
+)

@@ -1,0 +1,66 @@
+"""Matrix products: Gemm, MatMul, Einsum."""
+
+from __future__ import annotations
+
+import re
+
+from onnxprune.ops.operator import signature
+from onnxprune.ops.site import Site
+
+
+def _gemm(site: Site) -> str:
+    a = "k, m" if site.attribute("transA", 0) else "m, k"
+    b = "n, k" if site.attribute("transB", 0) else "k, n"
+    rank = len(site.x(2).shape) if site.has(2) else 0
+    return f"a[{a}], b[{b}], c[{', '.join('mn'[2 - rank :])}]? -> y[m, n]"
+
+
+def _matmul(site: Site) -> str:
+    left, right = (len(site.x(i).shape) for i in (0, 1))
+    a = "k" if left == 1 else "*b, m, k"
+    b = "k" if right == 1 else "*b, k, n"
+    y = ["*b"] * (left > 2 or right > 2) + ["m"] * (left > 1) + ["n"] * (right > 1)
+    if left == 2:
+        a = "m, k"
+    if right == 2:
+        b = "k, n"
+    return f"a[{a}], b[{b}] -> y[{', '.join(y)}]"
+
+
+def _einsum(site: Site) -> str:
+    """An equation's own letters; an ellipsis is a star, an upper-case letter gets a prefix."""
+    equation = str(site.attribute("equation", b"")).replace(" ", "")
+    left, arrow, right = equation.partition("->")
+    if not arrow:
+        letters = re.sub(r"[^A-Za-z]", "", left)
+        right = "..." * ("..." in left) + "".join(
+            sorted(x for x in set(letters) if letters.count(x) == 1)
+        )
+    terms = [_einsum_term(term, f"x{i}") for i, term in enumerate(left.split(","))]
+    return f"{', '.join(terms)} -> {_einsum_term(right, 'y')}"
+
+
+def _einsum_term(term: str, name: str) -> str:
+    axes = re.findall(r"\.\.\.|[A-Za-z]", term)
+    words = ["*rest" if x == "..." else x if x.islower() else f"upper_{x.lower()}" for x in axes]
+    return f"{name}[{', '.join(words)}]"
+
+
+def _einsum_sums(site: Site) -> str:
+    """Letters summed within one operand count as reduced: their sum has a neutral element, 0."""
+    line = _einsum(site)
+    left, _, right = line.partition(" -> ")
+    produced = set(re.findall(r"\w+", right))
+    operands = re.findall(r"\w+\[[^\]]*\]", left)
+    for letter in {x for o in operands for x in re.findall(r"\w+", o.partition("[")[2])}:
+        holders = [o for o in operands if re.search(rf"\b{letter}\b", o.partition("[")[2])]
+        if len(holders) == 1 and letter not in produced:
+            left = re.sub(rf"(?<=[\[ ]){letter}\b", f"{letter}!", left)
+    return f"{left} -> {right}"
+
+
+OPERATORS = (
+    signature("Gemm", _gemm, macs="m n k"),
+    signature("MatMul", _matmul, macs="b m n k"),
+    signature("Einsum", _einsum_sums, since=12),
+)

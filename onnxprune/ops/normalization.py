@@ -1,0 +1,74 @@
+"""Normalisations: their statistics run over reduced letters (``!``)."""
+
+from __future__ import annotations
+
+from onnxprune.ops.operator import signature
+from onnxprune.ops.site import Site
+
+
+def _letters(site: Site, first: int) -> tuple[str, str]:
+    """Letters of the axes before `first` and of those from it on."""
+    rank = len(site.x().shape)
+    return (
+        "".join(f"o{i}, " for i in range(first)),
+        ", ".join(f"c{i}!" for i in range(first, rank)),
+    )
+
+
+def _batch(site: Site) -> str:
+    """In training mode (weight standardisation is exported so) the statistics are its own."""
+    training = site.attribute("training_mode", 0)
+    x = "n!, c, *s!" if training else "n, c, *s"
+    return (
+        f"x[{x}], scale[c], bias[c], mean[c], var[c]"
+        " -> y[n, c, *s], m[c]?, v[c]?, sm[c]?, sv[c]?"
+    )
+
+
+def _layer(site: Site) -> str:
+    rank = len(site.x().shape)
+    first = site.axis(site.attribute("axis", -1), rank)
+    outer, inner = _letters(site, first)
+    flat = inner.replace("!", "")
+    ones = ", ".join(f"u{i}" for i in range(rank - first))
+    statistics = f"mean[{outer}{ones}]?, deviation[{outer}{ones}]?"
+    return f"x[{outer}{inner}], scale[{flat}], bias[{flat}]? -> y[{outer}{inner}], {statistics}"
+
+
+def _along_axis(site: Site) -> str:
+    """One normalised axis; before opset 13 softmax normalises all axes from it on."""
+    rank = len(site.x().shape)
+    coerced = site.op_type in ("Softmax", "LogSoftmax") and site.version < 13
+    axis = site.axis(site.attribute("axis", 1 if coerced else -1), rank)
+    marked = range(axis, rank) if coerced else (axis,)
+    axes = ", ".join(f"a{i}!" if i in marked else f"a{i}" for i in range(rank))
+    return f"x[{axes}] -> y[{axes}]"
+
+
+OPERATORS = (
+    signature("BatchNormalization", _batch, masked="BatchNormalization"),
+    signature(
+        "InstanceNormalization",
+        "x[n, c, *s!], scale[c], bias[c] -> y[n, c, *s]",
+        masked="InstanceNormalization",
+    ),
+    signature(
+        "GroupNormalization",
+        "x[n, (g c!), *s!], scale[(g c)], bias[(g c)] -> y[n, (g c), *s]",
+        since=21,
+        attributes={"num_groups": "g"},
+        masked="GroupNormalization",
+    ),
+    signature(
+        "GroupNormalization",
+        "x[n, (g c!), *s!], scale[g], bias[g] -> y[n, (g c), *s]",
+        since=18,
+        attributes={"num_groups": "g"},
+        masked="GroupNormalization",
+    ),
+    signature("LayerNormalization", _layer, masked="LayerNormalization"),
+    signature("RMSNormalization", _layer, since=23, masked="RMSNormalization"),
+    signature("LpNormalization", _along_axis),
+    signature("Softmax", _along_axis, masked="Softmax"),
+    signature("LogSoftmax", _along_axis, masked="LogSoftmax"),
+)

@@ -1,0 +1,132 @@
+"""The signature notation: one einops-like line for each operator.
+
+    x[n, (g i), *s], w[(g o), i, *k], b[(g o)]? -> y[n, (g o), *t]
+
+- A name and its axes stand for one operand, in the operator's order; ``?`` marks an optional one.
+- A letter is a dim; the same letter means the same indices everywhere in the line.
+- ``(a b)`` is a row-major product, outermost first.
+- ``*a`` is any number of axes, aligned from the right as broadcasting does; at most one in an
+  operand.
+- ``a!`` marks a letter that is normalised or reduced over: the operator's value depends on which
+  indices there are (mean, variance, softmax, maximum).
+- ``#a`` marks an opaque letter: its index means a place or a value, so it is never pruned.
+
+An axis of size 1 where its letter is larger broadcasts and couples nothing. A letter that appears
+on a single operand and is neither reduced (``!``) nor part of another operand is private (a kernel,
+a spatial extent) and opaque too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+_OPERAND = re.compile(r"\s*(\w+)\[([^\]]*)\](\?)?\s*(?:,|$)")
+_AXIS = re.compile(r"\(([^)]*)\)|([^,\s()]+)")
+_LETTER = re.compile(r"(#?)(\*?)([a-z]\w*)(!?)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of an operand: its letters, outermost first; a star stands alone."""
+
+    letters: tuple[str, ...]
+    star: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One operand of a signature."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    optional: bool = False
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """Every letter on the operand's axes."""
+        return frozenset(letter for axis in self.axes for letter in axis.letters)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A parsed signature line.
+
+    Attributes:
+        inputs: operands before the arrow.
+        outputs: operands behind it.
+        reduced: letters marked ``!``.
+        opaque: letters marked ``#`` and private letters.
+        contracted: letters of two inputs or more that no output has (summed away).
+        batch: letters that index both factors of a product and its result.
+        outer: letters that index one factor of a product and its result.
+    """
+
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    reduced: frozenset[str]
+    opaque: frozenset[str]
+    contracted: frozenset[str]
+    batch: frozenset[str]
+    outer: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Signature:
+    """Parse a signature line.
+
+    Raises:
+        ValueError: the line does not follow the notation.
+    """
+    left, arrow, right = text.partition("->")
+    if not arrow:
+        raise ValueError(f"no '->' in signature {text!r}")
+    marks: dict[str, set[str]] = {"!": set(), "#": set()}
+    inputs, outputs = _operands(left, marks), _operands(right, marks)
+    everywhere = [operand.letters for operand in (*inputs, *outputs)]
+    letters = frozenset().union(*everywhere)
+    produced = frozenset().union(*(operand.letters for operand in outputs))
+    private = {x for x in letters if sum(x in o for o in everywhere) == 1} - marks["!"]
+    contracted = frozenset(
+        x for x in letters - produced if sum(x in operand.letters for operand in inputs) > 1
+    )
+    factors = [operand.letters for operand in inputs if operand.letters & contracted]
+    batch = frozenset(x for x in produced if sum(x in factor for factor in factors) > 1)
+    outer = frozenset(x for x in produced if sum(x in factor for factor in factors) == 1)
+    opaque = frozenset(marks["#"] | private)
+    return Signature(inputs, outputs, frozenset(marks["!"]), opaque, contracted, batch, outer)
+
+
+def _operands(text: str, marks: dict[str, set[str]]) -> tuple[Operand, ...]:
+    operands: list[Operand] = []
+    position = 0
+    text = text.strip()
+    while position < len(text):
+        match = _OPERAND.match(text, position)
+        if match is None:
+            raise ValueError(f"cannot read operand at {text[position:]!r}")
+        name, axes, optional = match.groups()
+        parsed = tuple(
+            _axis(group or single, bool(group), marks) for group, single in _AXIS.findall(axes)
+        )
+        operands.append(Operand(name, parsed, bool(optional)))
+        position = match.end()
+    return tuple(operands)
+
+
+def _axis(text: str, composite: bool, marks: dict[str, set[str]]) -> Axis:
+    letters: list[str] = []
+    star = False
+    for word in text.split():
+        match = _LETTER.match(word)
+        if match is None or (match[2] and composite):
+            raise ValueError(f"cannot read axis {word!r}")
+        opaque, star_mark, letter, reduced = match.groups()
+        star = bool(star_mark)
+        letters.append(letter)
+        if opaque:
+            marks["#"].add(letter)
+        if reduced:
+            marks["!"].add(letter)
+    return Axis(tuple(letters), star)

@@ -1,0 +1,229 @@
+"""What the compiler knows of one operator, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.axes import Dim, Keeps, kept_size
+from onnxprune.errors import ModelError
+from onnxprune.ops.notation import Axis, Operand, Signature, parse
+from onnxprune.ops.site import Site, Value
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What changes at a node when dims shrink.
+
+    Attributes:
+        attributes: new values of integer or integer-list attributes.
+        inputs: new elements of constant integer inputs, by input index.
+    """
+
+    attributes: Mapping[str, int | list[int]] = field(default_factory=dict)
+    inputs: Mapping[int, IntArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator over a range of opset versions.
+
+    Attributes:
+        name: ONNX operator type.
+        relate: says how the operator's axes belong together.
+        since: first opset version described.
+        domain: operator set; ``""`` is the standard one.
+        attributes: attributes that count a letter, as ``{"group": "g"}``.
+        macs: letters whose product is the number of multiply-accumulates.
+        rewrite: new attributes and constant inputs after pruning, beyond `attributes`.
+        masked: name of the operator's masked form in `ops/masked.py`, where a mask over its
+            reduced letters changes more than its operands.
+    """
+
+    name: str
+    relate: Callable[[Site], None]
+    since: int = 1
+    domain: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    macs: tuple[str, ...] = ()
+    rewrite: Callable[[Site, Keeps], Rewrite] | None = None
+    masked: str = ""
+
+    def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:
+        """What must change at the node for the given keep masks."""
+        own = self.rewrite(site, keeps) if self.rewrite else Rewrite()
+        counted = {
+            name: kept_size(site.letters[letter], keeps)
+            for name, letter in self.attributes.items()
+            if letter in site.letters and name in site.attributes
+        }
+        return Rewrite({**counted, **own.attributes}, own.inputs)
+
+    def mac_count(self, site: Site, keeps: Keeps) -> int:
+        """Multiply-accumulates of one run: the product of the operator's distinct letters."""
+        count = 1
+        for letter in self.macs:
+            for name, dim in site.letters.items():
+                if name == letter or name.rpartition(".")[0] == letter:
+                    count *= kept_size(dim, keeps)
+        return count if self.macs else 0
+
+
+Text = str | Callable[[Site], str]
+
+
+def signature(
+    name: str,
+    text: Text,
+    *,
+    since: int = 1,
+    domain: str = "",
+    attributes: Mapping[str, str] | None = None,
+    macs: str = "",
+    masked: str = "",
+    rewrite: Callable[[Site, Keeps], Rewrite] | None = None,
+    role: str = "",
+) -> Operator:
+    """An operator that one line describes.
+
+    Args:
+        name: ONNX operator type.
+        text: the signature line, or a function that writes it for a site (its rank, its axis).
+        since: first opset version that the line holds for.
+        domain: operator set.
+        attributes: attributes that count a letter.
+        macs: letters whose product is the number of multiply-accumulates.
+        masked: name of the masked form.
+        rewrite: new attributes and constant inputs after pruning.
+        role: what the operator does with axes that all its operands share, if that matters.
+    """
+    if isinstance(text, str):
+        parse(text)
+    counted = dict(attributes or {})
+
+    def relate(site: Site) -> None:
+        line = text if isinstance(text, str) else text(site)
+        apply(site, parse(line), counted)
+        if role:
+            _note_shared(site, role)
+
+    return Operator(
+        name, relate, since, domain, counted, tuple(macs.split()), rewrite=rewrite, masked=masked
+    )
+
+
+def apply(site: Site, line: Signature, attributes: Mapping[str, str]) -> None:
+    """Couple the axes of `site` as the signature says; block what it leaves out."""
+    operands = [
+        *_present(site, line.inputs, site.inputs, 0),
+        *_present(site, line.outputs, site.outputs, None),
+    ]
+    sizes = _sizes(site, operands, attributes)
+    letters = {
+        letter: site.space.dim(size, (site.name, letter)) for letter, size in sizes.items()
+    }
+    site.letters.update(letters)
+    for value, axes, index in operands:
+        for dim, names in zip(value.dims, axes, strict=True):
+            product = site.space.product([letters[name] for name in names])
+            site.same(dim, product)
+            if dim.size == product.size:
+                for name in names:
+                    if index is not None and line.inputs[index].name == "scale":
+                        site.role("scale", letters[name], index)
+                    _note(site, line, name, letters[name], -1 if index is None else index)
+    for letter, dim in letters.items():
+        if letter.rpartition(".")[0] in line.opaque or letter in line.opaque:
+            site.block(dim, "spatial or kernel axis")
+
+
+Bound = tuple[Value, list[tuple[str, ...]], int | None]
+
+
+def _present(
+    site: Site, operands: tuple[Operand, ...], values: tuple[Value | None, ...], first: int | None
+) -> list[Bound]:
+    """Pair the operands that are there with their values; block values beyond the signature."""
+    bound: list[Bound] = []
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        if place >= len(operands):
+            for dim in value.dims:
+                site.block(dim, f"{site.op_type}: operand not described by the signature")
+            continue
+        bound.append((value, _expand(site, operands[place], value), None if first is None else place))
+    return bound
+
+
+def _expand(site: Site, operand: Operand, value: Value) -> list[tuple[str, ...]]:
+    """Letters of each axis of `value`; a star becomes numbered letters, counted from the right."""
+    stars = sum(axis.star for axis in operand.axes)
+    room = len(value.shape) - len(operand.axes) + stars
+    if stars > 1 or room < 0 or (not stars and room):
+        raise ModelError(
+            f"{site.op_type} has a rank {len(value.shape)} operand {operand.name!r} "
+            f"where its definition has {len(operand.axes)} axes",
+            where=f"node {site.name}, value {value.name}",
+        )
+    names: list[tuple[str, ...]] = []
+    for axis in operand.axes:
+        names.extend(_star_names(axis, room) if axis.star else [axis.letters])
+    return names
+
+
+def _star_names(axis: Axis, count: int) -> list[tuple[str, ...]]:
+    return [(f"{axis.letters[0]}.{i}",) for i in reversed(range(count))]
+
+
+def _sizes(site: Site, operands: list[Bound], attributes: Mapping[str, str]) -> dict[str, int]:
+    """Solve the letters' sizes from the shapes and the attributes that count letters."""
+    sizes: dict[str, int] = {}
+    for name, letter in attributes.items():
+        sizes[letter] = site.attribute(name, 1)
+    pending: list[tuple[tuple[str, ...], int]] = []
+    for value, axes, _ in operands:
+        for names, size in zip(axes, value.shape, strict=True):
+            if len(names) == 1:
+                known = sizes.get(names[0], 1)
+                sizes[names[0]] = size if known == 1 else known
+            else:
+                pending.append((names, size))
+    for names, size in pending:
+        unknown = [name for name in names if name not in sizes]
+        known = 1
+        for name in names:
+            known *= sizes.get(name, 1)
+        if len(unknown) > 1 or size % known or (not unknown and size != known and size != 1):
+            raise ModelError(
+                f"{site.op_type}: an axis of size {size} does not factor into "
+                f"({' '.join(names)}) with {sizes}",
+                where=f"node {site.name}",
+            )
+        if unknown:
+            sizes[unknown[0]] = size // known
+    return sizes
+
+
+def _note_shared(site: Site, role: str) -> None:
+    operands = [value for value in site.inputs if value is not None]
+    if len(operands) > 1 and not any(value.constant for value in operands):
+        for dim in site.y().dims:
+            site.role(role, dim)
+
+
+def _note(site: Site, line: Signature, name: str, dim: Dim, operand: int) -> None:
+    letter = name.rpartition(".")[0] or name
+    for role, letters in (
+        ("contracted", line.contracted),
+        ("batch", line.batch),
+        ("reduced", line.reduced),
+        ("outer", line.outer),
+    ):
+        if letter in letters:
+            site.role(role, dim, operand)

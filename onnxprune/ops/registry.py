@@ -1,0 +1,57 @@
+"""All operators by domain, type and opset version."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from onnxprune.ops import (
+    broadcasting,
+    convolution,
+    elementwise,
+    indexing,
+    layout,
+    linear,
+    normalization,
+    pooling,
+    reduction,
+    segments,
+)
+from onnxprune.ops.operator import Operator
+
+FAMILIES = (
+    broadcasting,
+    convolution,
+    elementwise,
+    indexing,
+    layout,
+    linear,
+    normalization,
+    pooling,
+    reduction,
+    segments,
+)
+
+
+@cache
+def _table() -> dict[tuple[str, str], list[Operator]]:
+    table: dict[tuple[str, str], list[Operator]] = {}
+    for family in FAMILIES:
+        for operator in family.OPERATORS:
+            table.setdefault((operator.domain, operator.name), []).append(operator)
+    for versions in table.values():
+        versions.sort(key=lambda operator: -operator.since)
+    return table
+
+
+def lookup(domain: str, op_type: str, version: int) -> Operator | None:
+    """The newest description of an operator that holds for `version`; None if there is none."""
+    domain = "" if domain == "ai.onnx" else domain
+    for operator in _table().get((domain, op_type), ()):
+        if operator.since <= version:
+            return operator
+    return None
+
+
+def all_operators() -> list[Operator]:
+    """Every operator that has a signature."""
+    return [operator for versions in _table().values() for operator in versions]

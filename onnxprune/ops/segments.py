@@ -1,0 +1,176 @@
+"""Operators that cut axes into segments or put segments end to end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxprune.axes import Dim, Keeps, axis_mask, kept_size
+from onnxprune.ops.operator import Operator, Rewrite
+from onnxprune.ops.site import Site
+
+
+def _others(site: Site, left: tuple[Dim, ...], right: tuple[Dim, ...], axis: int) -> None:
+    for place, (a, b) in enumerate(zip(left, right, strict=True)):
+        if place != axis:
+            site.same(a, b)
+
+
+def _concat(site: Site) -> None:
+    y = site.y()
+    axis = site.axis(site.attribute("axis", 1), len(y.shape))
+    parts = [value for value in site.inputs if value is not None]
+    for part in parts:
+        _others(site, part.dims, y.dims, axis)
+    site.same(y.dims[axis], site.space.concat(part.dims[axis] for part in parts))
+
+
+def _split(site: Site) -> None:
+    x = site.x()
+    axis = site.axis(site.attribute("axis", 0), len(x.shape))
+    parts = [value for value in site.outputs if value is not None]
+    if sum(part.shape[axis] for part in parts) != x.shape[axis]:
+        site.block_all("Split with outputs that nobody asked for")
+        return
+    for part in parts:
+        _others(site, x.dims, part.dims, axis)
+    site.same(x.dims[axis], site.space.concat(part.dims[axis] for part in parts))
+
+
+def _split_sizes(site: Site, keeps: Keeps) -> Rewrite:
+    axis = site.axis(site.attribute("axis", 0), len(site.x().shape))
+    sizes = [kept_size(y.dims[axis], keeps) for y in site.outputs if y is not None]
+    if site.has(1):
+        return Rewrite(inputs={1: np.array(sizes, dtype=np.int64)})
+    if "split" in site.attributes:
+        return Rewrite({"split": sizes})
+    return Rewrite()
+
+
+def _bounds(site: Site) -> list[tuple[int, int, int, int]] | None:
+    """(axis, start, stop, step) of a Slice in Python's sense, clamped; None where unknown."""
+    rank = len(site.x().shape)
+    if site.has(1):
+        starts, ends = site.int_list(1), site.int_list(2)
+        axes = site.int_list(3) if site.has(3) else list(range(len(starts or ())))
+        steps = site.int_list(4) if site.has(4) else [1] * len(starts or ())
+    else:
+        starts, ends = site.ints("starts"), site.ints("ends")
+        axes = site.ints("axes") or list(range(len(starts or ())))
+        steps = [1] * len(starts or ())
+    if starts is None or ends is None or axes is None or steps is None:
+        return None
+    bounds = []
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        place = site.axis(axis, rank)
+        size = site.x().shape[place]
+        bounds.append((place, *slice(start, _open_end(end, step), step).indices(size)))
+    return bounds
+
+
+def _open_end(end: int, step: int) -> int | None:
+    """ONNX writes "to the very front" of a backward slice as a large negative end."""
+    return None if step < 0 and end <= -(1 << 31) + 1 else end
+
+
+def _slice(site: Site) -> None:
+    x, y = site.x(), site.y()
+    bounds = _bounds(site)
+    if bounds is None or site.is_empty:
+        site.block_all("Slice with bounds that are computed at run time")
+        return
+    sliced = {axis: rest for axis, *rest in bounds}
+    for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
+        start, stop, step = sliced.get(place, (0, dim.size, 1))
+        picked = pick_strided(site, dim, start, stop, step)
+        if picked is None:
+            site.block(dim, f"Slice by steps of {step} that do not divide the axis")
+            site.block(out, f"Slice by steps of {step} that do not divide the axis")
+        else:
+            site.same(out, picked)
+
+
+def pick_strided(site: Site, dim: Dim, start: int, stop: int, step: int) -> Dim | None:
+    """The dim that a slice of `dim` picks; None where there is no tree for it."""
+    site.describe(dim)
+    size, count = dim.size, len(range(start, stop, step))
+    if count == size and step == 1:
+        return dim
+    if step == 1:
+        cuts = sorted({start, stop} - {0, size})
+        return site.space.cut(dim, cuts)[1 if start else 0]
+    if count == 1:
+        return pick_index(site, dim, start)
+    if step > 1 and size % step == 0 and start < step and count == size // step:
+        rows, phases = site.space.split(dim, (size // step, step), site.name)
+        pick_index(site, phases, start)
+        site.block(phases, "interleaved slices")
+        return rows
+    return None
+
+
+def pick_index(site: Site, dim: Dim, index: int) -> Dim:
+    """The segment of size 1 at `index`."""
+    site.describe(dim)
+    if dim.size == 1:
+        return dim
+    cuts = sorted({index, index + 1} - {0, dim.size})
+    return site.space.cut(dim, cuts)[1 if index else 0]
+
+
+def _slice_bounds(site: Site, keeps: Keeps) -> Rewrite:
+    """Move the bounds to where the same elements now are."""
+    bounds = _bounds(site)
+    if bounds is None:
+        return Rewrite()
+    starts, ends = [], []
+    changed = False
+    for axis, start, stop, step in bounds:
+        mask = axis_mask(site.x().dims[axis], keeps)
+        changed |= not mask.all()
+        before = np.concatenate([[0], np.cumsum(mask)])
+        if step == 1:
+            starts.append(int(before[start]))
+            ends.append(int(before[stop]))
+        else:
+            starts.append(int(before[start - start % step]) + start % step if step > 0 else start)
+            ends.append(int(before[-1]) if step > 0 else stop)
+    if not changed:
+        return Rewrite()
+    if not site.has(1):
+        return Rewrite({"starts": starts, "ends": ends})
+    values = {1: starts, 2: ends}
+    return Rewrite(inputs={i: np.array(v, dtype=np.int64) for i, v in values.items()})
+
+
+def _pad(site: Site) -> None:
+    x, y = site.x(), site.y()
+    rank = len(x.shape)
+    pads = site.int_list(1) if site.has(1) else site.ints("pads") or site.ints("paddings")
+    axes = site.int_list(3) if site.has(3) else list(range(rank))
+    if pads is None or axes is None:
+        site.block_all("Pad by amounts that are computed at run time")
+        return
+    amounts = {
+        site.axis(axis, rank): (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)
+    }
+    for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
+        before, after = amounts.get(place, (0, 0))
+        if before < 0 or after < 0 or (before or after) and site.attribute("mode", "constant") != (
+            "constant"
+        ):
+            site.block(dim, "Pad that crops, reflects or repeats")
+            site.block(out, "Pad that crops, reflects or repeats")
+            continue
+        ends = [site.space.dim(before, "padding"), site.space.dim(after, "padding")]
+        site.same(out, site.space.concat((ends[0], dim, ends[1])))
+        for end in ends:
+            if end.size:
+                site.space.block(end, "padding", site.name)
+
+
+OPERATORS = (
+    Operator("Concat", _concat),
+    Operator("Split", _split, rewrite=_split_sizes),
+    Operator("Slice", _slice, rewrite=_slice_bounds),
+    Operator("Pad", _pad),
+)

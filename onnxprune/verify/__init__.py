@@ -1,0 +1,1 @@
+"""Translation validation: the masked reference, equivalence, fidelity, measured speed."""

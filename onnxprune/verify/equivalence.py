@@ -1,0 +1,247 @@
+"""Equivalence of the surgery: pruned model against masked reference, tensor by tensor.
+
+Every intermediate that survives in both is compared, each against its own variation over inputs:
+deep networks forget, and a wrong permutation in the middle can vanish below rounding at the
+output. A tensor that does not react to the input proves nothing; where too little reacts the
+verdict is "cannot tell".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.axes import Dim, Keep
+from onnxprune.axes import axis_mask
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.data.random import Feeds
+from onnxprune.ir.model import Model
+from onnxprune.ir.probe import with_outputs
+from onnxprune.ir.graph import nodes
+from onnxprune.verify.reference import masked_reference, value_mask
+from onnxprune.verify.sessions import session_of
+from onnxprune.verify.tolerance import tolerance_of
+
+MUTE = 1e-4
+"""A tensor whose variation is below this share of its size does not react."""
+FETCH_BYTES = 256 << 20
+"""Intermediates are fetched in portions of about this size."""
+REACTING_SHARE = 0.3
+"""Fewer reacting tensors than this prove nothing."""
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """How one tensor differs between two models.
+
+    Attributes:
+        name: the value.
+        max_abs: largest absolute deviation.
+        max_rel: that, as a share of the tensor's variation over inputs (of its size, if it does
+            not vary).
+        reacts: whether it varies with the input.
+        passed: whether the deviation is within tolerance.
+    """
+
+    name: str
+    max_abs: float
+    max_rel: float
+    reacts: bool
+    passed: bool
+
+
+@dataclass(slots=True)
+class Equivalence:
+    """The verdict on one removal.
+
+    Attributes:
+        verdict: ``passed``, ``failed`` or ``cannot tell``.
+        tolerance: the relative tolerance that was used, of the widest type met.
+        compared: number of tensors compared.
+        reacting: how many of them react to the input.
+        max_abs: largest absolute deviation met.
+        max_rel: largest deviation as a share of the tensor's variation.
+        worst: the tensor with the largest relative deviation, the first that failed if one did.
+        why: what makes the verdict, if it is not ``passed``.
+    """
+
+    verdict: str = "passed"
+    tolerance: float = 0.0
+    compared: int = 0
+    reacting: int = 0
+    max_abs: float = 0.0
+    max_rel: float = 0.0
+    worst: str = ""
+    why: str = ""
+    deviations: list[Deviation] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether equivalence was shown."""
+        return self.verdict == "passed"
+
+
+def check_equivalence(
+    analysis: Analysis, keeps: Mapping[Dim, Keep], pruned: Model, feeds: Sequence[Feeds]
+) -> Equivalence:
+    """Compare a pruned model with the masked reference of the model it was made from.
+
+    Args:
+        analysis: of the canonical model before removal.
+        keeps: what stays of each leaf.
+        pruned: the model after removal.
+        feeds: two sets of inputs or more, different from each other.
+    """
+    reference = masked_reference(analysis, keeps)
+    names = shared_values(analysis, pruned)
+    taken = {name: _axes_taken(analysis, name, keeps) for name in names}
+    batch = _scale(analysis, feeds)
+    result = Equivalence()
+    outputs = {info.name for info in pruned.proto.graph.output}
+    types = analysis.canonical.facts.elem_types
+    for portion in _portions(analysis, names, batch):
+        first = _runs(reference, portion, types, feeds)
+        second = _runs(pruned, portion, types, feeds)
+        for name in portion:
+            masked = [_take(run[name], taken[name]) for run in first]
+            result.deviations.append(compare(name, masked, [run[name] for run in second]))
+            for run in (*first, *second):
+                del run[name]
+    _judge(result, outputs)
+    return result
+
+
+def shared_values(analysis: Analysis, pruned: Model) -> list[str]:
+    """Values that are computed from the input in both models, in graph order."""
+    made = {name for node in nodes(pruned.proto) for name in node.outputs}
+    return [
+        name
+        for placed in analysis.placed
+        for name in placed.node.outputs
+        if name in made and name in analysis.values and name not in analysis.sources
+    ]
+
+
+def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
+    """Compare one tensor over several inputs.
+
+    Args:
+        name: the value.
+        reference: one array for each input.
+        pruned: likewise.
+    """
+    if any(a.shape != b.shape for a, b in zip(reference, pruned, strict=True)):
+        return Deviation(name, float("inf"), float("inf"), True, False)
+    if reference[0].dtype.kind in "biu" or reference[0].dtype.kind not in "fV":
+        return _compare_exact(name, reference, pruned)
+    tolerance = tolerance_of(reference[0].dtype)
+    wide = [array.astype(np.float64) for array in reference]
+    other = [array.astype(np.float64) for array in pruned]
+    if any(not np.array_equal(np.isnan(a), np.isnan(b)) for a, b in zip(wide, other, strict=True)):
+        return Deviation(name, float("inf"), float("inf"), True, False)
+    error = max(_largest(a, b) for a, b in zip(wide, other, strict=True))
+    spread = max((_rms(wide[0] - array) for array in wide[1:]), default=0.0)
+    size = max(_rms(array) for array in wide)
+    peak = max((float(np.abs(_finite(array)).max(initial=0.0)) for array in wide), default=0.0)
+    reacts = spread > MUTE * size
+    bound = max(tolerance.relative * spread if reacts else 0.0, tolerance.floor * peak)
+    scale = spread if reacts else peak
+    relative = error / scale if scale > 0 else (0.0 if error == 0 else float("inf"))
+    return Deviation(name, error, relative, reacts, error <= bound)
+
+
+def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
+    """Integers and truth values: a comparison near its threshold may flip here and there."""
+    wrong = max(
+        float(np.mean(a != b)) if a.size else 0.0 for a, b in zip(reference, pruned, strict=True)
+    )
+    reacts = any(not np.array_equal(reference[0], other) for other in reference[1:])
+    return Deviation(name, wrong, wrong, reacts, wrong <= 1e-3)
+
+
+def _largest(a: Array, b: Array) -> float:
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    difference = np.where(same, 0.0, np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)))
+    return float(difference.max(initial=0.0))
+
+
+def _finite(array: Array) -> Array:
+    return np.where(np.isfinite(array), array, 0.0)
+
+
+def _rms(array: Array) -> float:
+    finite = _finite(array)
+    return float(np.sqrt(np.mean(np.square(finite)))) if array.size else 0.0
+
+
+def _judge(result: Equivalence, outputs: set[str]) -> None:
+    deviations = result.deviations
+    result.compared = len(deviations)
+    result.reacting = sum(d.reacts for d in deviations)
+    result.max_abs = max((d.max_abs for d in deviations), default=0.0)
+    result.max_rel = max((d.max_rel for d in deviations), default=0.0)
+    result.tolerance = tolerance_of(np.dtype(np.float32)).relative
+    failed = [d for d in deviations if not d.passed]
+    worst = failed[0] if failed else max(deviations, key=lambda d: d.max_rel, default=None)
+    result.worst = worst.name if worst else ""
+    if failed:
+        result.verdict = "failed"
+        result.why = f"{len(failed)} of {len(deviations)} tensors differ, first {failed[0].name}"
+    elif not any(d.reacts for d in deviations if d.name in outputs):
+        result.verdict = "cannot tell"
+        result.why = "no output reacts to the input"
+    elif result.reacting < REACTING_SHARE * len(deviations):
+        result.verdict = "cannot tell"
+        result.why = f"only {result.reacting} of {len(deviations)} tensors react to the input"
+
+
+def _axes_taken(
+    analysis: Analysis, name: str, keeps: Mapping[Dim, Keep]
+) -> dict[int, npt.NDArray[np.intp]]:
+    value = analysis.values[name]
+    if value_mask(value, keeps) is None:
+        return {}
+    masks = {axis: axis_mask(dim, keeps) for axis, dim in enumerate(value.dims)}
+    return {axis: np.flatnonzero(mask) for axis, mask in masks.items() if not mask.all()}
+
+
+def _take(array: Array, axes: Mapping[int, npt.NDArray[np.intp]]) -> Array:
+    for axis, indices in axes.items():
+        array = np.take(array, indices, axis=axis)
+    return array
+
+
+def _scale(analysis: Analysis, feeds: Sequence[Feeds]) -> float:
+    """How much larger the run's tensors are than those of the analysed binding."""
+    bound = analysis.canonical.inputs
+    fed = sum(array.size for array in feeds[0].values())
+    analysed = sum(prod(bound[name]) for name in feeds[0] if name in bound)
+    return fed / max(analysed, 1)
+
+
+def _portions(analysis: Analysis, names: Sequence[str], scale: float) -> Iterator[list[str]]:
+    portion: list[str] = []
+    used = 0.0
+    for name in names:
+        size = prod(analysis.values[name].shape) * 4 * scale
+        if portion and used + size > FETCH_BYTES:
+            yield portion
+            portion, used = [], 0.0
+        portion.append(name)
+        used += size
+    if portion:
+        yield portion
+
+
+def _runs(
+    model: Model, names: Sequence[str], types: dict[str, int], feeds: Sequence[Feeds]
+) -> list[dict[str, Array]]:
+    with session_of(with_outputs(model, names, types)) as session:
+        return [session.run(feed, names) for feed in feeds]

@@ -1,0 +1,87 @@
+"""The masked reference: the original with removed indices hidden, not sliced.
+
+All shapes are the original's. Behind every tensor that carries a removed index stands a
+``Where(mask, x, 0)``, and operators that depend on which indices there are run in their masked
+form. It shares no slicing code with the compiler: if both agree, the surgery was right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnxprune.axes import BoolArray, Dim, Keep, axis_mask, is_touched
+from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.ir.model import Model
+from onnxprune.ir.probe import ProbeBuilder
+from onnxprune.ops.masked import FORMS
+from onnxprune.ops.site import Value
+
+
+def masked_reference(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> Model:
+    """Build the masked reference of a canonical model.
+
+    Args:
+        analysis: of the model before removal.
+        keeps: keep masks by leaf.
+    """
+    facts = analysis.canonical.facts
+    builder = ProbeBuilder(analysis.canonical.model, facts.elem_types)
+    for place, placed in enumerate(analysis.placed):
+        masks = {
+            value.name: mask
+            for value in placed.site.outputs
+            if value is not None and (mask := value_mask(value, keeps)) is not None
+        }
+        _add_node(builder, analysis, placed, place, masks, keeps)
+        for name, mask in masks.items():
+            builder.rename(builder.hide(f"{name}::raw", mask, facts.elem_types[name]), name)
+    return builder.finish()
+
+
+def value_mask(value: Value, keeps: Mapping[Dim, Keep]) -> BoolArray | None:
+    """The mask of a tensor, of size 1 along axes that keep everything; None if all do.
+
+    A constant that is ragged over another of its axes has no mask: what it makes has one.
+    """
+    touched = [axis for axis, dim in enumerate(value.dims) if is_touched(dim, keeps)]
+    if not touched:
+        return None
+    mask = np.ones([1] * len(value.dims), dtype=np.bool_)
+    for axis in touched:
+        keep = keeps.get(value.dims[axis].root)
+        if keep is not None and keep.over is not None:
+            return None
+        shape = [1] * len(value.dims)
+        shape[axis] = -1
+        mask = mask & axis_mask(value.dims[axis], keeps).reshape(shape)
+    return mask
+
+
+def _add_node(
+    builder: ProbeBuilder,
+    analysis: Analysis,
+    placed: Placed,
+    place: int,
+    masks: Mapping[str, BoolArray],
+    keeps: Mapping[Dim, Keep],
+) -> None:
+    source = builder.source(place)
+    form = FORMS.get(placed.operator.masked) if placed.operator is not None else None
+    reduced = any(
+        role.name == "reduced" and role.operand == 0 and is_touched(role.dim, keeps)
+        for role in placed.site.roles
+    )
+    if form is not None and reduced:
+        hidden = value_mask(placed.site.x(), keeps)
+        if hidden is not None:
+            builder.typed(analysis.canonical.facts.elem_types[placed.node.inputs[0]])
+            result = form(builder, placed.site, list(placed.node.inputs), hidden)
+            name = placed.node.outputs[0]
+            builder.rename(result, f"{name}::raw" if name in masks else name)
+            return
+    for index, name in enumerate(source.output):
+        if name in masks:
+            source.output[index] = f"{name}::raw"
+    builder.add(source)

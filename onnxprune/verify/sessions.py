@@ -1,0 +1,34 @@
+"""Sessions over models in memory; a model too large for one message goes through a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from onnxprune.ir.model import Model
+from onnxprune.ir.save import EXTERNAL_THRESHOLD_BYTES
+from onnxprune.runtime import Optimization, Session
+
+
+@contextmanager
+def session_of(
+    model: Model,
+    *,
+    provider: str = "cpu",
+    threads: int | None = None,
+    optimization: Optimization = "none",
+) -> Iterator[Session]:
+    """A session over `model`, unoptimised and on all cores unless said otherwise."""
+    count = threads or os.cpu_count() or 1
+    if sum(tensor.nbytes for tensor in model.constants.values()) <= EXTERNAL_THRESHOLD_BYTES:
+        yield Session(
+            model.to_bytes(), provider=provider, threads=count, optimization=optimization
+        )
+        return
+    with tempfile.TemporaryDirectory(prefix="onnxprune-") as folder:
+        path = Path(folder) / "model.onnx"
+        model.save(path, external=True)
+        yield Session(path, provider=provider, threads=count, optimization=optimization)

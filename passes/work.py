@@ -1,0 +1,97 @@
+"""What passes hand to each other, and what each of them reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
+
+from onnxprune.axes import Dim, Keep
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.groups import Group
+from onnxprune.ir.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that a pass left as it was.
+
+    Attributes:
+        reason: the cause in words.
+        node: the operator that caused it, or "".
+        parameters: number of parameters concerned.
+    """
+
+    reason: str
+    node: str
+    parameters: int
+
+
+@dataclass(slots=True, eq=False)
+class Removal:
+    """One removal of channels: everything that verification and plans need of it.
+
+    Attributes:
+        analysis: of the model before the removal, in canonical form.
+        groups: its coupling groups.
+        chosen: those that were offered for selection.
+        keeps: what stays of each leaf; leaves that keep everything are absent.
+        pruned: the model after the removal.
+    """
+
+    analysis: Analysis
+    groups: list[Group]
+    chosen: list[Group]
+    keeps: dict[Dim, Keep]
+    pruned: Model
+
+
+@dataclass(slots=True)
+class PassReport:
+    """What one pass did.
+
+    Attributes:
+        name: the pass with its options, as in a textual pipeline.
+        modified: whether the model changed.
+        did: what it did, in words.
+        refused: what it left as it was, and why.
+        seconds: time spent.
+    """
+
+    name: str
+    modified: bool = False
+    did: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A model on its way through a pipeline.
+
+    Attributes:
+        original: the model as it was loaded.
+        model: the model as it is now.
+        input_shapes: shapes of dynamic inputs given by the user, by name.
+        removals: what was removed so far.
+        reports: one for each pass that ran.
+        seconds: time spent on parts of passes (``analyse``, ``remove``).
+    """
+
+    original: Model
+    model: Model
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    removals: list[Removal] = field(default_factory=list)
+    reports: list[PassReport] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Pass(Protocol):
+    """A pass: a frozen dataclass whose fields are its options."""
+
+    name: ClassVar[str]
+
+    def run(self, work: Work) -> PassReport:
+        """Change ``work.model`` and say what was done and what was refused."""
+        ...

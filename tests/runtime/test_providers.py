@@ -1,0 +1,95 @@
+"""Provider specifications are read, and a provider that is missing is an error."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from onnxprune.errors import OnnxPruneError, ProviderUnavailableError, UsageError
+from onnxprune.runtime import Provider, available_providers, parse_provider
+from onnxprune.runtime.providers import require_registered, require_used
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "options"),
+    [
+        ("cpu", "CPUExecutionProvider", {}),
+        ("CPU", "CPUExecutionProvider", {}),
+        (" cuda ", "CUDAExecutionProvider", {}),
+        ("openvino", "OpenVINOExecutionProvider", {}),
+        ("CUDAExecutionProvider", "CUDAExecutionProvider", {}),
+        ("SomePluginProvider", "SomePluginProvider", {}),
+        (
+            "tensorrt:trt_fp16_enable=1,foo=2",
+            "TensorrtExecutionProvider",
+            {"trt_fp16_enable": "1", "foo": "2"},
+        ),
+        (
+            "tensorrt:trt_profile_min_shapes=x:1x3,y:1x4,device_id=0",
+            "TensorrtExecutionProvider",
+            {"trt_profile_min_shapes": "x:1x3,y:1x4", "device_id": "0"},
+        ),
+        ("openvino:cache_dir=C:\\a=b", "OpenVINOExecutionProvider", {"cache_dir": "C:\\a=b"}),
+    ],
+)
+def test_a_specification_is_read(spec: str, name: str, options: dict[str, str]) -> None:
+    assert parse_provider(spec) == Provider(name, options)
+
+
+@pytest.mark.parametrize("spec", ["", " ", ":device_id=0", "cuda:", "cuda:fast", "cuda:=1"])
+def test_a_malformed_specification_is_wrong_usage(spec: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_provider(spec)
+    assert caught.value.exit_code == 2
+    assert repr(spec) in caught.value.where
+
+
+def test_an_option_given_twice_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="twice"):
+        parse_provider("cuda:device_id=0,device_id=1")
+
+
+def test_options_that_the_cpu_would_ignore_are_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="no options"):
+        parse_provider("cpu:threads=2")
+
+
+def test_the_cpu_is_available() -> None:
+    assert "CPUExecutionProvider" in available_providers()
+
+
+def test_a_missing_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> SimpleNamespace:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(ProviderUnavailableError) as caught:
+        available_providers()
+    assert "pip install onnxruntime" in caught.value.hint
+
+
+def test_a_provider_that_was_dropped_is_an_error() -> None:
+    with pytest.raises(OnnxPruneError) as caught:
+        require_registered(
+            Provider("CUDAExecutionProvider"),
+            ["CPUExecutionProvider"],
+            "Failed to load libcudart.so",
+        )
+    assert caught.value.exit_code == 4
+    assert "fell back to CPUExecutionProvider" in caught.value.why
+    assert "Failed to load libcudart.so" in caught.value.why
+    assert "cuDNN" in caught.value.hint
+
+
+def test_a_provider_that_took_no_node_is_an_error() -> None:
+    with pytest.raises(ProviderUnavailableError, match="none of the model's nodes") as caught:
+        require_used(Provider("CUDAExecutionProvider"), {"CPUExecutionProvider": 7})
+    assert "CPUExecutionProvider 7" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "nodes", [{}, {"CUDAExecutionProvider": 1}, {"CPUExecutionProvider": 7, "XProvider": 1}]
+)
+def test_a_provider_that_took_a_node_passes(nodes: dict[str, int]) -> None:
+    name = "XProvider" if "XProvider" in nodes else "CUDAExecutionProvider"
+    require_used(Provider(name), nodes)
+    assert Provider(name).on_cuda == (name == "CUDAExecutionProvider")
