@@ -1,4 +1,22 @@
-"""Passes: verbs over a model, a file each."""
+"""Passes: verbs over a model, a file each.
+
+A pass is a frozen dataclass with a `name`; its fields are its options. To add one, write its file
+and enter its class in `PASSES`.
+"""
 
 if __name__ != "onnxprune.passes":
     raise ImportError("the passes are imported as onnxprune.passes, not as passes")
+
+from typing import Any
+
+from onnxprune.passes.fold.constants import FoldConstants
+from onnxprune.passes.fold.empty import FoldEmpty
+from onnxprune.passes.remove.channels import RemoveChannels
+from onnxprune.passes.remove.replay import ApplyPlan
+
+PASSES: dict[str, Any] = {
+    kind.name: kind for kind in (FoldConstants, RemoveChannels, ApplyPlan, FoldEmpty)
+}
+"""Every pass by name."""
+
+__all__ = ["PASSES", "ApplyPlan", "FoldConstants", "FoldEmpty", "RemoveChannels"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import ClassVar, Protocol, runtime_checkable
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 
 
@@ -76,6 +78,7 @@ class Work:
         removals: what was removed so far.
         reports: one for each pass that ran.
         seconds: time spent on parts of passes (``analyse``, ``remove``).
+        provenance: the original constant that each constant of the model comes from.
     """
 
     original: Model
@@ -84,6 +87,29 @@ class Work:
     removals: list[Removal] = field(default_factory=list)
     reports: list[PassReport] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    _canonical: Canonical | None = None
+    _source: Model | None = None
+
+    def canonical(self) -> Canonical:
+        """The canonical form of the model as it is now; made once for each model."""
+        if self._canonical is None or self._canonical.model is not self.model:
+            start = perf_counter()
+            known = self._canonical is not None and self._source is self.model
+            if not known:
+                self._source = self.model
+                self._canonical = canonicalise(self.model, self.input_shapes)
+                self.provenance = {
+                    name: self.provenance.get(source, source)
+                    for name, source in self._canonical.provenance.items()
+                }
+                self.note_time("analyse", start)
+        assert self._canonical is not None
+        return self._canonical
+
+    def note_time(self, part: str, start: float) -> None:
+        """Add the time since `start` to a part."""
+        self.seconds[part] = self.seconds.get(part, 0.0) + perf_counter() - start
 
 
 @runtime_checkable

@@ -152,7 +152,7 @@ class DimSpace:
         a, b = p.walk_factors(), q.walk_factors()
         cuts = common_cuts(strides([f.size for f in a]), strides([f.size for f in b]))
         for mine, theirs in zip(
-            self._factor_runs(a, cuts), self._factor_runs(b, cuts), strict=True
+            self._factor_runs(a, cuts, where), self._factor_runs(b, cuts, where), strict=True
         ):
             if len(mine) == len(theirs) == 1:
                 self._unify(mine[0], theirs[0], where)
@@ -161,7 +161,9 @@ class DimSpace:
             for factor in (*mine, *theirs):
                 self.block(factor, f"index orders clash: ({shape[0]}) against ({shape[1]})", where)
 
-    def _factor_runs(self, factors: list[Dim], cuts: list[int]) -> list[list[Dim]]:
+    def _factor_runs(
+        self, factors: list[Dim], cuts: list[int], where: str
+    ) -> list[list[Dim]]:
         """Group `factors` by the intervals between `cuts`, splitting those that span a cut."""
         runs: list[list[Dim]] = []
         queue = list(reversed(factors))
@@ -172,7 +174,7 @@ class DimSpace:
                 factor = queue.pop()
                 if factor.size > room:
                     outer, inner = Dim(room, factor.label), Dim(factor.size // room, factor.label)
-                    self._unify(factor, self.product((outer, inner)), "")
+                    self.unify(factor, self.product((outer, inner)), where)
                     queue.append(inner)
                     factor = outer
                 run.append(factor)

@@ -1,16 +1,51 @@
 """The path of couplings between two dims, for explanations.
 
-Union-find forgets why two dims are one. `shortest_path` replays the log of unifications: it walks
-from dim to dim along edges, and between a dim and the factors or segments it was made of, but
-only through dims that carry the leaf in question.
+Union-find forgets why two dims are one. A `Tracer` replays the log of unifications: it follows one
+index of a leaf from dim to dim, along edges, and between a dim and the factors or segments it was
+made of. A coupling keeps the position of the index, a step into a segment moves it, a step out of
+a factor leads to every place that the factor reaches; so a path never leaves a concatenation
+through another segment than it came in by, unless some coupling ties the two.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product as cross
+from math import prod
 
 from onnxprune.axes.dim import Dim
 from onnxprune.axes.space import DimSpace
+
+Step = tuple[Dim, str]
+"""A dim that a path comes to, and the operator that led there; ``""`` steps into or out of a part."""
+
+_State = tuple[Dim, int]
+_CELL_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paths:
+    """The shortest paths from one dim to every dim that a leaf reaches.
+
+    Attributes:
+        start: the dim that all paths start from.
+        goals: where each dim was first met.
+    """
+
+    start: Dim
+    goals: Mapping[Dim, _State]
+    _came: Mapping[_State, tuple[_State, str] | None]
+
+    def to(self, goal: Dim) -> list[Step]:
+        """The steps that lead to `goal`; empty where it is the start or out of reach."""
+        steps: list[Step] = []
+        state = self.goals.get(goal)
+        while state is not None and (step := self._came[state]) is not None:
+            steps.append((state[0], step[1]))
+            state = step[0]
+        return steps[::-1]
 
 
 class Tracer:
@@ -18,27 +53,28 @@ class Tracer:
 
     def __init__(self, space: DimSpace) -> None:
         """Index the log of `space`."""
-        self._near: dict[Dim, list[tuple[Dim, str]]] = defaultdict(list)
-        made: set[Dim] = set()
+        self._near: dict[Dim, list[Step]] = defaultdict(list)
+        self._wholes: dict[Dim, list[Dim]] = defaultdict(list)
+        self._known: set[Dim] = set()
+        self._cells: dict[Dim, list[int]] = {}
         for edge in space.edges:
             self._near[edge.left].append((edge.right, edge.where))
             self._near[edge.right].append((edge.left, edge.where))
-            self._add_parts(edge.left, made)
-            self._add_parts(edge.right, made)
+            self._add_parts(edge.left)
+            self._add_parts(edge.right)
         for dim, _ in space.blocks:
-            self._add_parts(dim, made)
+            self._add_parts(dim)
 
-    def _add_parts(self, dim: Dim, made: set[Dim]) -> None:
-        if dim in made:
+    def _add_parts(self, dim: Dim) -> None:
+        if dim in self._known:
             return
-        made.add(dim)
-        for part in (*dim.factors, *dim.segments):
-            self._near[dim].append((part, ""))
-            self._near[part].append((dim, ""))
-            self._add_parts(part, made)
+        self._known.add(dim)
+        for part in dict.fromkeys((*dim.factors, *dim.segments)):
+            self._wholes[part].append(dim)
+            self._add_parts(part)
 
-    def shortest_path(self, start: Dim, goal: Dim, leaf: Dim) -> list[tuple[Dim, str]]:
-        """The dims passed on the way from `start` to `goal`, each with the operator that led there.
+    def shortest_path(self, start: Dim, goal: Dim, leaf: Dim) -> list[Step]:
+        """The dims passed on the way from `start` to `goal`, with as few couplings as can be.
 
         Args:
             start: a dim whose tree contains `leaf`.
@@ -46,26 +82,169 @@ class Tracer:
             leaf: the atomic root that the whole path must carry.
 
         Returns:
-            The steps after `start`; ``""`` as operator means a step into a part of a dim.
-            Empty when there is no path.
+            The steps after `start`. Empty when there is no path.
         """
-        came: dict[Dim, tuple[Dim, str] | None] = {start: None}
-        queue = deque([start])
-        while queue:
-            dim = queue.popleft()
-            if dim is goal:
-                return self._unwind(came, goal)
-            for near, where in self._near[dim]:
-                if near not in came and leaf in near.leaves():
-                    came[near] = (dim, where)
-                    queue.append(near)
-        return []
+        return self.nearest(start, (goal,), leaf)
 
-    @staticmethod
-    def _unwind(came: dict[Dim, tuple[Dim, str] | None], goal: Dim) -> list[tuple[Dim, str]]:
-        steps: list[tuple[Dim, str]] = []
-        dim = goal
-        while (step := came[dim]) is not None:
-            steps.append((dim, step[1]))
-            dim = step[0]
-        return steps[::-1]
+    def nearest(self, start: Dim, goals: Collection[Dim], leaf: Dim) -> list[Step]:
+        """The path to that of `goals` which the fewest couplings lead to; as `shortest_path`."""
+        paths = self.paths(start, leaf, goals)
+        return next((paths.to(goal) for goal in goals if goal in paths.goals), [])
+
+    def paths(self, start: Dim, leaf: Dim, until: Collection[Dim] = ()) -> Paths:
+        """Follow `leaf` from `start`.
+
+        Args:
+            start: a dim whose tree contains `leaf`.
+            leaf: an atomic root.
+            until: stop at the first of these; with none, go everywhere.
+        """
+        self._add_parts(start)
+        wanted = set(until)
+        came: dict[_State, tuple[_State, str] | None] = {}
+        goals: dict[Dim, _State] = {}
+        queue: deque[tuple[_State, tuple[_State, str] | None]] = deque(
+            ((start, index), None) for index in self._places(start.root, leaf)
+        )
+        while queue:
+            state, step = queue.popleft()
+            if state in came:
+                continue
+            came[state] = step
+            goals.setdefault(state[0], state)
+            if state[0] in wanted:
+                return Paths(start, {state[0]: state}, came)
+            # A step into or out of a part is free: what counts is the number of couplings.
+            for near in self._parts_and_wholes(state, leaf):
+                if near not in came:
+                    queue.appendleft((near, (state, "")))
+            for dim, where in self._near[state[0]]:
+                if (dim, state[1]) not in came:
+                    queue.append(((dim, state[1]), (state, where)))
+        return Paths(start, goals, came)
+
+    def _parts_and_wholes(self, state: _State, leaf: Dim) -> Iterator[_State]:
+        dim, index = state
+        offset, inner = 0, dim.size
+        for segment in dim.segments:
+            if offset <= index < offset + segment.size:
+                yield from self._settle(segment, index - offset, leaf)
+            offset += segment.size
+        for factor in dim.factors:
+            inner //= factor.size
+            yield from self._settle(factor, index // inner % factor.size, leaf)
+        for whole in self._wholes.get(dim, ()):
+            for place in self._outwards(whole, dim, index):
+                yield from self._settle(whole, place, leaf)
+
+    def _outwards(self, whole: Dim, part: Dim, index: int) -> Iterator[int]:
+        """Indices of `whole` that index `index` of its part leads to, one for each cell."""
+        offset = 0
+        for segment in whole.segments:
+            if segment is part:
+                yield offset + index
+            offset += segment.size
+        for place, factor in enumerate(whole.factors):
+            if factor is part:
+                yield from self._combine(whole.factors, {place: [index]})
+
+    def _settle(self, dim: Dim, index: int, leaf: Dim) -> Iterator[_State]:
+        for place in self._snap(dim.root, index, leaf):
+            yield dim, place
+
+    # Places: an index of a dim stands for all that differ from it only in other leaves.
+
+    def _places(self, root: Dim, leaf: Dim) -> list[int]:
+        """Where the traced index of `leaf` is found in a tree, once for each cell."""
+        if root.is_atomic:
+            return [_traced(leaf)] if root is leaf else []
+        found: list[int] = []
+        offset = 0
+        for segment in root.walk_segments() if root.segments else ():
+            found.extend(offset + place for place in self._places(segment, leaf))
+            offset += segment.size
+        factors = root.walk_factors() if root.factors else []
+        for position, factor in enumerate(factors):
+            if places := self._places(factor, leaf):
+                found.extend(self._combine(factors, {position: places}))
+        return found
+
+    def _snap(self, root: Dim, index: int, leaf: Dim) -> list[int]:
+        """The places (`_places`) whose cell holds `index`; several where the leaf is met twice."""
+        if root.is_atomic:
+            return [index] if root is leaf and index == _traced(leaf) else []
+        offset = 0
+        for segment in root.walk_segments() if root.segments else ():
+            if index < offset + segment.size:
+                return [offset + place for place in self._snap(segment, index - offset, leaf)]
+            offset += segment.size
+        factors = root.walk_factors()
+        digits = _digits(index, factors)
+        found: list[int] = []
+        for position, factor in enumerate(factors):
+            for place in self._snap(factor, digits[position], leaf):
+                cell = [_cell(f, digit) for f, digit in zip(factors, digits, strict=True)]
+                cell[position] = place
+                found.append(_join(cell, factors))
+        return found
+
+    def _cells_of(self, root: Dim) -> list[int]:
+        """First index of every cell of a tree: what no leaf tells apart is one cell."""
+        if root.is_atomic:
+            return [0]
+        if root not in self._cells:
+            cells: list[int] = []
+            offset = 0
+            for segment in root.walk_segments() if root.segments else ():
+                cells.extend(offset + cell for cell in self._cells_of(segment))
+                offset += segment.size
+            self._cells[root] = cells or list(self._combine(root.walk_factors(), {}))
+        return self._cells[root]
+
+    def _combine(
+        self, factors: Iterable[Dim], fixed: Mapping[int, list[int]]
+    ) -> Iterator[int]:
+        """Indices of a product: the `fixed` factors' own, every cell of the others."""
+        parts = list(factors)
+        choices = [
+            fixed.get(position) or self._cells_of(factor.root)
+            for position, factor in enumerate(parts)
+        ]
+        if prod(map(len, choices)) > _CELL_LIMIT:
+            choices = [fixed.get(position, choice[:1]) for position, choice in enumerate(choices)]
+        return (_join(digits, parts) for digits in cross(*choices))
+
+
+def _traced(leaf: Dim) -> int:
+    """The index that is followed: not 0, which stands for the whole cell in other leaves."""
+    return min(1, leaf.size - 1)
+
+
+def _cell(root: Dim, index: int) -> int:
+    """First index of the cell of a tree that holds `index`."""
+    if root.is_atomic:
+        return 0
+    offset = 0
+    for segment in root.walk_segments() if root.segments else ():
+        if index < offset + segment.size:
+            return offset + _cell(segment, index - offset)
+        offset += segment.size
+    factors = root.walk_factors()
+    digits = _digits(index, factors)
+    return _join([_cell(f, digit) for f, digit in zip(factors, digits, strict=True)], factors)
+
+
+def _digits(index: int, factors: Iterable[Dim]) -> list[int]:
+    parts = list(factors)
+    digits: list[int] = []
+    for factor in reversed(parts):
+        index, digit = divmod(index, factor.size)
+        digits.append(digit)
+    return digits[::-1]
+
+
+def _join(digits: Iterable[int], factors: Iterable[Dim]) -> int:
+    index = 0
+    for digit, factor in zip(digits, factors, strict=True):
+        index = index * factor.size + digit
+    return index

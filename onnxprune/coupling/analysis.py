@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from math import prod
+from typing import Any
+
+import numpy.typing as npt
 
 from onnxprune.axes import Dim, DimSpace
 from onnxprune.ir.canonical import Canonical
@@ -100,9 +103,17 @@ def _new_value(analysis: Analysis, name: str) -> Value:
     facts = analysis.canonical.facts
     shape = facts.shapes[name]
     dims = tuple(analysis.space.dim(size, (name, axis)) for axis, size in enumerate(shape))
-    value = Value(name, shape, dims, name in analysis.sources, facts.values.get(name))
+    value = Value(name, shape, dims, name in analysis.sources, _static_data(analysis, name))
     analysis.values[name] = value
     return value
+
+
+def _static_data(analysis: Analysis, name: str) -> npt.NDArray[Any] | None:
+    """Elements that hold at any input size; -1 for those of a target shape that do not."""
+    canonical = analysis.canonical
+    if name in canonical.partial:
+        return canonical.model.constants[canonical.partial[name]].numpy()
+    return canonical.facts.values.get(name) if name in canonical.model.constants else None
 
 
 def _place(

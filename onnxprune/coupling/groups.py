@@ -50,8 +50,8 @@ class Group:
         parameters: elements of the weights that carry it.
         rivals: groups that share a product with it on some axis.
         over: the leaf that its selection may depend on (ragged selection), if any.
-        width_step: product of the other factors on the axes that carry it; the width that an
-            operator sees is a multiple of ``width_step`` times the indices kept.
+        width_step: product of the other factors on the weight axes that carry it; the width that
+            an operator sees is a multiple of ``width_step`` times the indices kept.
     """
 
     index: int
@@ -187,10 +187,12 @@ def _relate(analysis: Analysis, groups: list[Group]) -> None:
     rivals: dict[Group, dict[int, Group]] = {group: {} for group in groups}
     steps: dict[Group, list[int]] = {group: [] for group in groups}
     seen: set[Dim] = set()
-    for value in analysis.values.values():
+    weights = [analysis.values[name] for name in analysis.weights]
+    for value in (*weights, *analysis.values.values()):
+        wide = value.constant
         for dim in value.dims:
             for product in _products(dim.root, seen):
-                _relate_factors(product.walk_factors(), by_leaf, rivals, steps)
+                _relate_factors(product.walk_factors(), by_leaf, rivals, steps if wide else {})
     for group in groups:
         group.rivals = [rivals[group][index] for index in sorted(rivals[group])]
         group.width_step = min(steps[group], default=1)
@@ -226,7 +228,7 @@ def _relate_factors(
     ]
     for place, (factor, mine) in enumerate(zip(factors, inside, strict=True)):
         for group in mine:
-            steps[group].append(total // factor.size)
+            steps.get(group, []).append(total // factor.size)
             for other in range(len(factors)):
                 if other != place:
                     rivals[group].update((rival.index, rival) for rival in inside[other])

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.inliner
 
@@ -36,6 +37,8 @@ class Canonical:
         inputs: the first binding.
         provenance: original constant by canonical initializer; what folding made has none.
         blind: values whose shape nothing tells.
+        partial: for a target shape of which some sizes are computed at run time, the constant that
+            holds the others (-1 stands for what is computed).
     """
 
     model: Model
@@ -43,6 +46,7 @@ class Canonical:
     inputs: dict[str, Shape]
     provenance: dict[str, str] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
+    partial: dict[str, str] = field(default_factory=dict)
 
 
 def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> Canonical:
@@ -69,6 +73,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
         second = bindings.input_shapes(model.proto, None, variant=1)
         others = interpret(model.proto, second)
     editor.fold(facts, others)
+    editor.guard_shapes(facts, others)
     editor.state_implicit(facts)
     editor.drop_dead()
     editor.split_shared()
@@ -80,7 +85,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
         for name in node.output
         if name and name not in facts.shapes
     )
-    return Canonical(model, facts, inputs, editor.provenance, blind)
+    return Canonical(model, facts, inputs, editor.provenance, blind, editor.partial)
 
 
 def _inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -101,6 +106,7 @@ class _Editor:
         self._constants: dict[str, Tensor] = dict(model.constants)
         self._never_read = model.constants.keys() - graph.uses(self._graph).keys()
         self.provenance = {name: name for name in model.constants}
+        self.partial: dict[str, str] = {}
 
     def lift_constants(self) -> None:
         """Turn Constant nodes into initializers of the same name."""
@@ -151,33 +157,80 @@ class _Editor:
         wanted = {name for node in kept for name in node.input} | captured
         for name in sorted(made & wanted):
             self._add(name, facts.values[name])
-        graph.replace_nodes(self._graph, kept)
-        for node in self._graph.node:
-            if node.op_type in ("Reshape", "Expand") and not node.domain:
-                self._state_target(node, facts, others)
+        nodes: list[onnx.NodeProto] = []
+        for node in kept:
+            if node.op_type in _TARGETS and not node.domain:
+                nodes.extend(self._state_target(node, facts, others))
+            nodes.append(node)
+        graph.set_nodes(self._graph, nodes)
 
-    def _state_target(self, node: onnx.NodeProto, facts: Facts, others: Facts) -> None:
-        """Write the static sizes of a computed target shape as a constant, if that says it all."""
-        if node.input[1] in self._constants:
-            return
+    def _state_target(
+        self, node: onnx.NodeProto, facts: Facts, others: Facts
+    ) -> list[onnx.NodeProto]:
+        """Write the static sizes of a computed target shape as a constant.
+
+        Returns:
+            Nodes to put before `node`: none if the constant says it all, else one that fills in
+            what is computed.
+        """
+        place = _TARGETS[node.op_type]
+        computed = node.input[place]
         x, y = node.input[0], node.output[0]
-        if any(name not in f.shapes for f in (facts, others) for name in (x, y)):
-            return
-        first, second = facts.shapes[y], others.shapes[y]
-        if len(first) != len(second):
-            return
-        if node.op_type == "Expand":
-            target = _expand_target(facts.shapes[x], others.shapes[x], first, second)
-        else:
-            target = _reshape_target(facts.shapes[x], others.shapes[x], first, second)
-        if target is None:
-            return
-        name = f"{y}::shape"
-        self._add(name, np.array(target, dtype=np.int64))
-        node.input[1] = name
+        names = (x, y, computed)
+        if computed in self._constants or any(n not in f.shapes for f in (facts, others) for n in names):
+            return []
+        shapes = tuple(f.shapes[n] for n in (x, y) for f in (facts, others))
+        if len(shapes[2]) != len(shapes[3]) or facts.shapes[computed] != (len(shapes[2]),):
+            return []
+        target = _RULES[node.op_type](*shapes)
+        done = target.count(-1) <= (node.op_type == "Reshape") and 0 not in shapes[2]
+        if not done and max(target, default=1) <= 1:
+            return []
         for attribute in list(node.attribute):
-            if attribute.name == "allowzero":
+            if attribute.name == "allowzero" and done:
                 node.attribute.remove(attribute)
+        sizes, filled = f"{y}::shape", f"{y}::target"
+        self._add(sizes, np.array(target, dtype=np.int64))
+        node.input[place] = sizes if done else filled
+        if done:
+            return []
+        self._add(f"{y}::static", np.array(target) != -1)
+        self.partial[filled] = sizes
+        return [onnx.helper.make_node("Where", [f"{y}::static", sizes, computed], [filled])]
+
+    def guard_shapes(self, facts: Facts, others: Facts) -> None:
+        """Let sizes that are read as values keep what they were.
+
+        A `Shape` that could not be folded follows the pruned tensor. Readers that look up computed
+        elements only do not care; for all others the static elements are written over.
+        """
+        readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self._graph.node:
+            for name in node.input:
+                readers.setdefault(name, []).append(node)
+        nodes: list[onnx.NodeProto] = []
+        for node in self._graph.node:
+            nodes.append(node)
+            y = node.output[0] if node.output else ""
+            if node.op_type != "Shape" or node.domain or y not in facts.values:
+                continue
+            first, second = facts.values[y], others.values.get(y)
+            static = first == second if second is not None else np.zeros(first.shape, np.bool_)
+            if not static.any() or all(self._looks_up(r, y, static) for r in readers.get(y, [])):
+                continue
+            self._add(f"{y}::static", np.asarray(static))
+            self._add(f"{y}::sizes", first)
+            raw = f"{y}::raw"
+            node.output[0] = raw
+            nodes.append(onnx.helper.make_node("Where", [f"{y}::static", f"{y}::sizes", raw], [y]))
+        graph.set_nodes(self._graph, nodes)
+
+    def _looks_up(self, reader: onnx.NodeProto, name: str, static: npt.NDArray[np.bool_]) -> bool:
+        """Whether a node reads no static element of the shape `name`."""
+        if reader.op_type != "Gather" or reader.domain or reader.input[0] != name:
+            return False
+        indices = self._constants.get(reader.input[1])
+        return indices is not None and not static[indices.numpy()].any()
 
     def state_implicit(self, facts: Facts) -> None:
         """Say which axes Squeeze drops and how long the pieces of Split are.
@@ -272,34 +325,36 @@ class _Editor:
                 node.input[place] = alias[name]
 
 
-def _reshape_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int] | None:
-    """Static sizes as they are, a dynamic one as -1, or 0 where it copies the input's."""
+def _reshape_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
+    """Static sizes as they are; 0 where a dynamic one copies the input's, else -1."""
     target: list[int] = []
     for axis, (size, size2) in enumerate(zip(y, y2, strict=True)):
-        if size == size2:
-            if size == 0:
-                return None
-            target.append(size)
-        elif axis < len(x) and (x[axis], x2[axis]) == (size, size2):
-            target.append(0)
-        else:
-            target.append(-1)
-    return target if target.count(-1) <= 1 else None
+        copies = axis < len(x) and (x[axis], x2[axis]) == (size, size2)
+        target.append(size if size == size2 else 0 if copies else -1)
+    return target
 
 
-def _expand_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int] | None:
-    """Static sizes as they are; 1 where the input has the size already."""
+def _expand_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
+    """Static sizes as they are, 1 where the input has the size already, else -1."""
     pad = len(y) - len(x)
     target: list[int] = []
     for axis, (size, size2) in enumerate(zip(y, y2, strict=True)):
         mine = (x[axis - pad], x2[axis - pad]) if axis >= pad else (1, 1)
-        if mine == (size, size2):
-            target.append(1)
-        elif size == size2:
-            target.append(size)
-        else:
-            return None
+        target.append(1 if mine == (size, size2) else size if size == size2 else -1)
     return target
+
+
+def _fill_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
+    """Static sizes as they are, else -1."""
+    return [size if size == size2 else -1 for size, size2 in zip(y, y2, strict=True)]
+
+
+_TARGETS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
+_RULES = {
+    "ConstantOfShape": _fill_target,
+    "Expand": _expand_target,
+    "Reshape": _reshape_target,
+}
 
 
 def _is_coincidental(tensor: Tensor) -> bool:

@@ -32,6 +32,7 @@ def edited(
     constants: Mapping[str, Tensor],
     edits: Mapping[int, NodeEdit],
     shapes: Mapping[str, Mapping[int, int]],
+    partial: Mapping[str, str],
 ) -> Model:
     """A copy of a model with some constants, nodes and declared shapes replaced.
 
@@ -41,6 +42,7 @@ def edited(
         edits: new values by position of the node. A constant that other nodes read too is not
             changed under them: the node gets one of its own.
         shapes: new sizes by value name and axis, of the axes that changed.
+        partial: constants that stand for computed inputs (`Canonical.partial`).
     """
     result = model.copy()
     tensors = dict(model.constants) | dict(constants)
@@ -50,9 +52,9 @@ def edited(
         for name, value in edit.attributes.items():
             _set_attribute(node, name, value)
         for index, array in edit.inputs.items():
-            name = node.input[index]
+            name = partial.get(node.input[index], node.input[index])
             tensor = ArrayTensor.of(array.astype(tensors[name].dtype))
-            if uses[name] > 1:
+            if uses[name] > 1 and name == node.input[index]:
                 name = node.input[index] = _fresh_name(f"{name}::{place}", tensors)
             tensors[name] = tensor
     _correct_shapes(result.proto.graph, shapes)

@@ -20,7 +20,7 @@ _GRAPH_FIELD: Final = onnx.ModelProto.GRAPH_FIELD_NUMBER
 _INITIALIZER_FIELD: Final = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
 
 # Wire types of protobuf: https://protobuf.dev/programming-guides/encoding/#structure
-_VARINT, _FIXED_64, _LENGTH, _FIXED_32 = 0, 1, 2, 5
+_VARINT, _LENGTH = 0, 2
 
 
 def paired(model: Model) -> list[tuple[onnx.TensorProto, Tensor]]:
@@ -211,9 +211,7 @@ def _position(content: bytes, number: int) -> int:
         elif wire_type == _LENGTH:
             length, behind = _read_varint(content, behind)
             behind += length
-        elif wire_type in {_FIXED_64, _FIXED_32}:
-            behind += 8 if wire_type == _FIXED_64 else 4
-        else:  # a group, which only unknown fields can be: any place before it is legal
+        else:  # ONNX has no such fields here; before an unknown one is as good a place
             break
         at = behind
     return at

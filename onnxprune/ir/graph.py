@@ -62,12 +62,16 @@ def live_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
-    """Make `nodes` the graph's nodes."""
+    """Make `nodes`, a part of the graph's own in order, the graph's nodes."""
     kept = list(nodes)
-    if len(kept) == len(graph.node):
-        return
+    if len(kept) != len(graph.node):
+        set_nodes(graph, kept)
+
+
+def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Make copies of `nodes` the graph's nodes."""
     copies = []
-    for node in kept:
+    for node in nodes:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
         copies.append(copy)

@@ -11,7 +11,13 @@ from onnxprune.errors import ModelError
 from onnxprune.ir.external import ExternalData, is_external
 from onnxprune.ir.model import Model, Source, fill_stub
 from onnxprune.ir.tensors import FileStamp, InlineTensor, Tensor
-from onnxprune.ir.validate import check_functions, check_structure, check_tensor, nested_tensors
+from onnxprune.ir.validate import (
+    check_functions,
+    check_structure,
+    check_tensor,
+    check_text,
+    nested_tensors,
+)
 
 _MAX_PROTOBUF_BYTES: Final = (1 << 31) - 1
 
@@ -105,6 +111,7 @@ def _parse(content: bytes, path: Path) -> onnx.ModelProto:
 def _split(proto: onnx.ModelProto, files: ExternalData, where: str, source: Source | None) -> Model:
     """Takes the weights out of `proto`, which becomes the structure; nothing is copied."""
     _check_header(proto, where)
+    check_text(proto, where)
     tensors = list(proto.graph.initializer)
     del proto.graph.initializer[:]
     constants: dict[str, Tensor] = {}

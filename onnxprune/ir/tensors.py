@@ -1,9 +1,7 @@
 """Constants that are read when they are needed, and not before.
 
-A model is mostly weights, and most steps of the compiler look at none of them. A `Tensor`
-knows its shape and element type at no cost; its data is decoded by each call of `numpy`
-and belongs to the caller, so that a model of many gigabytes can be handled a tensor at a
-time.
+A `Tensor` knows its shape and element type at no cost. Its data is read by each call of
+`numpy` and belongs to the caller: a model of many gigabytes is handled a tensor at a time.
 """
 
 import math

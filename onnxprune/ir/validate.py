@@ -19,6 +19,26 @@ MAX_ELEMENTS: Final = 1 << 40
 _FunctionKey = tuple[str, str, str]
 
 
+def check_text(proto: onnx.ModelProto, where: str) -> None:
+    """Checks that all names and texts are UTF-8; protobuf hands others out as bytes.
+
+    Args:
+        proto: The model.
+        where: What to call it in an error.
+
+    Raises:
+        ModelError: One of them is not.
+    """
+    for text in _texts(proto):
+        if not isinstance(text, str):
+            raise ModelError(
+                "a name or text in the model is not UTF-8",
+                where=where,
+                why=repr(text)[:200],
+                hint="the file may be damaged; otherwise write the text anew in UTF-8",
+            )
+
+
 def check_tensor(tensor: onnx.TensorProto, where: str) -> None:
     """Checks dims, type and amount of data of one tensor, before anything is allocated.
 
@@ -109,7 +129,7 @@ def check_structure(proto: onnx.ModelProto, where: str) -> None:
             "the model is not valid ONNX",
             where=where,
             why=str(error),
-            hint="`python -m onnx.checker MODEL` says the same; ask the model's exporter",
+            hint="`check-model MODEL`, which comes with onnx, tells more",
         ) from error
 
 
@@ -212,3 +232,43 @@ def _entry_count(elem_type: int, size: int) -> int:
     if name in {"UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2"}:
         return packed_nbytes(elem_type, size)
     return size
+
+
+def _texts(proto: onnx.ModelProto) -> Iterator[object]:
+    yield from (proto.producer_name, proto.producer_version, proto.domain, proto.doc_string)
+    yield from _in_entries(proto.metadata_props)
+    yield from (entry.domain for entry in proto.opset_import)
+    for function in proto.functions:
+        yield from (function.name, function.domain, function.overload, function.doc_string)
+        yield from (*function.input, *function.output, *function.attribute)
+        yield from _texts_of_nodes(function.node)
+    yield from _texts_of_graph(proto.graph)
+    for tensor in (*proto.graph.initializer, *nested_tensors(proto)):
+        yield from (tensor.name, tensor.doc_string)
+        yield from _in_entries(tensor.external_data)
+        yield from _in_entries(tensor.metadata_props)
+
+
+def _texts_of_graph(graph: onnx.GraphProto) -> Iterator[object]:
+    yield from (graph.name, graph.doc_string)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield from (value.name, value.doc_string)
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    yield from _texts_of_nodes(graph.node)
+
+
+def _texts_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[object]:
+    for node in _all_nodes(nodes):
+        yield from (node.name, node.op_type, node.domain, node.overload, node.doc_string)
+        yield from node.input
+        yield from node.output
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name, attribute.doc_string)
+            for graph in _subgraphs(attribute):
+                yield from (graph.name, graph.doc_string)
+                yield from (value.name for value in (*graph.input, *graph.output))
+
+
+def _in_entries(entries: Iterable[onnx.StringStringEntryProto]) -> Iterator[object]:
+    for entry in entries:
+        yield from (entry.key, entry.value)

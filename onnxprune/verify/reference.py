@@ -41,22 +41,31 @@ def masked_reference(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> Model:
 
 
 def value_mask(value: Value, keeps: Mapping[Dim, Keep]) -> BoolArray | None:
-    """The mask of a tensor, of size 1 along axes that keep everything; None if all do.
-
-    A constant that is ragged over another of its axes has no mask: what it makes has one.
-    """
+    """The mask of a tensor, of size 1 along axes that keep everything; None if all do."""
     touched = [axis for axis, dim in enumerate(value.dims) if is_touched(dim, keeps)]
     if not touched:
         return None
     mask = np.ones([1] * len(value.dims), dtype=np.bool_)
     for axis in touched:
-        keep = keeps.get(value.dims[axis].root)
-        if keep is not None and keep.over is not None:
-            return None
         shape = [1] * len(value.dims)
-        shape[axis] = -1
-        mask = mask & axis_mask(value.dims[axis], keeps).reshape(shape)
+        shape[axis] = value.shape[axis]
+        keep = keeps.get(value.dims[axis].root)
+        if keep is None or keep.over is None:
+            mask = mask & axis_mask(value.dims[axis], keeps).reshape(shape)
+            continue
+        by, repeats = _blocks_of(value, keep.over)
+        shape[by] = value.shape[by]
+        rows = np.repeat(keep.mask, repeats, axis=0)
+        mask = mask & (rows if by < axis else rows.T).reshape(shape)
     return mask
+
+
+def _blocks_of(value: Value, over: Dim) -> tuple[int, int]:
+    """The axis whose outermost factor is `over`, and how many of its indices make a block."""
+    for axis, dim in enumerate(value.dims):
+        if dim.root.walk_factors()[0] is over.root:
+            return axis, dim.size // over.size
+    raise ValueError(f"{value.name}: no axis carries the groups of a ragged one")
 
 
 def _add_node(
@@ -73,11 +82,13 @@ def _add_node(
         role.name == "reduced" and role.operand == 0 and is_touched(role.dim, keeps)
         for role in placed.site.roles
     )
-    if form is not None and reduced:
-        hidden = value_mask(placed.site.x(), keeps)
-        if hidden is not None:
-            builder.typed(analysis.canonical.facts.elem_types[placed.node.inputs[0]])
-            result = form(builder, placed.site, list(placed.node.inputs), hidden)
+    hidden = value_mask(placed.site.x(), keeps) if reduced else None
+    if hidden is not None:
+        elem_type = analysis.canonical.facts.elem_types[placed.node.inputs[0]]
+        if placed.node.inputs[0] in analysis.canonical.model.constants:
+            source.input[0] = builder.hide(source.input[0], hidden, elem_type)
+        if form is not None:
+            result = form(builder.typed(elem_type), placed.site, list(source.input), hidden)
             name = placed.node.outputs[0]
             builder.rename(result, f"{name}::raw" if name in masks else name)
             return

@@ -1,1 +1,1 @@
-"""fold"""
+"""Taking out what is constant or empty."""

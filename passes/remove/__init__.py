@@ -1,1 +1,1 @@
-"""remove"""
+"""Taking channels out of the weights and the graph."""

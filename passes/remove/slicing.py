@@ -26,8 +26,9 @@ def remove(analysis: Analysis, keeps: dict[Dim, Keep]) -> Model:
         analysis: of the canonical model.
         keeps: keep masks by leaf.
     """
+    canonical = analysis.canonical
     constants: dict[str, Tensor] = {}
-    for name, tensor in analysis.canonical.model.constants.items():
+    for name, tensor in canonical.model.constants.items():
         value = analysis.values.get(name)
         if value is not None and any(is_touched(dim, keeps) for dim in value.dims):
             constants[name] = SlicedTensor(tensor, value, keeps)
@@ -49,7 +50,7 @@ def remove(analysis: Analysis, keeps: dict[Dim, Keep]) -> Model:
         for name, value in analysis.values.items()
         if _is_concerned((value,), keeps)
     }
-    return edited(analysis.canonical.model, constants, edits, shapes)
+    return edited(canonical.model, constants, edits, shapes, canonical.partial)
 
 
 def _is_concerned(values: tuple[Value | None, ...], keeps: dict[Dim, Keep]) -> bool:

@@ -1,1 +1,1 @@
-"""score"""
+"""How much each channel matters; a file each criterion."""

@@ -1,1 +1,1 @@
-"""select"""
+"""Which channels stay, given how much they matter."""

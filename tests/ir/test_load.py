@@ -194,6 +194,16 @@ def test_no_truncation_escapes_as_another_error(tmp_path: Path) -> None:
             load(path)
 
 
+@pytest.mark.parametrize("text", [b"cat,dog", b"MatMul", b"agraph", b"about b", b"producer"])
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path, text: bytes) -> None:
+    proto = small_model()
+    proto.producer_version = "producer"
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proto.SerializeToString().replace(text, b"\xff" + text[1:]))
+    with pytest.raises(ModelError, match="UTF-8"):
+        load(path)
+
+
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model file"):
         load(tmp_path / "none.onnx")
@@ -268,6 +278,12 @@ def _external(proto: onnx.ModelProto) -> None:
     tensor.external_data.add(key="location", value="w.bin")
 
 
+def _too_few_strings(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer.append(
+        onnx.TensorProto(name="s", dims=[2], data_type=onnx.TensorProto.STRING, string_data=[b"a"])
+    )
+
+
 def _huge_sparse(proto: onnx.ModelProto) -> None:
     sparse = proto.graph.sparse_initializer.add(dims=[1 << 50])
     sparse.values.CopyFrom(onnx.numpy_helper.from_array(np.ones(1, np.float32), "s"))
@@ -285,6 +301,7 @@ UNSOUND: dict[Callable[[onnx.ModelProto], None], str] = {
     _huge: "impossibly large",
     _huge_and_empty: "impossibly large",
     _short: "length of its shape",
+    _too_few_strings: "length of its shape",
     _dataless: "length of its shape",
     _no_type: "element type 77",
     _segment: "segments",
@@ -300,6 +317,21 @@ def test_an_unsound_model_is_refused(spoil: Callable[[onnx.ModelProto], None]) -
     with pytest.raises(ModelError, match=UNSOUND[spoil]) as caught:
         load(proto)
     assert caught.value.where
+
+
+def test_complex_and_metadata_survive() -> None:
+    proto = small_model()
+    values = [1 + 2j, 3 - 4j]
+    proto.graph.initializer.append(
+        onnx.TensorProto(
+            name="c", dims=[2], data_type=onnx.TensorProto.COMPLEX64, float_data=[1, 2, 3, -4]
+        )
+    )
+    initializer(proto, "w").metadata_props.add(key="layer", value="fc")
+    model = load(proto)
+    assert model.constants["c"].numpy().tolist() == values
+    model.set_constants({"w": ArrayTensor.of(np.ones((64, 32), np.float32))})
+    assert initializer(model.to_proto(), "w").metadata_props[0].value == "fc"
 
 
 def test_functions_that_call_each_other_in_a_ring_are_refused() -> None:

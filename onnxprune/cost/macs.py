@@ -1,0 +1,38 @@
+"""Multiply-accumulates and parameters, from the signatures' letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onnxprune.axes import Keeps
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.groups import Group
+
+NOTHING: Keeps = {}
+"""Keep masks that keep everything."""
+
+
+def count_macs(analysis: Analysis, keeps: Keeps = NOTHING) -> int:
+    """Multiply-accumulates of one run at the analysed input shapes."""
+    return sum(
+        placed.operator.mac_count(placed.site, keeps)
+        for placed in analysis.placed
+        if placed.operator is not None
+    )
+
+
+def macs_touched(analysis: Analysis, groups: Iterable[Group]) -> int:
+    """Multiply-accumulates of the operators that carry a leaf of some group."""
+    leaves = {group.leaf for group in groups}
+    return sum(
+        placed.operator.mac_count(placed.site, NOTHING)
+        for placed in analysis.placed
+        if placed.operator is not None
+        and any(leaf in leaves for dim in placed.site.letters.values() for leaf in dim.leaves())
+    )
+
+
+def parameters_touched(analysis: Analysis, groups: Iterable[Group]) -> int:
+    """Elements of the weights that carry a leaf of some group."""
+    constants = analysis.canonical.model.constants
+    return sum(constants[name].size for name in {m.weight for g in groups for m in g.members})

@@ -1,0 +1,246 @@
+"""Plans: which indices of which original weights stay.
+
+    {"schema": 1, "model_sha256": "…", "initializers": {NAME: {AXIS: [kept, ascending]}},
+     "settings": {…}}
+
+Axes that keep everything are left out. Where an axis keeps different indices for each block of
+another one: ``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the original's
+initializers (of a `Constant` node: of its output). Where the exporter merged vectors that only
+happened to be equal, the further uses are called ``NAME::2``, ``NAME::3``, … in graph order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.axes import BoolArray, Dim, Keep, Keeps, axis_mask, is_touched, leaf_masks
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.groups import Group
+from onnxprune.errors import PlanError, WriteError
+from onnxprune.ir.model import Model
+from onnxprune.ops.site import Value
+
+SCHEMA = 1
+"""Version of the plan format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Indices kept on an axis for each block of another axis.
+
+    Attributes:
+        by: the other axis.
+        kept: for each of its blocks, the indices kept, ascending; all of one length.
+    """
+
+    by: int
+    kept: tuple[tuple[int, ...], ...]
+
+
+AxisPlan = tuple[int, ...] | Blocks
+
+
+@dataclass(slots=True)
+class Plan:
+    """What stays of each original weight.
+
+    Attributes:
+        model_sha256: hash of the model that the plan was made for.
+        initializers: for each original initializer and axis, what is kept.
+        settings: how it was made.
+        original: that model, where it is at hand; it helps to find weights by their values.
+    """
+
+    model_sha256: str
+    initializers: dict[str, dict[int, AxisPlan]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    original: Model | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as a JSON document."""
+        return {
+            "schema": SCHEMA,
+            "model_sha256": self.model_sha256,
+            "initializers": {
+                name: {str(axis): _to_json(kept) for axis, kept in axes.items()}
+                for name, axes in self.initializers.items()
+            },
+            "settings": self.settings,
+        }
+
+    @classmethod
+    def from_json(cls, document: Any, where: str = "plan") -> Plan:
+        """Read a JSON document.
+
+        Raises:
+            PlanError: it is no plan, or one of another schema.
+        """
+        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+            raise PlanError(
+                "this is no plan of schema 1", where=where, hint="make one with --plan PLAN.json"
+            )
+        try:
+            initializers = {
+                str(name): {int(axis): _from_json(kept) for axis, kept in axes.items()}
+                for name, axes in document["initializers"].items()
+            }
+            return cls(str(document["model_sha256"]), initializers, dict(document["settings"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PlanError("the plan is damaged", where=where, why=repr(error)) from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Read a plan from a file.
+
+        Raises:
+            PlanError: the file cannot be read or holds no plan.
+        """
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError("the plan cannot be read", where=str(path), why=str(error)) from error
+        except json.JSONDecodeError as error:
+            raise PlanError("the plan is no JSON", where=str(path), why=str(error)) from error
+        return cls.from_json(document, str(path))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan to a file; an old one stays intact if that fails.
+
+        Raises:
+            WriteError: the file cannot be written.
+        """
+        target = Path(path)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+            os.replace(temporary, target)
+        except OSError as error:
+            raise WriteError("the plan cannot be written", where=str(path), why=str(error)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def apply_to_state_dict(
+        self, state_dict: Mapping[str, Any], original: Model | None = None, *, strict: bool = True
+    ) -> dict[str, Any]:
+        """Slice a framework's weights; see `onnxprune.coupling.state_dict.slice_state_dict`."""
+        from onnxprune.coupling.state_dict import slice_state_dict
+
+        source = original if original is not None else self.original
+        return slice_state_dict(self, state_dict, source, strict=strict)
+
+
+
+def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:
+    """What a removal keeps on each axis of a weight; axes that keep all are left out."""
+    plans: dict[int, AxisPlan] = {}
+    for axis, dim in enumerate(value.dims):
+        if not is_touched(dim, keeps):
+            continue
+        keep = keeps.get(dim.root)
+        if keep is None or keep.over is None:
+            plans[axis] = _indices(axis_mask(dim, keeps))
+            continue
+        by = next(
+            place
+            for place, other in enumerate(value.dims)
+            if place != axis and other.root.walk_factors()[0] is keep.over.root
+        )
+        plans[axis] = Blocks(by, tuple(_indices(row) for row in keep.mask))
+    return plans
+
+
+def compose(first: AxisPlan, second: AxisPlan, where: str) -> AxisPlan:
+    """What two removals in a row keep, in the indices of the first one's input.
+
+    Raises:
+        PlanError: an axis would be selected block by block twice.
+    """
+    if isinstance(first, Blocks) or isinstance(second, Blocks):
+        raise PlanError(
+            "two removals select the same axis block by block", where=where, hint="use one removal"
+        )
+    return tuple(first[index] for index in second)
+
+
+def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict[Dim, Keep]:
+    """Read the leaves' keep masks off a plan and check that they reproduce it.
+
+    Args:
+        plan: the plan.
+        analysis: of the model, in canonical form, that it is applied to.
+        groups: its coupling groups.
+
+    Raises:
+        PlanError: the plan does not fit the model.
+    """
+    over = {group.leaf: group.over for group in groups if group.over is not None}
+    keeps: dict[Dim, Keep] = {}
+    for name, axes in plan.initializers.items():
+        value = analysis.values.get(name)
+        if value is None or name not in analysis.canonical.model.constants:
+            raise PlanError(
+                f"the model has no initializer {name!r}",
+                hint="a plan fits models of the architecture that it was made for",
+            )
+        for axis, kept in axes.items():
+            _read_axis(value, axis, kept, over, keeps)
+    for name, axes in plan.initializers.items():
+        if axis_plans(analysis.values[name], keeps) != axes:
+            raise PlanError(
+                f"the plan does not fit the couplings of initializer {name!r}",
+                why="what it keeps on one weight contradicts what it keeps on a coupled one",
+            )
+    blocked = [leaf for leaf in keeps if not leaf.is_free]
+    if blocked:
+        raise PlanError("the plan removes indices of axes that are blocked in this model")
+    return keeps
+
+
+def _read_axis(
+    value: Value, axis: int, kept: AxisPlan, over: Mapping[Dim, Dim], keeps: dict[Dim, Keep]
+) -> None:
+    if axis >= len(value.dims):
+        raise PlanError(f"initializer {value.name!r} has no axis {axis}")
+    dim = value.dims[axis]
+    if isinstance(kept, Blocks):
+        partner = over.get(dim.root)
+        if partner is None or partner.size != len(kept.kept):
+            raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
+        keeps[dim.root] = Keep(np.stack([_mask(row, dim.size, value) for row in kept.kept]), partner)
+        return
+    for leaf, keep in leaf_masks(dim, _mask(kept, dim.size, value), over).items():
+        known = keeps.get(leaf)
+        if known is None or (known.over is None and keep.over is not None):
+            keeps[leaf] = keep
+
+
+def _mask(kept: tuple[int, ...], size: int, value: Value) -> BoolArray:
+    if any(not 0 <= index < size for index in kept):
+        raise PlanError(f"the plan keeps indices that {value.name!r} does not have")
+    mask = np.zeros(size, dtype=np.bool_)
+    mask[list(kept)] = True
+    return mask
+
+
+def _indices(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(index) for index in np.flatnonzero(mask))
+
+
+def _to_json(kept: AxisPlan) -> Any:
+    if isinstance(kept, Blocks):
+        return {"by": kept.by, "blocks": [list(row) for row in kept.kept]}
+    return list(kept)
+
+
+def _from_json(kept: Any) -> AxisPlan:
+    if isinstance(kept, dict):
+        return Blocks(int(kept["by"]), tuple(tuple(int(i) for i in row) for row in kept["blocks"]))
+    return tuple(int(index) for index in kept)

@@ -1,0 +1,150 @@
+"""Fold branches without channels.
+
+A tensor with an axis of size 0 is *empty*. Concat leaves it out; a sum of products over no
+channels is its bias, a constant; adding a constant 0 changes nothing. Nodes that make nothing but
+empty tensors go, and so does everything that only they needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_graphsurgeon as gs
+
+from onnxprune.errors import ModelError
+from onnxprune.ir import bindings
+from onnxprune.ir.model import Model
+from onnxprune.ir.shapes import Facts, Shape, interpret
+from onnxprune.ir.surgeon import operate
+
+_SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
+_UNARY = {
+    "Identity": lambda x: x,
+    "Relu": lambda x: np.maximum(x, 0),
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Tanh": np.tanh,
+}
+Constants = dict[str, npt.NDArray[Any]]
+
+
+def fold_empty(model: Model, fixed: Mapping[str, Shape] | None = None) -> Model:
+    """Fold what is empty; the model itself where nothing is.
+
+    Args:
+        model: the model; it is left as it is.
+        fixed: shapes of inputs that the user gave, by name.
+
+    Raises:
+        ModelError: an operator that needs the channels that are gone.
+    """
+    if all(tensor.size for tensor in model.constants.values()):
+        return model
+    inputs = bindings.input_shapes(model.proto, fixed)
+    facts = interpret(model.proto, inputs)
+    folder = _Folder(model, facts)
+    return operate(model, folder.fold)
+
+
+class _Folder:
+    """Walks a graph in order and keeps what it learns of each value."""
+
+    def __init__(self, model: Model, facts: Facts) -> None:
+        self._model = model
+        self._facts = facts
+        self._constant: Constants = {}
+
+    def fold(self, graph: Any) -> None:
+        outputs = {tensor.name for tensor in graph.outputs}
+        for node in list(graph.nodes):
+            made = [tensor for tensor in node.outputs if not tensor.is_empty()]
+            if made and all(self._is_empty(tensor) for tensor in made):
+                node.outputs.clear()
+            elif node.op == "Concat":
+                self._concat(node, outputs)
+            elif node.op in _SUMS and any(self._is_empty(tensor) for tensor in node.inputs):
+                self._sum(node)
+            elif any(tensor.name in self._constant for tensor in node.inputs):
+                self._read_constant(node, outputs)
+            elif any(self._is_empty(tensor) for tensor in node.inputs):
+                self._refuse(node)
+
+    def _is_empty(self, tensor: Any) -> bool:
+        return 0 in self._facts.shapes.get(tensor.name, (1,))
+
+    def _concat(self, node: Any, outputs: set[str]) -> None:
+        full = [tensor for tensor in node.inputs if not self._is_empty(tensor)]
+        node.inputs = [self._written_out(tensor) for tensor in full]
+        if len(full) == 1:
+            _bypass(node, node.inputs[0], outputs)
+
+    def _sum(self, node: Any) -> None:
+        """The value of a sum over nothing: the bias, with axes that broadcast."""
+        output = node.outputs[0]
+        rank = len(self._facts.shapes[output.name])
+        value: npt.NDArray[Any] = np.zeros([1] * rank, dtype=np.float32)
+        if len(node.inputs) > 2 and node.op in ("Conv", "ConvTranspose", "Gemm"):
+            bias = self._model.constants.get(node.inputs[2].name)
+            if bias is None:
+                self._refuse(node)
+                return
+            trailing = rank - 2 if node.op != "Gemm" else 0
+            value = bias.numpy().reshape(bias.shape + (1,) * trailing)
+            value = value * np.asarray(node.attrs.get("beta", 1.0), dtype=value.dtype)
+            value = value.reshape((1,) * (rank - value.ndim) + value.shape)
+        self._constant[output.name] = value
+        node.outputs.clear()
+
+    def _read_constant(self, node: Any, outputs: set[str]) -> None:
+        """An operator one of whose operands is now a constant that broadcasts."""
+        output = node.outputs[0]
+        places = [i for i, t in enumerate(node.inputs) if t.name in self._constant]
+        values = [self._constant[node.inputs[i].name] for i in places]
+        if node.op in _UNARY and output.name not in outputs:
+            self._constant[output.name] = _UNARY[node.op](values[0]).astype(values[0].dtype)
+            node.outputs.clear()
+            return
+        others = [t for i, t in enumerate(node.inputs) if i not in places]
+        shape = self._facts.shapes.get(output.name)
+        whole = [t for t in others if self._facts.shapes.get(t.name) == shape]
+        if node.op in ("Add", "Sub") and whole and places[-1] >= (node.op == "Sub"):
+            if not values[0].any():
+                _bypass(node, whole[0], outputs)
+                return
+            node.inputs[places[0]] = gs.Constant(f"{output.name}::bias", values[0])
+            return
+        node.inputs = [self._written_out(tensor) for tensor in node.inputs]
+
+    def _written_out(self, tensor: Any) -> Any:
+        """A folded value at its full size, for operators that do not broadcast."""
+        if tensor.name not in self._constant:
+            return tensor
+        shape = self._facts.shapes[tensor.name]
+        if bindings.has_dynamic_axes(self._model.proto):
+            raise ModelError(
+                "a branch without channels is read by an operator that does not broadcast",
+                where=f"value {tensor.name}",
+                hint="fix the sizes of the model's dynamic inputs, or keep a channel of the branch",
+            )
+        value = np.broadcast_to(self._constant[tensor.name], shape)
+        return gs.Constant(f"{tensor.name}::full", np.ascontiguousarray(value))
+
+    def _refuse(self, node: Any) -> None:
+        raise ModelError(
+            f"{node.op} cannot do without the channels that were removed",
+            where=f"node {node.name or node.outputs[0].name}",
+            hint="keep at least one channel of every group that it reads",
+        )
+
+
+def _bypass(node: Any, source: Any, outputs: set[str]) -> None:
+    """Let the readers of a node read `source` instead; an output of the graph keeps its name."""
+    output = node.outputs[0]
+    if output.name in outputs:
+        node.op, node.attrs, node.inputs = "Identity", {}, [source]
+        return
+    for reader in list(output.outputs):
+        reader.inputs = [source if tensor is output else tensor for tensor in reader.inputs]
+    node.outputs.clear()

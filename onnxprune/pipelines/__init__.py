@@ -1,0 +1,1 @@
+"""Passes in a row: pipelines, textual specs, presets, plans."""

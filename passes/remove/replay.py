@@ -1,0 +1,48 @@
+"""Replay a plan: remove what it says, on any model of the same architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import ClassVar
+
+from onnxprune.coupling.analysis import analyse
+from onnxprune.coupling.groups import find_groups
+from onnxprune.coupling.plan import Plan, keeps_from_plan
+from onnxprune.passes.remove.channels import summary
+from onnxprune.passes.remove.slicing import remove
+from onnxprune.passes.work import PassReport, Removal, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyPlan:
+    """Remove what a plan says.
+
+    Attributes:
+        plan: a plan, or the path of one.
+    """
+
+    name: ClassVar[str] = "apply-plan"
+
+    plan: Plan | str = ""
+
+    def run(self, work: Work) -> PassReport:
+        """Replace the model by one with what the plan keeps.
+
+        Raises:
+            PlanError: the plan cannot be read or does not fit the model.
+        """
+        plan = self.plan if isinstance(self.plan, Plan) else Plan.load(self.plan)
+        start = perf_counter()
+        analysis = analyse(work.canonical())
+        groups = find_groups(analysis)
+        work.note_time("analyse", start)
+        start = perf_counter()
+        keeps = keeps_from_plan(plan, analysis, groups)
+        pruned = remove(analysis, keeps)
+        work.note_time("remove", start)
+        chosen = [group for group in groups if group.leaf in keeps]
+        work.removals.append(Removal(analysis, groups, chosen, keeps, pruned))
+        if keeps:
+            work.model = pruned
+        return PassReport(self.name, bool(keeps), [summary(chosen, keeps)])

@@ -1,0 +1,70 @@
+"""What is installed is what stands in the tree, and importing it costs little."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def packages_below(folder: Path, name: str) -> set[str]:
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        inner = path.parent.relative_to(folder).parts
+        found.add(".".join((name, *inner)))
+    return found
+
+
+def python(code: str, *, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_package_list_equals_the_tree(project: dict[str, Any]) -> None:
+    # The link is left out on purpose: whether rglob follows it depends on the version.
+    tree = {
+        name
+        for name in packages_below(ROOT / "onnxprune", "onnxprune")
+        if not name.startswith("onnxprune.passes")
+    } | packages_below(ROOT / "passes", "onnxprune.passes")
+    assert project["tool"]["setuptools"]["packages"] == sorted(tree)
+
+
+def test_every_package_is_a_regular_one(project: dict[str, Any]) -> None:
+    packages: list[str] = project["tool"]["setuptools"]["packages"]
+    missing = [
+        name for name in packages if not (ROOT.joinpath(*name.split(".")) / "__init__.py").is_file()
+    ]
+    assert missing == []
+
+
+def test_passes_is_linked_and_typed() -> None:
+    link = ROOT / "onnxprune" / "passes"
+    assert link.is_symlink()
+    assert link.readlink() == Path("../passes")
+    assert (ROOT / "onnxprune" / "py.typed").is_file()
+
+
+def test_passes_is_no_package_of_its_own() -> None:
+    done = python("import passes")
+    assert done.returncode != 0
+    assert "onnxprune.passes" in done.stderr
+
+
+def test_importing_it_is_cheap() -> None:
+    done = python(
+        "import sys, onnxprune\n"
+        "heavy = {'onnxruntime', 'torch', 'matplotlib', 'onnx_graphsurgeon', 'pytest'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert (done.stdout.strip(), done.stderr.strip()) == ("[]", "")
