@@ -91,16 +91,32 @@ class DimSpace:
         self.edges.append(Edge(left, right, where))
         self._unify(left, right, where)
 
-    def cut(self, dim: Dim, bounds: Sequence[int]) -> list[Dim]:
+    def cut(self, dim: Dim, bounds: Sequence[int], where: str = "") -> list[Dim]:
         """Refine `dim` so that it can be read as a concatenation cut at `bounds`.
 
         Args:
             dim: a dim of `n` indices.
             bounds: ascending positions, each in 1 … n-1.
+            where: the operator that asks for it; the concatenation is recorded as an edge.
 
         Returns:
-            One dim for each of the ``len(bounds) + 1`` intervals.
+            A fresh dim for each of the ``len(bounds) + 1`` intervals; `dim` if there is but one.
         """
+        if not bounds:
+            return [dim]
+        pieces = [Dim(high - low, dim.label) for low, high in pairwise((0, *bounds, dim.size))]
+        self.unify(dim, self.concat(pieces), where)
+        return pieces
+
+    def split(self, dim: Dim, sizes: Sequence[int], where: str = "") -> list[Dim]:
+        """Refine `dim` into a product of fresh factors of `sizes`; record it as an edge."""
+        factors = [Dim(size, dim.label) for size in sizes]
+        self.unify(dim, self.product(factors), where)
+        return factors
+
+    # How it works.
+
+    def _cut(self, dim: Dim, bounds: Sequence[int]) -> list[Dim]:
         root = dim.root
         if not bounds:
             return [root]
@@ -114,17 +130,9 @@ class DimSpace:
         pieces, offset = [], 0
         for segment in root.walk_segments():
             end = offset + segment.size
-            pieces.extend(self.cut(segment, [b - offset for b in bounds if offset < b < end]))
+            pieces.extend(self._cut(segment, [b - offset for b in bounds if offset < b < end]))
             offset = end
         return self._gather(pieces, bounds)
-
-    def split(self, dim: Dim, sizes: Sequence[int], where: str = "") -> list[Dim]:
-        """Refine `dim` into a product of fresh factors of `sizes`; record it as an edge."""
-        factors = [Dim(size, dim.label) for size in sizes]
-        self.unify(dim, self.product(factors), where)
-        return factors
-
-    # How it works.
 
     def _unify(self, left: Dim, right: Dim, where: str) -> None:
         p, q = left.root, right.root
@@ -141,7 +149,7 @@ class DimSpace:
             self._unify_products(p, q, where)
         else:
             bounds = sorted(_bounds(p) | _bounds(q))
-            for a, b in zip(self.cut(p, bounds), self.cut(q, bounds), strict=True):
+            for a, b in zip(self._cut(p, bounds), self._cut(q, bounds), strict=True):
                 self._unify(a, b, where)
         if q.root.factors:
             p.link(q)
@@ -192,8 +200,8 @@ class DimSpace:
             rows |= {row, row + 1} if column else {row}
             columns |= {column}
         row_cuts = sorted(rows - {0, outer.size})
-        blocks = self.cut(outer, row_cuts)
-        columns_cut = self.cut(inner, sorted(columns - {0}))
+        blocks = self._cut(outer, row_cuts)
+        columns_cut = self._cut(inner, sorted(columns - {0}))
         broken = {bound // inner.size for bound in bounds if bound % inner.size}
         pieces: list[Dim] = []
         for row, block in zip((0, *row_cuts), blocks, strict=True):
@@ -214,10 +222,11 @@ class DimSpace:
         return [self.concat(interval) for interval in intervals]
 
     def _refine(self, root: Dim, segments: Sequence[Dim]) -> None:
-        root.segments = tuple(segments)
+        """Put an atomic root below a concatenation; what a dim was made of never changes."""
+        whole = self.concat(segments)
+        root.link(whole)
         if root.block:
-            for segment in segments:
-                self._mark(segment, root.block)
+            self._mark(whole, root.block)
 
     def _mark(self, dim: Dim, block: Block) -> None:
         for leaf in dim.leaves():

@@ -99,7 +99,8 @@ class Tracer:
             leaf: an atomic root.
             until: stop at the first of these; with none, go everywhere.
         """
-        self._add_parts(start)
+        for dim in (start, *until):
+            self._add_parts(dim)
         wanted = set(until)
         came: dict[_State, tuple[_State, str] | None] = {}
         goals: dict[Dim, _State] = {}
@@ -120,7 +121,8 @@ class Tracer:
                     queue.appendleft((near, (state, "")))
             for dim, where in self._near[state[0]]:
                 if (dim, state[1]) not in came:
-                    queue.append(((dim, state[1]), (state, where)))
+                    push = queue.append if where else queue.appendleft
+                    push(((dim, state[1]), (state, where)))
         return Paths(start, goals, came)
 
     def _parts_and_wholes(self, state: _State, leaf: Dim) -> Iterator[_State]:

@@ -59,6 +59,16 @@ def _values(site: Site) -> None:
             site.block(dim, f"{site.op_type}: a list of values")
 
 
+def _shape(site: Site) -> None:
+    """Reading the sizes of a tensor says nothing about its axes.
+
+    The canonical form lets sizes that are read as values keep what they were.
+    """
+    for dim in site.x().dims:
+        site.describe(dim)
+    _values(site)
+
+
 def _shape_of_result(site: Site, keeps: Keeps) -> Rewrite:
     old = site.int_list(0)
     if old is None:
@@ -73,7 +83,7 @@ OPERATORS = (
     Operator("Resize", _resize, since=10, rewrite=_resize_sizes),
     Operator("Upsample", _resize, since=7),
     Operator("ConstantOfShape", _from_shape, since=9, rewrite=_shape_of_result),
-    Operator("Shape", _values),
+    Operator("Shape", _shape, tells_sizes=True),
     Operator("Size", _values),
     Operator("Range", _values, since=11),
 )

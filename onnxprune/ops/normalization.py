@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from onnxprune.ops.operator import signature
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.ops.operator import Gain, signature
 from onnxprune.ops.site import Site
+
+Array = npt.NDArray[Any]
 
 
 def _letters(site: Site, first: int) -> tuple[str, str]:
@@ -23,6 +30,12 @@ def _batch(site: Site) -> str:
         f"x[{x}], scale[c], bias[c], mean[c], var[c]"
         " -> y[n, c, *s], m[c]?, v[c]?, sm[c]?, sv[c]?"
     )
+
+
+def _batch_gain(site: Site, scale: Array, variance: Array) -> Array:
+    """scale / sqrt(var + epsilon): what exporters fold into the layer before."""
+    deviation = np.sqrt(variance.astype(np.float64) + site.attribute("epsilon", 1e-5))
+    return scale.astype(np.float64) / deviation
 
 
 def _layer(site: Site) -> str:
@@ -46,7 +59,12 @@ def _along_axis(site: Site) -> str:
 
 
 OPERATORS = (
-    signature("BatchNormalization", _batch, masked="BatchNormalization"),
+    signature(
+        "BatchNormalization",
+        _batch,
+        masked="BatchNormalization",
+        gain=Gain(1, (1, 4), _batch_gain),
+    ),
     signature(
         "InstanceNormalization",
         "x[n, c, *s!], scale[c], bias[c] -> y[n, c, *s]",

@@ -30,6 +30,21 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Gain:
+    """A factor for each channel, as an inference BatchNormalization applies it.
+
+    Attributes:
+        axis: axis of input 0 that the channels lie on.
+        inputs: indices of the constant inputs that the factor is computed from.
+        compute: (site, those constants) -> factor of each channel, shape ``[c]``.
+    """
+
+    axis: int
+    inputs: tuple[int, ...]
+    compute: Callable[..., npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """One operator over a range of opset versions.
 
@@ -43,6 +58,8 @@ class Operator:
         rewrite: new attributes and constant inputs after pruning, beyond `attributes`.
         masked: name of the operator's masked form in `ops/masked.py`, where a mask over its
             reduced letters changes more than its operands.
+        tells_sizes: whether the result lists sizes of the input, which pruning changes.
+        gain: what the operator multiplies each channel of its input with, if it does just that.
     """
 
     name: str
@@ -53,6 +70,8 @@ class Operator:
     macs: tuple[str, ...] = ()
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None
     masked: str = ""
+    tells_sizes: bool = False
+    gain: Gain | None = None
 
     def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:
         """What must change at the node for the given keep masks."""
@@ -88,6 +107,7 @@ def signature(
     masked: str = "",
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None,
     role: str = "",
+    gain: Gain | None = None,
 ) -> Operator:
     """An operator that one line describes.
 
@@ -101,6 +121,7 @@ def signature(
         masked: name of the masked form.
         rewrite: new attributes and constant inputs after pruning.
         role: what the operator does with axes that all its operands share, if that matters.
+        gain: the factor that it multiplies each channel with.
     """
     if isinstance(text, str):
         parse(text)
@@ -113,7 +134,15 @@ def signature(
             _note_shared(site, role)
 
     return Operator(
-        name, relate, since, domain, counted, tuple(macs.split()), rewrite=rewrite, masked=masked
+        name,
+        relate,
+        since,
+        domain,
+        counted,
+        tuple(macs.split()),
+        rewrite=rewrite,
+        masked=masked,
+        gain=gain,
     )
 
 
@@ -219,6 +248,8 @@ def _note_shared(site: Site, role: str) -> None:
 
 def _note(site: Site, line: Signature, name: str, dim: Dim, operand: int) -> None:
     letter = name.rpartition(".")[0] or name
+    if operand >= 0 and line.contracted and not line.inputs[operand].letters & line.contracted:
+        return  # a bias is added to the product, it is no factor of it
     for role, letters in (
         ("contracted", line.contracted),
         ("batch", line.batch),

@@ -171,11 +171,15 @@ def check_outputs(original: Model, other: Model, feeds: Sequence[Feeds]) -> Equi
 
 
 def shared_values(analysis: Analysis, pruned: Model) -> list[str]:
-    """Values that are computed from the input in both models, in graph order."""
+    """Values that are computed from the input in both models, in graph order.
+
+    Lists of sizes are left out: the masked reference has the original's sizes.
+    """
     made = {name for node in nodes(pruned.proto) for name in node.outputs}
     return [
         name
         for placed in analysis.placed
+        if placed.operator is None or not placed.operator.tells_sizes
         for name in placed.node.outputs
         if name in made and name in analysis.values and name not in analysis.sources
     ]

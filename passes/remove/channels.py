@@ -89,7 +89,7 @@ class RemoveChannels:
         magnitude = Magnitude(analysis, self.criterion, chosen)
         scores = {group: magnitude.score(group) for group in chosen}
         select = select_global if self.scope == "global" else select_uniform
-        return select(scores, self.ratio, self.round_to, self.minimum)
+        return select(analysis, scores, self.ratio, self.round_to, self.minimum)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.axes import sum_onto
+from onnxprune.axes import Dim, sum_onto
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import Group
+from onnxprune.coupling.groups import Group, Member
+from onnxprune.passes.score.gains import find_gains
 
 CRITERIA = ("l1", "l2")
 """Norms that can be asked for."""
@@ -35,7 +36,8 @@ class Magnitude:
         """
         self._analysis = analysis
         self._square = criterion == "l2"
-        wanted = {(m.weight, m.axis) for group in groups for m in _producers(group)}
+        self._gains = find_gains(analysis)
+        wanted = {(m.weight, m.axis) for group in groups for m in self._producers(group)}
         self._norms = self._read(wanted)
 
     def score(self, group: Group) -> Scores:
@@ -49,15 +51,26 @@ class Magnitude:
         """
         shape = (group.size,) if group.over is None else (group.over.size, group.size)
         total = np.zeros(shape)
-        producers = _producers(group)
+        producers = self._producers(group)
         for member in producers:
             dim = self._analysis.values[member.weight].dims[member.axis]
-            norms = sum_onto(dim, self._norms[member.weight, member.axis], group.leaf, group.over)
+            norms = sum_onto(dim, self._behind_gain(member, dim), group.leaf, group.over)
             if self._square:
                 norms = np.sqrt(norms)
             mean = norms.mean()
             total += norms / mean if mean > 0 else norms
         return total / max(len(producers), 1)
+
+    def _producers(self, group: Group) -> list[Member]:
+        producers = [m for m in group.members if m.producer and m.weight not in self._gains.folded]
+        return producers or group.members
+
+    def _behind_gain(self, member: Member, dim: Dim) -> Scores:
+        norms = self._norms[member.weight, member.axis]
+        factor = self._gains.factors.get((member.weight, dim.root))
+        if factor is None:
+            return norms
+        return norms * (np.square(factor) if self._square else np.abs(factor))
 
     def _read(self, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], Scores]:
         constants = self._analysis.canonical.model.constants
@@ -70,10 +83,6 @@ class Magnitude:
             for axis in places:
                 norms[name, axis] = _power_sums(array, axis, self._square)
         return norms
-
-
-def _producers(group: Group) -> list[Any]:
-    return [member for member in group.members if member.producer] or group.members
 
 
 def _power_sums(array: npt.NDArray[Any], axis: int, square: bool) -> Scores:

@@ -1,48 +1,135 @@
 """Widths that hardware likes.
 
 ONNX Runtime's blocked convolutions need channels in multiples of 4 and work in blocks of 8 or 16:
-63 channels take longer than 64. A group is therefore cut down to a multiple of `round_to`, counted
-in the width that operators see.
+63 channels take longer than 64. What is rounded is the width that an operator sees, an axis of a
+weight: the leaf itself where the axis is that leaf (times other factors), and the sum of the parts
+where a layer's axis is cut into segments that no other layer sees by themselves.
 """
 
 from __future__ import annotations
 
-from math import gcd
+from collections.abc import Mapping
+from math import gcd, prod
 
+from onnxprune.axes import Dim
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
 
 RoundTo = int | str
 """A multiple, or ``auto``."""
 
 
-def kept_count(group: Group, ratio: float, round_to: RoundTo, minimum: int = 1) -> int:
-    """How many indices of a group stay.
+def kept_counts(
+    analysis: Analysis, ratios: Mapping[Group, float], round_to: RoundTo, minimum: int = 1
+) -> dict[Group, int]:
+    """How many indices of each group stay.
 
     Args:
-        group: the group, of `n` indices.
-        ratio: fraction to remove, in [0, 1).
-        round_to: the width that operators see becomes a multiple of it, where that is possible.
-        minimum: fewest indices kept.
-
-    Returns:
-        The multiple nearest to what the ratio asks for, the larger one of two; all `n` where no
-        smaller multiple exists.
+        analysis: the model.
+        ratios: fraction to remove, in [0, 1), by group.
+        round_to: widths become multiples of it where that is possible.
+        minimum: fewest indices kept of a group.
     """
-    size = group.size
-    target = max(size - int(size * ratio + 1e-9), minimum, 1)
-    multiple = _multiple(group, round_to)
-    step = multiple // gcd(multiple, group.width_step)
-    if target >= size or step >= size:
-        return min(target, size) if step <= 1 else size
-    below, above = target // step * step, -(-target // step) * step
-    nearest = below if below >= max(minimum, 1) and target - below < above - target else above
+    by_leaf = {group.leaf: group for group in ratios}
+    axes = _shared_axes(analysis, by_leaf)
+    alone = {group for group in ratios if any(len(parts) == 1 for parts in axes if group in parts)}
+    counts = {
+        group: _nearest(
+            group.size,
+            (1 - ratios[group]) * group.size,
+            _multiple(group.size * group.width_step, round_to),
+            group.width_step,
+            minimum,
+        )
+        for group in ratios
+        if group in alone or not any(group in parts for parts in axes)
+    }
+    for parts in sorted(axes, key=_width):
+        _share_out(parts, ratios, round_to, minimum, counts)
+    return counts
+
+
+def _share_out(
+    parts: Mapping[Group, int],
+    ratios: Mapping[Group, float],
+    round_to: RoundTo,
+    minimum: int,
+    counts: dict[Group, int],
+) -> None:
+    """Round the width of an axis as a whole, and hand what is left to its undecided parts.
+
+    Args:
+        parts: how often the axis has each index of a group.
+        ratios: fraction to remove by group.
+        round_to: see `kept_counts`.
+        minimum: fewest indices kept of a group.
+        counts: what is decided; receives the rest.
+    """
+    open_parts = [group for group in parts if group not in counts]
+    if not open_parts:
+        return
+    wanted = {group: (1 - ratios[group]) * group.size for group in open_parts}
+    decided = sum(counts[group] * times for group, times in parts.items() if group in counts)
+    target = decided + sum(wanted[group] * parts[group] for group in open_parts)
+    width = _width(parts)
+    room = _nearest(width, target, _multiple(width, round_to), 1, 1) - decided
+    for group in open_parts:
+        counts[group] = min(max(int(wanted[group]), minimum, 1), group.size)
+    used = sum(counts[group] * parts[group] for group in open_parts)
+    by_remainder = sorted(open_parts, key=lambda group: int(wanted[group]) - wanted[group])
+    while any(
+        counts[group] < group.size and used + parts[group] <= room for group in by_remainder
+    ):
+        for group in by_remainder:
+            if counts[group] < group.size and used + parts[group] <= room:
+                counts[group] += 1
+                used += parts[group]
+
+
+def _nearest(size: int, target: float, multiple: int, step: int, minimum: int) -> int:
+    """The count nearest to `target` whose width (times `step`) is a multiple; else all `size`."""
+    unit = multiple // gcd(multiple, step)
+    least = max(minimum, 1)
+    if unit == 1:
+        return min(max(int(target + 0.5), least), size)
+    below, above = int(target + 1e-9) // unit * unit, -int(-(target - 1e-9) // unit) * unit
+    nearest = below if below >= least and target - below < above - target else above
     return min(nearest, size)
 
 
-def _multiple(group: Group, round_to: RoundTo) -> int:
+def _multiple(width: int, round_to: RoundTo) -> int:
     if isinstance(round_to, int):
         return max(round_to, 1)
-    width = group.size * group.width_step
     if width >= 64:
         return 16
     return 8 if width >= 24 else 4
+
+
+def _width(parts: Mapping[Group, int]) -> int:
+    return sum(group.size * times for group, times in parts.items())
+
+
+def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[Group, int]]:
+    """The distinct weight axes that carry groups: how often each has each index of a group."""
+    axes: dict[Dim, dict[Group, int]] = {}
+    for name in analysis.weights:
+        for dim in analysis.values[name].dims:
+            if dim.root not in axes:
+                axes[dim.root] = {}
+                _count(dim.root, 1, by_leaf, axes[dim.root])
+    return [parts for parts in axes.values() if parts]
+
+
+def _count(root: Dim, times: int, by_leaf: Mapping[Dim, Group], parts: dict[Group, int]) -> None:
+    if root.segments:
+        for segment in root.walk_segments():
+            _count(segment, times, by_leaf, parts)
+        return
+    factors = root.walk_factors()
+    total = prod(factor.size for factor in factors)
+    for factor in factors:
+        if factor in by_leaf:
+            group = by_leaf[factor]
+            parts[group] = parts.get(group, 0) + times * total // factor.size
+        elif factor.segments:
+            _count(factor, times * total // factor.size, by_leaf, parts)

@@ -7,24 +7,30 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxprune.axes import Dim, Keep
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
 from onnxprune.passes.score.magnitude import Scores
-from onnxprune.passes.select.alignment import RoundTo, kept_count
-from onnxprune.passes.select.uniform import keep_best
+from onnxprune.passes.select.alignment import RoundTo, kept_counts
+from onnxprune.passes.select.uniform import keep_counted
 
 LARGEST_RATIO = 0.9
 """No group loses more than this share: one layer must not strangle the network."""
 
 
 def select_global(
-    scores: Mapping[Group, Scores], ratio: float, round_to: RoundTo, minimum: int = 1
+    analysis: Analysis,
+    scores: Mapping[Group, Scores],
+    ratio: float,
+    round_to: RoundTo,
+    minimum: int = 1,
 ) -> dict[Dim, Keep]:
     """Remove the least important `ratio` of all indices of all groups.
 
     Args:
+        analysis: the model.
         scores: importance by group; a group's mean importance is 1, which makes them comparable.
         ratio: fraction of all indices to remove, in [0, 1).
-        round_to: see `kept_count`.
+        round_to: see `kept_counts`.
         minimum: fewest indices kept of a group.
     """
     flat = {group: np.sort(_by_index(importance)) for group, importance in scores.items()}
@@ -33,14 +39,11 @@ def select_global(
     if not count:
         return {}
     threshold = everything[count - 1]
-    keeps = {}
-    for group, importance in scores.items():
-        below = int(np.searchsorted(flat[group], threshold, side="right"))
-        share = min(below / group.size, LARGEST_RATIO)
-        keep = keep_best(group, importance, kept_count(group, share, round_to, minimum))
-        if not keep.keeps_all:
-            keeps[group.leaf] = keep
-    return keeps
+    shares = {
+        group: min(np.searchsorted(flat[group], threshold, side="right") / group.size, LARGEST_RATIO)
+        for group in scores
+    }
+    return keep_counted(scores, kept_counts(analysis, shares, round_to, minimum))
 
 
 def _by_index(importance: Scores) -> Scores:

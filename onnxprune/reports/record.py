@@ -1,0 +1,233 @@
+"""The one record of a run: plain dicts, lists and numbers, which every report renders.
+
+`start_record` describes what a pipeline did; the others add what was measured afterwards. The
+record is the `--json` document: keys are added over time, none is taken away.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.cost.macs import count_macs, macs_touched, parameters_touched
+from onnxprune.errors import NothingToPruneError, OnnxPruneError
+from onnxprune.ir.bindings import input_shapes
+from onnxprune.ir.model import Model
+from onnxprune.passes.work import Refusal
+from onnxprune.pipelines.pipeline import Result
+from onnxprune.verify.equivalence import Equivalence
+from onnxprune.verify.fidelity import Fidelity
+from onnxprune.verify.speed import Speedup
+
+SCHEMA = 1
+"""Version of the record's format."""
+
+Record = dict[str, Any]
+"""A JSON object."""
+
+
+def start_record(result: Result, load_s: float) -> Record:
+    """Describe the original, what a pipeline made of it, and what it left alone.
+
+    Args:
+        result: what the pipeline made.
+        load_s: seconds that loading took.
+    """
+    original, pruned = describe_model(result.original), describe_model(result.model)
+    record: Record = {
+        "schema": SCHEMA,
+        "status": "pruned",
+        "original": original,
+        "pruned": pruned,
+        "groups": {"total": 0, "pruned": 0},
+        "prunable": {"parameters": 0.0, "macs": 0.0},
+        "blocked": [],
+        "passes": [
+            {"name": report.name, "did": list(report.did), "seconds": report.seconds}
+            for report in result.reports
+        ],
+        "seconds": {"load": load_s, **_seconds(result)},
+    }
+    if not result.removals:
+        return record
+    first, last = result.removals[0], result.removals[-1]
+    sample = Sample.of(first.analysis)
+    original["macs"] = sample.share(count_macs(first.analysis))
+    pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps))
+    record["macs_at"] = sample.shapes
+    record["groups"] = {"total": len(first.groups), "pruned": len(first.keeps)}
+    record["prunable"] = {
+        "parameters": ratio(
+            parameters_touched(first.analysis, first.chosen), weights_total(first.analysis)
+        ),
+        "macs": ratio(macs_touched(first.analysis, first.chosen), count_macs(first.analysis)),
+    }
+    record["blocked"] = blocked_entries(result.refused, weights_total(first.analysis))
+    return record
+
+
+def describe_model(model: Model) -> Record:
+    """Sizes of a model; MACs and latency are filled in by who knows them."""
+    return {
+        "parameters": model.parameters,
+        "macs": None,
+        "size_bytes": model.size_bytes,
+        "nodes": len(model.proto.graph.node),
+        "latency_ms": None,
+        "opset": model.opset.get(""),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What multiply-accumulates are counted for: one sample, where the batch is free.
+
+    Attributes:
+        batch: size that the free leading axis is bound to in the analysis; 1 if none is free.
+        shapes: the inputs' shapes that counts refer to.
+    """
+
+    batch: int
+    shapes: dict[str, list[int]]
+
+    @classmethod
+    def of(cls, analysis: Analysis) -> Sample:
+        """Find out which of the analysed inputs have a free leading axis."""
+        bound = analysis.canonical.inputs
+        other = input_shapes(analysis.canonical.model.proto, None, variant=1)
+        free = input_shapes(analysis.canonical.model.proto, None, variant=0)
+        batches = {
+            shape[0]
+            for name, shape in bound.items()
+            if shape and free[name] == shape and other[name][0] != shape[0]
+        }
+        batch = batches.pop() if len(batches) == 1 else 1
+        shapes = {
+            name: [1, *shape[1:]] if shape and shape[0] == batch else list(shape)
+            for name, shape in bound.items()
+        }
+        return cls(batch, shapes)
+
+    def share(self, macs: int) -> int:
+        """The part of a count that one sample takes, rounded."""
+        return round(macs / self.batch)
+
+
+def weights_total(analysis: Analysis) -> int:
+    """Elements of all weights as the analysis sees them: shared ones count for each use."""
+    constants = analysis.canonical.model.constants
+    return sum(constants[name].size for name in analysis.weights)
+
+
+def ratio(part: float, whole: float) -> float:
+    """A share; 0 of nothing."""
+    return part / whole if whole else 0.0
+
+
+def blocked_entries(refused: list[Refusal], total: int) -> list[Record]:
+    """What was left alone, with its share of all parameters; what later passes repeat is left out.
+
+    Args:
+        refused: refusals, in the order of the passes.
+        total: number of parameters.
+    """
+    entries: dict[tuple[str, str], Record] = {}
+    for refusal in refused:
+        entries.setdefault(
+            (refusal.reason, refusal.node),
+            {
+                "reason": refusal.reason,
+                "node": refusal.node,
+                "parameters": ratio(refusal.parameters, total),
+            },
+        )
+    return list(entries.values())
+
+
+def describe_equivalence(verdict: Equivalence) -> Record:
+    """The verdict on the surgery."""
+    return {
+        "passed": verdict.passed,
+        "verdict": verdict.verdict,
+        "max_abs": verdict.max_abs,
+        "max_rel": verdict.max_rel,
+        "tolerance": verdict.tolerance,
+        "compared": verdict.compared,
+        "reacting": verdict.reacting,
+        "worst": verdict.worst,
+        "why": verdict.why,
+    }
+
+
+def describe_fidelity(outputs: Mapping[str, Fidelity]) -> Record:
+    """How close each output is to the original's."""
+    return {
+        name: {
+            "cosine": output.cosine,
+            "sqnr_db": output.sqnr_db,
+            "max_abs": output.max_abs,
+            "top1": output.top1,
+        }
+        for name, output in outputs.items()
+    }
+
+
+def describe_speedup(speedup: Speedup, provider: str, threads: int) -> Record:
+    """A comparison of latencies, and what it was measured on."""
+    return {
+        "ratio": speedup.ratio,
+        "low": speedup.low,
+        "high": speedup.high,
+        "verdict": speedup.verdict,
+        "noise": [speedup.noise_low, speedup.noise_high],
+        "pairs": speedup.pairs,
+        "provider": provider,
+        "threads": threads,
+    }
+
+
+def describe_error(error: OnnxPruneError) -> Record:
+    """An error with its parts."""
+    return {
+        "type": type(error).__name__,
+        "message": error.message,
+        "where": error.where,
+        "why": error.why,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
+
+
+def failed(record: Mapping[str, Any], error: OnnxPruneError) -> Record:
+    """The record of a run that ended with an error.
+
+    Args:
+        record: what is known of the run; may be empty.
+        error: what it ended with.
+    """
+    status = "nothing-to-prune" if isinstance(error, NothingToPruneError) else "failed"
+    return {**record, "schema": SCHEMA, "status": status, "error": describe_error(error)}
+
+
+def plain(value: Any) -> Any:
+    """The same value for a JSON document: no numpy scalars, and null for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _seconds(result: Result) -> dict[str, float]:
+    known = {part: result.seconds.get(part, 0.0) for part in ("analyse", "remove", "verify")}
+    return {**known, "save": 0.0}
+
