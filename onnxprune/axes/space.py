@@ -25,6 +25,7 @@ from math import prod
 from onnxprune.axes.dim import Block, Dim
 from onnxprune.axes.strides import common_cuts, strides
 
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One call of `unify`, kept because union-find forgets the path that an explanation shows."""
@@ -40,12 +41,14 @@ class DimSpace:
     Attributes:
         edges: every unification in order.
         blocks: every blocked dim with its cause, in order.
+        clashes: the unification that failed, by `Block.order`, where the algebra blocked.
     """
 
     def __init__(self) -> None:
         """Make an empty space."""
         self.edges: list[Edge] = []
         self.blocks: list[tuple[Dim, Block]] = []
+        self.clashes: dict[int, Edge] = {}
 
     def dim(self, size: int, label: object = None) -> Dim:
         """A fresh atomic dim of `size` indices."""
@@ -160,18 +163,17 @@ class DimSpace:
         a, b = p.walk_factors(), q.walk_factors()
         cuts = common_cuts(strides([f.size for f in a]), strides([f.size for f in b]))
         for mine, theirs in zip(
-            self._factor_runs(a, cuts, where), self._factor_runs(b, cuts, where), strict=True
+            self._factor_runs(a, cuts), self._factor_runs(b, cuts), strict=True
         ):
             if len(mine) == len(theirs) == 1:
                 self._unify(mine[0], theirs[0], where)
                 continue
             shape = " x ".join(str(f.size) for f in mine), " x ".join(str(f.size) for f in theirs)
             for factor in (*mine, *theirs):
+                self.clashes[len(self.blocks)] = self.edges[-1]
                 self.block(factor, f"index orders clash: ({shape[0]}) against ({shape[1]})", where)
 
-    def _factor_runs(
-        self, factors: list[Dim], cuts: list[int], where: str
-    ) -> list[list[Dim]]:
+    def _factor_runs(self, factors: list[Dim], cuts: list[int]) -> list[list[Dim]]:
         """Group `factors` by the intervals between `cuts`, splitting those that span a cut."""
         runs: list[list[Dim]] = []
         queue = list(reversed(factors))
@@ -182,7 +184,7 @@ class DimSpace:
                 factor = queue.pop()
                 if factor.size > room:
                     outer, inner = Dim(room, factor.label), Dim(factor.size // room, factor.label)
-                    self.unify(factor, self.product((outer, inner)), where)
+                    self._unify(factor, self.product((outer, inner)), "")
                     queue.append(inner)
                     factor = outer
                 run.append(factor)

@@ -23,6 +23,7 @@ Step = tuple[Dim, str]
 
 _State = tuple[Dim, int]
 _CELL_LIMIT = 4096
+_ANYWHERE = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,16 +89,24 @@ class Tracer:
 
     def nearest(self, start: Dim, goals: Collection[Dim], leaf: Dim) -> list[Step]:
         """The path to that of `goals` which the fewest couplings lead to; as `shortest_path`."""
-        paths = self.paths(start, leaf, goals)
-        return next((paths.to(goal) for goal in goals if goal in paths.goals), [])
+        for exact in (True, False):
+            paths = self.paths(start, leaf, goals, exact=exact)
+            for goal in goals:
+                if goal in paths.goals:
+                    return paths.to(goal)
+        return []
 
-    def paths(self, start: Dim, leaf: Dim, until: Collection[Dim] = ()) -> Paths:
+    def paths(
+        self, start: Dim, leaf: Dim, until: Collection[Dim] = (), *, exact: bool = True
+    ) -> Paths:
         """Follow `leaf` from `start`.
 
         Args:
             start: a dim whose tree contains `leaf`.
             leaf: an atomic root.
             until: stop at the first of these; with none, go everywhere.
+            exact: follow one index by its place. Places get lost where index orders clash;
+                otherwise any dim that carries the leaf will do.
         """
         for dim in (start, *until):
             self._add_parts(dim)
@@ -105,7 +114,8 @@ class Tracer:
         came: dict[_State, tuple[_State, str] | None] = {}
         goals: dict[Dim, _State] = {}
         queue: deque[tuple[_State, tuple[_State, str] | None]] = deque(
-            ((start, index), None) for index in self._places(start.root, leaf)
+            ((start, index), None)
+            for index in (self._places(start.root, leaf) if exact else [_ANYWHERE])
         )
         while queue:
             state, step = queue.popleft()
@@ -127,6 +137,11 @@ class Tracer:
 
     def _parts_and_wholes(self, state: _State, leaf: Dim) -> Iterator[_State]:
         dim, index = state
+        if index == _ANYWHERE:
+            for near in (*dim.factors, *dim.segments, *self._wholes.get(dim, ())):
+                if leaf in near.leaves():
+                    yield near, index
+            return
         offset, inner = 0, dim.size
         for segment in dim.segments:
             if offset <= index < offset + segment.size:
@@ -203,9 +218,7 @@ class Tracer:
             self._cells[root] = cells or list(self._combine(root.walk_factors(), {}))
         return self._cells[root]
 
-    def _combine(
-        self, factors: Iterable[Dim], fixed: Mapping[int, list[int]]
-    ) -> Iterator[int]:
+    def _combine(self, factors: Iterable[Dim], fixed: Mapping[int, list[int]]) -> Iterator[int]:
         """Indices of a product: the `fixed` factors' own, every cell of the others."""
         parts = list(factors)
         choices = [

@@ -16,8 +16,8 @@ from typing import Any
 import numpy.typing as npt
 
 from onnxprune.axes import Dim, DimSpace
-from onnxprune.ir.canonical import Canonical
 from onnxprune.ir.bindings import graph_inputs
+from onnxprune.ir.canonical import Canonical
 from onnxprune.ir.graph import Node, nodes
 from onnxprune.ir.tensors import is_float_type
 from onnxprune.ops.operator import Operator
@@ -116,9 +116,7 @@ def _static_data(analysis: Analysis, name: str) -> npt.NDArray[Any] | None:
     return canonical.facts.values.get(name) if name in canonical.model.constants else None
 
 
-def _place(
-    analysis: Analysis, node: Node, versions: dict[str, int], patterns: list[str]
-) -> None:
+def _place(analysis: Analysis, node: Node, versions: dict[str, int], patterns: list[str]) -> None:
     facts = analysis.canonical.facts
     given = [name for name in node.inputs if name]
     if all(name in analysis.sources for name in given) and not node.captures:
@@ -144,9 +142,7 @@ def _place(
 
 
 def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | None) -> None:
-    shaped = all(
-        not name or name in analysis.values for name in (*node.inputs, *node.outputs)
-    )
+    shaped = all(not name or name in analysis.values for name in (*node.inputs, *node.outputs))
     if operator is None:
         title = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         analysis.unknown.setdefault(title, []).append(node.name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import prod
 
 from onnxprune.axes import Block, Dim
 from onnxprune.coupling.analysis import Analysis, Placed
@@ -50,8 +49,6 @@ class Group:
         parameters: elements of the weights that carry it.
         rivals: groups that share a product with it on some axis.
         over: the leaf that its selection may depend on (ragged selection), if any.
-        width_step: product of the other factors on the weight axes that carry it; the width that
-            an operator sees is a multiple of ``width_step`` times the indices kept.
     """
 
     index: int
@@ -61,7 +58,6 @@ class Group:
     parameters: int
     rivals: list[Group] = field(default_factory=list)
     over: Dim | None = None
-    width_step: int = 1
 
     @property
     def size(self) -> int:
@@ -182,20 +178,16 @@ def _used_as(placed: Placed, analysis: Analysis) -> Iterable[tuple[str, Dim]]:
 
 
 def _relate(analysis: Analysis, groups: list[Group]) -> None:
-    """Find rivals, ragged partners and width steps on the axes of all values."""
+    """Find rivals and ragged partners on the axes of all values."""
     by_leaf = {group.leaf: group for group in groups}
     rivals: dict[Group, dict[int, Group]] = {group: {} for group in groups}
-    steps: dict[Group, list[int]] = {group: [] for group in groups}
     seen: set[Dim] = set()
-    weights = [analysis.values[name] for name in analysis.weights]
-    for value in (*weights, *analysis.values.values()):
-        wide = value.constant
+    for value in analysis.values.values():
         for dim in value.dims:
             for product in _products(dim.root, seen):
-                _relate_factors(product.walk_factors(), by_leaf, rivals, steps if wide else {})
+                _relate_factors(product.walk_factors(), by_leaf, rivals)
     for group in groups:
         group.rivals = [rivals[group][index] for index in sorted(rivals[group])]
-        group.width_step = min(steps[group], default=1)
     for group in groups:
         partners = [rival for rival in group.rivals if rival.kind == "group"]
         if len(group.rivals) == len(partners) == 1 and may_be_ragged(analysis, group, partners[0]):
@@ -217,21 +209,14 @@ def _products(root: Dim, seen: set[Dim]) -> Iterable[Dim]:
 
 
 def _relate_factors(
-    factors: list[Dim],
-    by_leaf: dict[Dim, Group],
-    rivals: dict[Group, dict[int, Group]],
-    steps: dict[Group, list[int]],
+    factors: list[Dim], by_leaf: dict[Dim, Group], rivals: dict[Group, dict[int, Group]]
 ) -> None:
-    total = prod(factor.size for factor in factors)
-    inside = [
-        [by_leaf[leaf] for leaf in factor.leaves() if leaf in by_leaf] for factor in factors
-    ]
-    for place, (factor, mine) in enumerate(zip(factors, inside, strict=True)):
+    inside = [[by_leaf[leaf] for leaf in factor.leaves() if leaf in by_leaf] for factor in factors]
+    for place, mine in enumerate(inside):
         for group in mine:
-            steps.get(group, []).append(total // factor.size)
-            for other in range(len(factors)):
+            for other, theirs in enumerate(inside):
                 if other != place:
-                    rivals[group].update((rival.index, rival) for rival in inside[other])
+                    rivals[group].update((rival.index, rival) for rival in theirs)
 
 
 def may_be_ragged(analysis: Analysis, group: Group, partner: Group) -> bool:

@@ -123,7 +123,9 @@ class Plan:
             temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
             os.replace(temporary, target)
         except OSError as error:
-            raise WriteError("the plan cannot be written", where=str(path), why=str(error)) from error
+            raise WriteError(
+                "the plan cannot be written", where=str(path), why=str(error)
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -135,7 +137,6 @@ class Plan:
 
         source = original if original is not None else self.original
         return slice_state_dict(self, state_dict, source, strict=strict)
-
 
 
 def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:
@@ -214,7 +215,9 @@ def _read_axis(
         partner = over.get(dim.root)
         if partner is None or partner.size != len(kept.kept):
             raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
-        keeps[dim.root] = Keep(np.stack([_mask(row, dim.size, value) for row in kept.kept]), partner)
+        keeps[dim.root] = Keep(
+            np.stack([_mask(row, dim.size, value) for row in kept.kept]), partner
+        )
         return
     for leaf, keep in leaf_masks(dim, _mask(kept, dim.size, value), over).items():
         known = keeps.get(leaf)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.coupling.plan import AxisPlan, Blocks
 from onnxprune.errors import PlanError
 from onnxprune.ir.model import Model
-from onnxprune.coupling.plan import AxisPlan, Blocks
 
 if TYPE_CHECKING:
     from onnxprune.coupling.plan import Plan
@@ -51,7 +51,9 @@ def slice_state_dict(
             continue
         key, moved = found
         del free[key]
-        result[key] = _slice(state_dict[key], {moved[axis]: kept for axis, kept in axes.items()}, moved)
+        result[key] = _slice(
+            state_dict[key], {moved[axis]: kept for axis, kept in axes.items()}, moved
+        )
     if missing and strict:
         raise PlanError(
             f"{len(missing)} weights of the plan have no counterpart in the state dict",

@@ -55,4 +55,5 @@ def _draw(spec: InputSpec, rng: np.random.Generator) -> npt.NDArray[Any]:
             return rng.integers(0, max(spec.limit, 1), spec.shape).astype(spec.dtype)
         mask = (rng.random(spec.shape) < 0.8).astype(spec.dtype)
         return np.maximum(mask, np.arange(mask.size).reshape(mask.shape) == 0).astype(spec.dtype)
-    return rng.standard_normal(spec.shape).astype(spec.dtype)
+    drawn: npt.NDArray[Any] = rng.standard_normal(spec.shape).astype(spec.dtype)
+    return drawn

@@ -119,7 +119,9 @@ class _Editor:
                 continue
             name = node.output[0]
             tensor = node.attribute[0].t if node.attribute[0].name == "value" else None
-            self._constants[name] = ArrayTensor.of(array) if tensor is None else InlineTensor(tensor)
+            self._constants[name] = (
+                ArrayTensor.of(array) if tensor is None else InlineTensor(tensor)
+            )
             self.provenance[name] = name
             stub = self._graph.initializer.add()
             fill_stub(stub, self._constants[name], name)
@@ -177,7 +179,9 @@ class _Editor:
         computed = node.input[place]
         x, y = node.input[0], node.output[0]
         names = (x, y, computed)
-        if computed in self._constants or any(n not in f.shapes for f in (facts, others) for n in names):
+        if computed in self._constants or any(
+            n not in f.shapes for f in (facts, others) for n in names
+        ):
             return []
         shapes = tuple(f.shapes[n] for n in (x, y) for f in (facts, others))
         if len(shapes[2]) != len(shapes[3]) or facts.shapes[computed] != (len(shapes[2]),):
@@ -297,7 +301,9 @@ class _Editor:
             if count[name] or name in inputs or name in self._never_read
         }
         self.provenance = {
-            name: source for name, source in self.provenance.items() if name in self._model.constants
+            name: source
+            for name, source in self.provenance.items()
+            if name in self._model.constants
         }
         stubs = {stub.name: stub for stub in self._graph.initializer}
         fresh = []

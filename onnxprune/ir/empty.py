@@ -7,7 +7,7 @@ empty tensors go, and so does everything that only they needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from onnxprune.ir.shapes import Facts, Shape, interpret
 from onnxprune.ir.surgeon import operate
 
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
-_UNARY = {
+_UNARY: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     "Identity": lambda x: x,
     "Relu": lambda x: np.maximum(x, 0),
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),

@@ -26,7 +26,9 @@ def merge_views(model: Model, provenance: Mapping[str, str]) -> Model:
     for members in families.values():
         distinct: list[str] = []
         for name in members:
-            twin = next((d for d in distinct if _same(model.constants[name], model.constants[d])), "")
+            twin = next(
+                (d for d in distinct if _same(model.constants[name], model.constants[d])), ""
+            )
             if twin:
                 alias[name] = twin
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,13 @@ from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor, dtype_of
 
 _WHERE_TYPES = frozenset(
-    (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64)
-    + (onnx.TensorProto.INT32, onnx.TensorProto.UINT8)
+    (
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.DOUBLE,
+        onnx.TensorProto.INT64,
+        onnx.TensorProto.INT32,
+        onnx.TensorProto.UINT8,
+    )
 )
 
 
@@ -55,7 +61,7 @@ class ProbeBuilder:
         self._elem_type = elem_type
         return self
 
-    def node(self, op_type: str, *inputs: str, **attributes: object) -> str:
+    def node(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node with one output and return the output's name."""
         name = self._fresh()
         self._nodes.append(onnx.helper.make_node(op_type, list(inputs), [name], **attributes))
@@ -96,8 +102,7 @@ class ProbeBuilder:
         """Add a scalar of the type set by `typed`; infinities become extreme finite values."""
         dtype = dtype_of(self._elem_type)
         if np.isinf(value):
-            kind = np.dtype(np.float32) if dtype.kind == "V" else dtype
-            info = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
+            info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(_finite_kind(dtype))
             value = float(info.max if value > 0 else info.min)
         return self.constant(np.array(value).astype(dtype))
 
@@ -117,3 +122,8 @@ class ProbeBuilder:
     def _fresh(self) -> str:
         self._count += 1
         return f"onnxprune::probe::{self._count}"
+
+
+def _finite_kind(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A float dtype that numpy knows the limits of; those of float32 fit the exotic ones."""
+    return dtype if dtype.kind == "f" else np.dtype(np.float32)

@@ -25,12 +25,9 @@ VALUE_LIMIT = 1 << 20
 """A value of more elements is never computed."""
 _HINT_LIMIT = 16
 """Up to so many elements of any type are shown to inference: scales of Resize, for example."""
-_KNOWN_TYPES = frozenset(
-    (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
-)
+_KNOWN_TYPES = frozenset((onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL))
 _NEVER_FOLDED = frozenset(
-    ("Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike")
-    + ("RandomUniform", "RandomUniformLike")
+    ["Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
 )
 _EVALUATION_ERRORS = (
     ArithmeticError,
@@ -84,7 +81,9 @@ class _Interpreter:
         self, proto: onnx.ModelProto, inputs: Mapping[str, Shape], known: Mapping[str, Shape]
     ) -> None:
         self._graph = proto.graph
-        self._opset = {o.domain.replace("ai.onnx", "", 1) or "": o.version for o in proto.opset_import}
+        self._opset = {
+            o.domain.replace("ai.onnx", "", 1) or "": o.version for o in proto.opset_import
+        }
         self._imports = list(proto.opset_import)
         self._ir_version = proto.ir_version
         self._known = known
@@ -160,7 +159,10 @@ class _Interpreter:
             return
         if any(name and name not in facts.values for name in node.input):
             return
-        if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
+        if any(
+            a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+            for a in node.attribute
+        ):
             return
         shapes = [facts.shapes.get(name) for name in node.output if name]
         if any(shape is None or prod(shape) > VALUE_LIMIT for shape in shapes):

@@ -107,7 +107,9 @@ def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     axes = list(range(site.axis(site.attribute("axis", -1), rank), rank))
     square = builder.reduce_sum(builder.node("Mul", x[0], x[0]), axes)
     mean = builder.node("Div", square, builder.like(_count(site, mask, axes)))
-    root = builder.node("Sqrt", builder.node("Add", mean, builder.like(site.attribute("epsilon", 1e-5))))
+    root = builder.node(
+        "Sqrt", builder.node("Add", mean, builder.like(site.attribute("epsilon", 1e-5)))
+    )
     return _affine(builder, builder.node("Div", x[0], root), x[1:])
 
 

@@ -27,13 +27,12 @@ def _batch(site: Site) -> str:
     training = site.attribute("training_mode", 0)
     x = "n!, c, *s!" if training else "n, c, *s"
     return (
-        f"x[{x}], scale[c], bias[c], mean[c], var[c]"
-        " -> y[n, c, *s], m[c]?, v[c]?, sm[c]?, sv[c]?"
+        f"x[{x}], scale[c], bias[c], mean[c], var[c] -> y[n, c, *s], m[c]?, v[c]?, sm[c]?, sv[c]?"
     )
 
 
 def _batch_gain(site: Site, scale: Array, variance: Array) -> Array:
-    """scale / sqrt(var + epsilon): what exporters fold into the layer before."""
+    """Scale / sqrt(var + epsilon): what exporters fold into the layer before."""
     deviation = np.sqrt(variance.astype(np.float64) + site.attribute("epsilon", 1e-5))
     return scale.astype(np.float64) / deviation
 

@@ -153,9 +153,7 @@ def apply(site: Site, line: Signature, attributes: Mapping[str, str]) -> None:
         *_present(site, line.outputs, site.outputs, None),
     ]
     sizes = _sizes(site, operands, attributes)
-    letters = {
-        letter: site.space.dim(size, (site.name, letter)) for letter, size in sizes.items()
-    }
+    letters = {letter: site.space.dim(size, (site.name, letter)) for letter, size in sizes.items()}
     site.letters.update(letters)
     for value, axes, index in operands:
         for dim, names in zip(value.dims, axes, strict=True):
@@ -186,7 +184,9 @@ def _present(
             for dim in value.dims:
                 site.block(dim, f"{site.op_type}: operand not described by the signature")
             continue
-        bound.append((value, _expand(site, operands[place], value), None if first is None else place))
+        bound.append(
+            (value, _expand(site, operands[place], value), None if first is None else place)
+        )
     return bound
 
 

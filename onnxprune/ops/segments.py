@@ -150,13 +150,13 @@ def _pad(site: Site) -> None:
     if pads is None or axes is None:
         site.block_all("Pad by amounts that are computed at run time")
         return
-    amounts = {
-        site.axis(axis, rank): (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)
-    }
+    amounts = {site.axis(axis, rank): (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
         before, after = amounts.get(place, (0, 0))
-        if before < 0 or after < 0 or (before or after) and site.attribute("mode", "constant") != (
-            "constant"
+        if (
+            before < 0
+            or after < 0
+            or ((before or after) and site.attribute("mode", "constant") != ("constant"))
         ):
             site.block(dim, "Pad that crops, reflects or repeats")
             site.block(out, "Pad that crops, reflects or repeats")

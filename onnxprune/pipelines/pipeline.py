@@ -9,6 +9,7 @@ from time import perf_counter
 
 from onnxprune.coupling.analysis import analyse
 from onnxprune.coupling.inputs import input_specs
+from onnxprune.coupling.plan import AxisPlan, Plan, axis_plans, compose
 from onnxprune.data.random import Feeds, InputSpec, random_feeds, resized
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir import bindings
@@ -17,7 +18,6 @@ from onnxprune.ir.load import load
 from onnxprune.ir.merge import merge_views
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Pass, PassReport, Refusal, Removal, Work
-from onnxprune.coupling.plan import AxisPlan, Plan, axis_plans, compose
 from onnxprune.pipelines.spec import parse_pipeline, spec_of
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
@@ -129,7 +129,9 @@ class Result:
             session_of(
                 self.original, provider=provider, threads=threads, optimization="all"
             ) as first,
-            session_of(self.model, provider=provider, threads=threads, optimization="all") as second,
+            session_of(
+                self.model, provider=provider, threads=threads, optimization="all"
+            ) as second,
         ):
             return compare_latency(first, second, feed, budget_s=budget_s, seed=seed)
 
@@ -137,9 +139,7 @@ class Result:
         """Canonical form against original, then each removal against its masked reference."""
         if not self.removals:
             return check_outputs(self.original, self.model, feeds)
-        canonical = check_outputs(
-            self.original, self.removals[0].analysis.canonical.model, feeds
-        )
+        canonical = check_outputs(self.original, self.removals[0].analysis.canonical.model, feeds)
         if canonical.verdict == "failed":
             return canonical
         verdict = Equivalence()
@@ -157,9 +157,7 @@ class Result:
         first = bindings.input_shapes(proto, self.input_shapes)
         second = bindings.input_shapes(proto, self.input_shapes, variant=1)
         return {
-            name: (batch, *shape[1:])
-            if shape and second[name][0] != shape[0]
-            else shape
+            name: (batch, *shape[1:]) if shape and second[name][0] != shape[0] else shape
             for name, shape in first.items()
         }
 
@@ -219,7 +217,10 @@ class Pipeline:
             self._result(work, merge=False).verify()
         except (EquivalenceError, CannotTellError) as error:
             raise type(error)(
-                error.message, where=f"after pass {name}: {error.where}", why=error.why, hint=error.hint
+                error.message,
+                where=f"after pass {name}: {error.where}",
+                why=error.why,
+                hint=error.hint,
             ) from error
 
     def _result(self, work: Work, merge: bool) -> Result:

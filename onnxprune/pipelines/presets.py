@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from onnxprune.coupling.plan import Plan
 from onnxprune.ir.model import Model
 from onnxprune.passes import ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.pipeline import Pipeline, Result, Shapes
-from onnxprune.coupling.plan import Plan
 
 
 def pruning(**options: Any) -> Pipeline:

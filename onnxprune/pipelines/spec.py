@@ -75,10 +75,13 @@ def _make(name: str, options: str) -> Pass:
         key = key.strip().replace("-", "_")
         if not equals or key not in allowed:
             close = difflib.get_close_matches(key, allowed, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(allowed) or 'none'}"
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"it has {', '.join(allowed) or 'none'}"
+            )
             raise UsageError(f"pass {name} has no option {key!r}", where=f"in {part!r}", hint=hint)
         values[key] = _convert(value.strip(), hints[key], f"{name}{{{part}}}")
-    return kind(**values)
+    step: Pass = kind(**values)
+    return step
 
 
 def _convert(text: str, hint: Any, where: str) -> Any:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxprune.coupling.analysis import Analysis
 from onnxprune.cost.macs import count_macs, macs_touched, parameters_touched
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.errors import NothingToPruneError, OnnxPruneError
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.model import Model
@@ -39,6 +39,7 @@ def start_record(result: Result, load_s: float) -> Record:
         load_s: seconds that loading took.
     """
     original, pruned = describe_model(result.original), describe_model(result.model)
+    original["size_bytes"] = result.original.size_bytes
     record: Record = {
         "schema": SCHEMA,
         "status": "pruned",
@@ -60,7 +61,10 @@ def start_record(result: Result, load_s: float) -> Record:
     original["macs"] = sample.share(count_macs(first.analysis))
     pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps))
     record["macs_at"] = sample.shapes
-    record["groups"] = {"total": len(first.groups), "pruned": len(first.keeps)}
+    record["groups"] = {
+        "total": len(first.groups),
+        "pruned": max(len(removal.keeps) for removal in result.removals),
+    }
     record["prunable"] = {
         "parameters": ratio(
             parameters_touched(first.analysis, first.chosen), weights_total(first.analysis)
@@ -72,11 +76,11 @@ def start_record(result: Result, load_s: float) -> Record:
 
 
 def describe_model(model: Model) -> Record:
-    """Sizes of a model; MACs and latency are filled in by who knows them."""
+    """Counts of a model; MACs, size and latency are filled in by who knows them."""
     return {
         "parameters": model.parameters,
         "macs": None,
-        "size_bytes": model.size_bytes,
+        "size_bytes": None,
         "nodes": len(model.proto.graph.node),
         "latency_ms": None,
         "opset": model.opset.get(""),
@@ -230,4 +234,3 @@ def plain(value: Any) -> Any:
 def _seconds(result: Result) -> dict[str, float]:
     known = {part: result.seconds.get(part, 0.0) for part in ("analyse", "remove", "verify")}
     return {**known, "save": 0.0}
-

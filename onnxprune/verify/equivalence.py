@@ -19,9 +19,9 @@ import numpy.typing as npt
 from onnxprune.axes import Dim, Keep, axis_mask
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.random import Feeds
+from onnxprune.ir.graph import nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
-from onnxprune.ir.graph import nodes
 from onnxprune.verify.reference import masked_reference, value_mask
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tolerance import tolerance_of
@@ -150,9 +150,8 @@ def _condition(
 def _nudged(feed: Feeds) -> Feeds:
     rng = np.random.default_rng(0)
     return {
-        name: array * (1 + 4 * np.finfo(array.dtype).eps * rng.choice((-1, 1), array.shape)).astype(
-            array.dtype
-        )
+        name: array
+        * (1 + 4 * np.finfo(array.dtype).eps * rng.choice((-1, 1), array.shape)).astype(array.dtype)
         if array.dtype.kind == "f"
         else array
         for name, array in feed.items()

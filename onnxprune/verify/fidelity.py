@@ -65,6 +65,7 @@ def _agreement(
     if original[0].ndim < 2 or original[0].shape[-1] < 2:
         return None
     same = [
-        np.mean(a.argmax(axis=-1) == b.argmax(axis=-1)) for a, b in zip(original, pruned, strict=True)
+        np.mean(a.argmax(axis=-1) == b.argmax(axis=-1))
+        for a, b in zip(original, pruned, strict=True)
     ]
     return float(np.mean(same))

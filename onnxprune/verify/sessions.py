@@ -24,9 +24,7 @@ def session_of(
     """A session over `model`, unoptimised and on all cores unless said otherwise."""
     count = threads or os.cpu_count() or 1
     if sum(tensor.nbytes for tensor in model.constants.values()) <= EXTERNAL_THRESHOLD_BYTES:
-        yield Session(
-            model.to_bytes(), provider=provider, threads=count, optimization=optimization
-        )
+        yield Session(model.to_bytes(), provider=provider, threads=count, optimization=optimization)
         return
     with tempfile.TemporaryDirectory(prefix="onnxprune-") as folder:
         path = Path(folder) / "model.onnx"

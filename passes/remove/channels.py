@@ -8,7 +8,14 @@ from typing import ClassVar, Literal
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis, analyse
-from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS, Group, block_reasons, choose, find_groups
+from onnxprune.coupling.groups import (
+    DEFAULT_KINDS,
+    KINDS,
+    Group,
+    block_reasons,
+    choose,
+    find_groups,
+)
 from onnxprune.errors import UsageError
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.magnitude import CRITERIA, Magnitude

@@ -34,9 +34,8 @@ def remove(analysis: Analysis, keeps: dict[Dim, Keep]) -> Model:
             constants[name] = SlicedTensor(tensor, value, keeps)
     edits: dict[int, NodeEdit] = {}
     for place, placed in enumerate(analysis.placed):
-        if placed.operator is None or not _is_concerned(placed.site.inputs, keeps) and not (
-            _is_concerned(placed.site.outputs, keeps)
-        ):
+        operands = (*placed.site.inputs, *placed.site.outputs)
+        if placed.operator is None or not _is_concerned(operands, keeps):
             continue
         rewrite = placed.operator.rewritten(placed.site, keeps)
         if rewrite.attributes or rewrite.inputs:
@@ -83,9 +82,7 @@ def _block_axis(value: Value, axis: int, keep: Keep) -> int:
     raise ValueError(f"{value.name}: axis {axis} is ragged over a dim that no other axis carries")
 
 
-def _take_blocks(
-    array: npt.NDArray[Any], axis: int, keep: Keep, by: int
-) -> npt.NDArray[Any]:
+def _take_blocks(array: npt.NDArray[Any], axis: int, keep: Keep, by: int) -> npt.NDArray[Any]:
     blocks = np.split(array, keep.mask.shape[0], axis=by)
     kept = [
         np.compress(row, block, axis=axis) for row, block in zip(keep.mask, blocks, strict=True)

@@ -91,6 +91,6 @@ def _power_sums(array: npt.NDArray[Any], axis: int, square: bool) -> Scores:
         array = array.astype(np.float32)
     lead = int(np.prod(array.shape[:axis]))
     table = array.reshape(lead, array.shape[axis], -1)
-    if square:
-        return np.einsum("anb,anb->n", table, table, optimize=False).astype(np.float64)
-    return np.abs(table).sum(axis=(0, 2)).astype(np.float64)
+    sums = np.einsum("anb,anb->n", table, table) if square else np.abs(table).sum(axis=(0, 2))
+    wide: Scores = sums.astype(np.float64)
+    return wide

@@ -32,17 +32,19 @@ def kept_counts(
     """
     by_leaf = {group.leaf: group for group in ratios}
     axes = _shared_axes(analysis, by_leaf)
-    alone = {group for group in ratios if any(len(parts) == 1 for parts in axes if group in parts)}
+    steps = {group: 0 for group in ratios if not any(group in parts for parts in axes)}
+    for parts in axes:
+        for group in parts if len(parts) == 1 else ():
+            steps[group] = gcd(steps.get(group, 0), parts[group])
     counts = {
         group: _nearest(
             group.size,
             (1 - ratios[group]) * group.size,
-            _multiple(group.size * group.width_step, round_to),
-            group.width_step,
+            _multiple(group.size * max(step, 1), round_to),
+            max(step, 1),
             minimum,
         )
-        for group in ratios
-        if group in alone or not any(group in parts for parts in axes)
+        for group, step in steps.items()
     }
     for parts in sorted(axes, key=_width):
         _share_out(parts, ratios, round_to, minimum, counts)
@@ -77,9 +79,7 @@ def _share_out(
         counts[group] = min(max(int(wanted[group]), minimum, 1), group.size)
     used = sum(counts[group] * parts[group] for group in open_parts)
     by_remainder = sorted(open_parts, key=lambda group: int(wanted[group]) - wanted[group])
-    while any(
-        counts[group] < group.size and used + parts[group] <= room for group in by_remainder
-    ):
+    while any(counts[group] < group.size and used + parts[group] <= room for group in by_remainder):
         for group in by_remainder:
             if counts[group] < group.size and used + parts[group] <= room:
                 counts[group] += 1
@@ -110,10 +110,14 @@ def _width(parts: Mapping[Group, int]) -> int:
 
 
 def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[Group, int]]:
-    """The distinct weight axes that carry groups: how often each has each index of a group."""
+    """The distinct axes of kernels and matrices: how often each has each index of a group.
+
+    Vectors do not count: nothing that is slow depends on their width.
+    """
     axes: dict[Dim, dict[Group, int]] = {}
     for name in analysis.weights:
-        for dim in analysis.values[name].dims:
+        value = analysis.values[name]
+        for dim in value.dims if sum(size > 1 for size in value.shape) > 1 else ():
             if dim.root not in axes:
                 axes[dim.root] = {}
                 _count(dim.root, 1, by_leaf, axes[dim.root])

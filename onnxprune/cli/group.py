@@ -1,0 +1,127 @@
+"""The command group: `prune` where no command is named, and one place where errors end."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onnxprune.cli.console import Output, output
+from onnxprune.cli.version import version
+from onnxprune.errors import EXIT_INTERRUPTED, InternalError, OnnxPruneError, UsageError, WriteError
+from onnxprune.reports.record import failed
+
+DEFAULT = "prune"
+"""The command that runs where none is named."""
+DEBUG = "ONNXPRUNE_DEBUG"
+"""Environment variable: set, it shows the traceback of an internal error."""
+
+_ARGUMENTS = "onnxprune.arguments"
+
+
+class OnnxPruneGroup(click.Group):
+    """All commands, with `DEFAULT` for those who name none."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in front where the first argument is none of our own.
+
+        Args:
+            ctx: the group's context.
+            args: the arguments of the command line.
+        """
+        ctx.meta[_ARGUMENTS] = list(args)
+        own = {option for param in self.get_params(ctx) for option in param.opts}
+        if args and args[0] not in own and args[0] not in self.commands:
+            _refuse_typo(args, self.commands)
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and turn what goes wrong into a message and an exit code.
+
+        Args:
+            ctx: the group's context.
+        """
+        out = output()
+        out.as_json = "--json" in ctx.meta[_ARGUMENTS]
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except (click.exceptions.Exit, SystemExit):
+            raise
+        except click.ClickException as error:
+            _explain_usage(error, out)
+            ctx.exit(UsageError.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted; nothing was written after this", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+        except OnnxPruneError as error:
+            _explain(error, out)
+            ctx.exit(error.exit_code)
+        except BrokenPipeError:
+            _drop_stdout()
+            ctx.exit(WriteError.exit_code)
+        except Exception as error:  # the last resort: reported with its type, ends the command
+            _explain(_internal(error), out, "--verbose" in ctx.meta[_ARGUMENTS])
+            ctx.exit(InternalError.exit_code)
+
+
+def _refuse_typo(args: list[str], commands: dict[str, click.Command]) -> None:
+    first = args[0]
+    if first.startswith("-") or os.sep in first or Path(first).suffix or Path(first).exists():
+        return
+    close = difflib.get_close_matches(first, commands, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"Commands: {', '.join(sorted(commands))}."
+    raise click.UsageError(f"There is no command and no file {first!r}. {hint}")
+
+
+def _explain(error: OnnxPruneError, out: Output, trace: bool = False) -> None:
+    if trace or os.environ.get(DEBUG):
+        traceback.print_exception(error.__cause__ or error, file=sys.stderr)
+    click.echo(f"onnxprune: {error.render()}", err=True)
+    if out.as_json:
+        out.document(failed(out.record, error))
+
+
+def _explain_usage(error: click.ClickException, out: Output) -> None:
+    error.show()
+    if out.as_json:
+        out.document(failed(out.record, UsageError(error.format_message())))
+
+
+def _internal(error: Exception) -> OnnxPruneError:
+    if isinstance(error, OSError) and error.filename is None and _stdout_failed():
+        return WriteError("the report could not be written to stdout", why=str(error))
+    wrapped = InternalError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint=f"please report this line with the command, the model and onnxprune {version()}; "
+        f"--verbose shows where it happened",
+    )
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _stdout_failed() -> bool:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+        return True
+    return False
+
+
+def _drop_stdout() -> None:
+    """Send what is left in the buffer nowhere: Python would complain about it at its end."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)

@@ -1,0 +1,184 @@
+"""The record as text for people: plain tables of at most 80 columns, coloured on a terminal only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from onnxprune.reports.quantities import change, count, latency, share, size
+
+WIDTH = 80
+"""Reports are never wider, so that they fit a standard terminal and a pasted message."""
+REASONS_SHOWN = 6
+"""More reasons than that are counted, not listed."""
+OUTPUTS_SHOWN = 8
+"""More outputs than that are counted, not listed."""
+
+_VERDICT_STYLES = {"passed": "green", "faster": "green", "failed": "red", "slower": "red"}
+
+
+def console(file: IO[str]) -> Console:
+    """A console for reports; it colours only on a terminal, and not where `NO_COLOR` is set."""
+    made = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    made.width = min(made.width, WIDTH) if made.is_terminal else WIDTH
+    return made
+
+
+def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> None:
+    """Print the record of a run.
+
+    Args:
+        record: the record, as `onnxprune.reports.record` makes it.
+        file: where to print it.
+        title: a line above the table.
+    """
+    out = console(file)
+    out.print(comparison(record, title))
+    _print_blocked(out, record)
+    if "equivalence" in record:
+        print_equivalence(out, record["equivalence"])
+    if record.get("fidelity"):
+        print_fidelity(out, record["fidelity"])
+    if "speedup" in record:
+        print_speedup(out, record["speedup"])
+    for note in record.get("notes", ()):
+        out.print(f"Note: {note}")
+
+
+def comparison(record: Mapping[str, Any], title: str = "") -> Table:
+    """Original beside pruned."""
+    table = plain_table(title)
+    table.add_column("")
+    for heading in ("original", "pruned", "change"):
+        table.add_column(heading, justify="right")
+    one = "one sample" if record.get("macs_at") else "one run"
+    rows = (
+        ("parameters", "parameters", count),
+        (f"MACs, {one}", "macs", count),
+        ("file size", "size_bytes", size),
+        ("operators", "nodes", count),
+        ("opset", "opset", str),
+        ("latency, median", "latency_ms", latency),
+    )
+    for label, key, show in rows:
+        before, after = record["original"].get(key), record["pruned"].get(key)
+        if before is None and after is None:
+            continue
+        texts = ["-" if value is None else show(value) for value in (before, after)]
+        table.add_row(label, *texts, "" if key == "opset" else change(before, after))
+    return table
+
+
+def plain_table(title: str = "") -> Table:
+    """An empty table in the reports' style."""
+    return Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        header_style="bold",
+    )
+
+
+def print_equivalence(out: Console, verdict: Mapping[str, Any]) -> None:
+    """Print what the comparison with the masked reference showed."""
+    word = verdict["verdict"]
+    out.print("Equivalence: ", end="")
+    out.print(word, style=_VERDICT_STYLES.get(word, "yellow"), end="")
+    if not verdict["compared"]:
+        out.print(f" ({verdict['why']})" if verdict["why"] else "")
+        return
+    out.print(
+        f"; {count(verdict['compared'])} tensors compared with the masked original, "
+        f"{count(verdict['reacting'])} of them react to the input; largest deviation "
+        f"{verdict['max_rel']:.1e} of a tensor's variation (tolerance {verdict['tolerance']:.0e})"
+    )
+    if verdict["why"]:
+        out.print(f"  {verdict['why']}")
+
+
+def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print how close the outputs are to the original's."""
+    table = plain_table()
+    table.add_column("fidelity of output", overflow="fold", max_width=36)
+    for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
+        table.add_column(heading, justify="right")
+    for name, output in list(outputs.items())[:OUTPUTS_SHOWN]:
+        top1 = output.get("top1")
+        table.add_row(
+            name,
+            f"{output['cosine']:.4f}",
+            f"{output['sqnr_db']:.1f}",
+            f"{output['max_abs']:.3g}",
+            "-" if top1 is None else f"{top1:.0%}",
+        )
+    out.print(table)
+    if len(outputs) > OUTPUTS_SHOWN:
+        out.print(f"  and {len(outputs) - OUTPUTS_SHOWN} more outputs")
+
+
+def print_speedup(out: Console, speedup: Mapping[str, Any]) -> None:
+    """Print the verdict of the latency measurement."""
+    word = speedup["verdict"]
+    out.print("Speed: ", end="")
+    out.print(speedup_sentence(speedup), style=_VERDICT_STYLES.get(word, "yellow"), end="")
+    threads = "1 thread" if speedup["threads"] == 1 else f"{speedup['threads']} threads"
+    out.print(f"; {speedup['provider']}, {threads}, {count(speedup['pairs'])} pairs of runs")
+
+
+def speedup_sentence(speedup: Mapping[str, Any]) -> str:
+    """Such as ``1.90x faster (1.89-1.92)``."""
+    middle, low, high = speedup["ratio"], speedup["low"], speedup["high"]
+    if speedup["verdict"] == "slower":
+        return f"{1 / middle:.2f}x slower ({1 / high:.2f}-{1 / low:.2f})"
+    if speedup["verdict"] == "faster":
+        return f"{middle:.2f}x faster ({low:.2f}-{high:.2f})"
+    return f"cannot tell: a ratio of {middle:.2f} ({low:.2f}-{high:.2f}) is within the noise"
+
+
+def reasons(blocked: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was left alone, grouped by reason, largest first, the small ones only counted.
+
+    Args:
+        blocked: entries with `reason`, `node` and `parameters` (a share).
+    """
+    shares: dict[str, float] = {}
+    places: dict[str, list[str]] = {}
+    for entry in blocked:
+        shares[entry["reason"]] = shares.get(entry["reason"], 0.0) + entry["parameters"]
+        places.setdefault(entry["reason"], []).append(entry["node"])
+    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    lines = []
+    for reason, part in ranked[:REASONS_SHOWN]:
+        nodes = [node for node in places[reason] if node]
+        at = f" (at {nodes[0]}" + (f" and {len(nodes) - 1} more)" if len(nodes) > 1 else ")")
+        lines.append(f"{share(part):>7}  {reason}{at if nodes else ''}")
+    if len(ranked) > REASONS_SHOWN:
+        rest = sum(part for _, part in ranked[REASONS_SHOWN:])
+        lines.append(f"{share(rest):>7}  and {len(ranked) - REASONS_SHOWN} more reasons")
+    return lines
+
+
+def _print_blocked(out: Console, record: Mapping[str, Any]) -> None:
+    groups, prunable = record["groups"], record["prunable"]
+    if groups["total"]:
+        out.print(
+            f"Pruned {groups['pruned']} of {groups['total']} coupling groups; "
+            f"{share(prunable['parameters'])} of parameters and {share(prunable['macs'])} of MACs "
+            "could be pruned."
+        )
+    lines = reasons(record["blocked"])
+    if lines:
+        print_reasons(out, lines)
+
+
+def print_reasons(out: Console, lines: Iterable[str]) -> None:
+    """Print what was left alone; see `reasons`."""
+    out.print("Not pruned, by share of parameters:")
+    for line in lines:
+        out.print(f"  {line}")
