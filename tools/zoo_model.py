@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from zoo_shares import measure_shares, worst_groups
+from zoo_shares import measure_shares
 from zoo_skeleton import name_of, read_model
 
 import onnxprune as op
@@ -66,7 +66,7 @@ class Row:
         seconds: for reading, analysing, removing, verifying and saving.
         speed: ratio of the latencies, its interval, the noise floor, verdict, milliseconds.
         blocked: the largest refusals, with their share of the parameters.
-        missed: groups of too few channels to lose the ratio of them.
+        short: groups that lose less than the ratio before rounding, for want of channels.
         nodes: operators of the original.
         peak_mb: largest memory of the process.
     """
@@ -82,7 +82,7 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
     speed: dict[str, Any] = field(default_factory=dict)
     blocked: list[dict[str, Any]] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
     nodes: int = 0
     peak_mb: int = 0
 
@@ -114,8 +114,8 @@ def _examine(task: Task, row: Row) -> None:
     row.seconds |= result.seconds
     removal = result.removals[0]
     row.convolutional = is_convolutional(removal.analysis)
-    row.shares = asdict(measure_shares(removal, task.ratio))
-    row.missed = worst_groups(removal, task.ratio)
+    shares, row.short = measure_shares(removal, task.ratio)
+    row.shares = asdict(shares)
     row.removed = 1 - result.model.parameters / max(model.parameters, 1)
     row.blocked = [
         {"reason": r.reason, "node": r.node, "parameters": r.parameters / max(row.parameters, 1)}

@@ -198,10 +198,8 @@ def _print_totals(rows: Sequence[Row], totals: dict[str, Any]) -> None:
     print("\nlargest gaps between the bound and what is removed before rounding:")
     by_name = {row.name: row for row in rows}
     for name, gap in totals["gap"]["worst"].items():
-        shares = by_name[name].shares
-        whole = shares["bound"] - shares["whole_bound"]
-        few = f"; too few: {', '.join(by_name[name].missed)}" if whole > 1e-3 else ""
-        print(f"  {name:<34} {gap:.2%}, of it by whole channels {whole:.2%}{few}")
+        short = f"; {', '.join(by_name[name].short)}" if gap > 1e-3 else ""
+        print(f"  {name:<34} {gap:.2%}{short}")
     if speed["measured"]:
         print(f"\nspeed: {speed['faster']} faster, {len(speed['slower'])} slower, ", end="")
         print(f"median ratio {speed['median_ratio']:.2f}; intervals corrected for the number of")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from onnxprune.axes import Dim, kept_size
+from onnxprune.axes import Dim, Keep, kept_size
 from onnxprune.cost.macs import parameters_touched
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import DEFAULT_KINDS
+from onnxprune.coupling.groups import DEFAULT_KINDS, Group
 from onnxprune.passes import RemoveChannels
 from onnxprune.passes.work import Removal
 
@@ -23,8 +23,6 @@ class Shares:
         prunable: in weights that an offered group touches.
         before_rounding: removed at the ratio when widths need not be multiples of anything.
         bound: removed if every offered group could lose exactly the ratio.
-        whole_bound: the same with whole channels, rounded down: a group of 3 heads loses none of
-            them at 0.3.
         free_bound: removed if every axis with an index that is neither blocked nor of a kind that
             is off by default lost exactly the ratio, whichever factor of it was offered.
     """
@@ -32,31 +30,33 @@ class Shares:
     prunable: float
     before_rounding: float
     bound: float
-    whole_bound: float
     free_bound: float
 
 
-def measure_shares(removal: Removal, ratio: float) -> Shares:
-    """Measures the shares of one removal's model at a ratio."""
+def measure_shares(removal: Removal, ratio: float) -> tuple[Shares, list[str]]:
+    """Measures the shares of one removal's model at a ratio.
+
+    Returns:
+        The shares, and the groups that miss the ratio by most parameters before rounding.
+    """
     analysis, chosen = removal.analysis, removal.chosen
     total = _size(analysis, {})
     if not total:
-        return Shares(0.0, 0.0, 0.0, 0.0, 0.0)
+        return Shares(0.0, 0.0, 0.0, 0.0), []
     keeps = RemoveChannels(ratio=ratio, round_to=1).select(analysis, chosen)
     kept = sum(
         prod(kept_size(dim, keeps) for dim in analysis.values[name].dims)
         for name in analysis.weights
     )
     offered = {group.leaf: 1 - ratio for group in chosen}
-    whole = {g.leaf: 1 - int(g.size * ratio + 1e-9) / g.size for g in chosen}
     free = {g.leaf: 1 - ratio for g in removal.groups if g.kind in DEFAULT_KINDS}
-    return Shares(
+    shares = Shares(
         parameters_touched(analysis, chosen) / total,
         1 - kept / total,
         1 - _size(analysis, offered) / total,
-        1 - _size(analysis, whole) / total,
         1 - _size(analysis, free) / total,
     )
+    return shares, _short_groups(chosen, keeps, ratio)
 
 
 def kept_fraction(dim: Dim, fractions: Mapping[Dim, float]) -> float:
@@ -78,14 +78,17 @@ def kept_fraction(dim: Dim, fractions: Mapping[Dim, float]) -> float:
     )
 
 
-def worst_groups(removal: Removal, ratio: float, count: int = 3) -> list[str]:
-    """Describes the groups in which whole channels miss the ratio by most parameters."""
-    missed = []
-    for group in removal.chosen:
-        short = ratio - int(group.size * ratio + 1e-9) / group.size
-        missed.append((short * group.parameters, f"{group.name} ({group.size})"))
-    missed.sort(reverse=True)
-    return [text for short, text in missed[:count] if short > 0]
+def _short_groups(
+    chosen: Iterable[Group], keeps: Mapping[Dim, Keep], ratio: float, count: int = 3
+) -> list[str]:
+    """The groups whose whole channels fall short of the ratio by most parameters."""
+    short = []
+    for group in chosen:
+        kept = keeps[group.leaf].count if group.leaf in keeps else group.size
+        excess = (kept / group.size - (1 - ratio)) * group.parameters
+        short.append((excess, f"{group.name} keeps {kept} of {group.size}"))
+    short.sort(reverse=True)
+    return [text for excess, text in short[:count] if excess >= 1]
 
 
 def _size(analysis: Analysis, fractions: Mapping[Dim, float]) -> float:

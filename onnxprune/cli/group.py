@@ -14,7 +14,7 @@ import click
 from onnxprune.cli.console import Output, output
 from onnxprune.cli.version import version
 from onnxprune.errors import EXIT_INTERRUPTED, InternalError, OnnxPruneError, UsageError, WriteError
-from onnxprune.reports.record import failed
+from onnxprune.reports.record import SCHEMA, failed
 
 DEFAULT = "prune"
 """The command that runs where none is named."""
@@ -28,7 +28,7 @@ class OnnxPruneGroup(click.Group):
     """All commands, with `DEFAULT` for those who name none."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default command in front where the first argument is none of our own.
+        """Put the default command in front where the first argument is an option of it.
 
         Args:
             ctx: the group's context.
@@ -36,10 +36,23 @@ class OnnxPruneGroup(click.Group):
         """
         ctx.meta[_ARGUMENTS] = list(args)
         own = {option for param in self.get_params(ctx) for option in param.opts}
-        if args and args[0] not in own and args[0] not in self.commands:
-            _refuse_typo(args, self.commands)
+        if args and args[0].startswith("-") and args[0] not in own:
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take the default command where the first argument names none.
+
+        Args:
+            ctx: the group's context.
+            args: what follows the group's own options.
+        """
+        if args[0] not in self.commands:
+            _refuse_typo(args[0], self.commands)
+            args = [DEFAULT, *args]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, and turn what goes wrong into a message and an exit code.
@@ -59,7 +72,7 @@ class OnnxPruneGroup(click.Group):
             _explain_usage(error, out)
             ctx.exit(UsageError.exit_code)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("interrupted; nothing was written after this", err=True)
+            _explain_interruption(out)
             ctx.exit(EXIT_INTERRUPTED)
         except OnnxPruneError as error:
             _explain(error, out)
@@ -72,9 +85,8 @@ class OnnxPruneGroup(click.Group):
             ctx.exit(InternalError.exit_code)
 
 
-def _refuse_typo(args: list[str], commands: dict[str, click.Command]) -> None:
-    first = args[0]
-    if first.startswith("-") or os.sep in first or Path(first).suffix or Path(first).exists():
+def _refuse_typo(first: str, commands: dict[str, click.Command]) -> None:
+    if os.sep in first or Path(first).suffix or Path(first).exists():
         return
     close = difflib.get_close_matches(first, commands, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Commands: {', '.join(sorted(commands))}."
@@ -93,6 +105,13 @@ def _explain_usage(error: click.ClickException, out: Output) -> None:
     error.show()
     if out.as_json:
         out.document(failed(out.record, UsageError(error.format_message())))
+
+
+def _explain_interruption(out: Output) -> None:
+    click.echo("onnxprune: interrupted", err=True)
+    if out.as_json:
+        error = {"message": "interrupted", "exit_code": EXIT_INTERRUPTED}
+        out.document({**out.record, "schema": SCHEMA, "status": "failed", "error": error})
 
 
 def _internal(error: Exception) -> OnnxPruneError:

@@ -48,12 +48,14 @@ def resized(specs: Iterable[InputSpec], shapes: Mapping[str, tuple[int, ...]]) -
 
 
 def _draw(spec: InputSpec, rng: np.random.Generator) -> npt.NDArray[Any]:
+    drawn: npt.NDArray[Any]
     if spec.dtype == np.bool_:
-        return rng.random(spec.shape) < 0.8
-    if spec.dtype.kind in "iu":
-        if spec.limit is not None:
-            return rng.integers(0, max(spec.limit, 1), spec.shape).astype(spec.dtype)
-        mask = (rng.random(spec.shape) < 0.8).astype(spec.dtype)
-        return np.maximum(mask, np.arange(mask.size).reshape(mask.shape) == 0).astype(spec.dtype)
-    drawn: npt.NDArray[Any] = rng.standard_normal(spec.shape).astype(spec.dtype)
-    return drawn
+        drawn = np.asarray(rng.random(spec.shape) < 0.8)
+    elif spec.dtype.kind in "iu" and spec.limit is not None:
+        drawn = np.asarray(rng.integers(0, max(spec.limit, 1), spec.shape))
+    elif spec.dtype.kind in "iu":
+        drawn = np.asarray(rng.random(spec.shape) < 0.8)
+        drawn.reshape(-1)[:1] = True
+    else:
+        drawn = np.asarray(rng.standard_normal(spec.shape))
+    return drawn.astype(spec.dtype)

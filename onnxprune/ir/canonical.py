@@ -23,6 +23,7 @@ import onnx.inliner
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings, graph
 from onnxprune.ir.model import Model, fill_stub
+from onnxprune.ir.measure import measured_shapes
 from onnxprune.ir.shapes import Facts, Shape, constant_of, interpret
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
 
@@ -79,13 +80,16 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.split_shared()
     editor.finish()
     facts = interpret(model.proto, inputs)
-    blind = frozenset(
-        name
-        for node in model.proto.graph.node
-        for name in node.output
-        if name and name not in facts.shapes
-    )
+    blind = _without_shape(model, facts)
+    if blind:
+        facts = interpret(model.proto, inputs, measured_shapes(model, inputs, blind))
+        blind = _without_shape(model, facts)
     return Canonical(model, facts, inputs, editor.provenance, blind, editor.partial)
+
+
+def _without_shape(model: Model, facts: Facts) -> frozenset[str]:
+    made = (name for node in model.proto.graph.node for name in node.output if name)
+    return frozenset(name for name in made if name not in facts.shapes)
 
 
 def _inlined(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -29,7 +29,10 @@ def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int])
     probe = model.copy()
     del probe.proto.graph.output[:]
     for name in names:
-        info = onnx.helper.make_tensor_value_info(name, elem_types[name], None)
+        known = elem_types.get(name, 0)
+        info = onnx.helper.make_tensor_value_info(name, known, None)
+        if not known:
+            info = onnx.helper.make_empty_tensor_value_info(name)
         probe.proto.graph.output.append(info)
     del probe.proto.graph.value_info[:]
     return probe

@@ -93,8 +93,12 @@ class _Interpreter:
         self._declared = {
             info.name: info.type for info in (*self._graph.value_info, *self._graph.output)
         }
+        self._symbols: dict[str, int] = {}
         for info in self._graph.input:
             if info.type.HasField("tensor_type"):
+                dims = info.type.tensor_type.shape.dim
+                for dim, size in zip(dims, inputs.get(info.name, ()), strict=False):
+                    self._symbols[dim.dim_param] = size
                 elem_type = info.type.tensor_type.elem_type
                 self._note(info.name, elem_type, inputs.get(info.name))
             else:
@@ -120,11 +124,22 @@ class _Interpreter:
         for name, kind in self._infer(node).items():
             self._note_type(name, kind)
         for name in node.output:
-            if name and name not in self._facts.shapes and name in self._known:
-                declared = self._types.get(name) or self._declared.get(name)
-                elem_type = declared.tensor_type.elem_type if declared is not None else 0
-                self._note(name, elem_type, self._known[name])
+            if name and name not in self._facts.shapes:
+                self._accept(node, name)
         self._evaluate(node)
+
+    def _accept(self, node: onnx.NodeProto, name: str) -> None:
+        """Take a shape from elsewhere: from a run, or for an unknown operator from the file."""
+        declared = self._types.get(name) or self._declared.get(name)
+        if declared is None or not declared.HasField("tensor_type"):
+            return
+        tensor = declared.tensor_type
+        shape = self._known.get(name)
+        if shape is None and tensor.HasField("shape") and not onnx.defs.has(node.op_type, node.domain):
+            sizes = [d.dim_value or self._symbols.get(d.dim_param, 0) for d in tensor.shape.dim]
+            shape = tuple(sizes) if all(sizes) else None
+        if shape is not None:
+            self._note(name, tensor.elem_type, shape)
 
     def _constant(self, node: onnx.NodeProto) -> None:
         array = constant_of(node)

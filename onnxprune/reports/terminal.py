@@ -105,7 +105,7 @@ def print_equivalence(out: Console, verdict: Mapping[str, Any]) -> None:
 def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> None:
     """Print how close the outputs are to the original's."""
     table = plain_table()
-    table.add_column("fidelity of output", overflow="fold", max_width=36)
+    table.add_column("fidelity, on random inputs", overflow="fold", max_width=36)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
         table.add_column(heading, justify="right")
     for name, output in list(outputs.items())[:OUTPUTS_SHOWN]:
@@ -155,13 +155,18 @@ def reasons(blocked: Iterable[Mapping[str, Any]]) -> list[str]:
     ranked = sorted(shares.items(), key=lambda item: -item[1])
     lines = []
     for reason, part in ranked[:REASONS_SHOWN]:
-        nodes = [node for node in places[reason] if node]
-        at = f" (at {nodes[0]}" + (f" and {len(nodes) - 1} more)" if len(nodes) > 1 else ")")
-        lines.append(f"{share(part):>7}  {reason}{at if nodes else ''}")
+        lines.append(f"{share(part):>7}  {reason}{_at(places[reason])}")
     if len(ranked) > REASONS_SHOWN:
         rest = sum(part for _, part in ranked[REASONS_SHOWN:])
         lines.append(f"{share(rest):>7}  and {len(ranked) - REASONS_SHOWN} more reasons")
     return lines
+
+
+def _at(nodes: list[str]) -> str:
+    named = [node for node in nodes if node]
+    if not named:
+        return ""
+    return f" (at {named[0]}" + (f" and {len(named) - 1} more)" if len(named) > 1 else ")")
 
 
 def _print_blocked(out: Console, record: Mapping[str, Any]) -> None:

@@ -180,7 +180,7 @@ def shared_values(analysis: Analysis, pruned: Model) -> list[str]:
         for placed in analysis.placed
         if placed.operator is None or not placed.operator.tells_sizes
         for name in placed.node.outputs
-        if name in made and name in analysis.values and name not in analysis.sources
+        if name in made and name not in analysis.sources
     ]
 
 
@@ -260,8 +260,8 @@ def _judge(result: Equivalence, outputs: set[str]) -> None:
 def _axes_taken(
     analysis: Analysis, name: str, keeps: Mapping[Dim, Keep]
 ) -> dict[int, npt.NDArray[np.intp]]:
-    value = analysis.values[name]
-    if value_mask(value, keeps) is None:
+    value = analysis.values.get(name)
+    if value is None or value_mask(value, keeps) is None:
         return {}
     masks = {axis: axis_mask(dim, keeps) for axis, dim in enumerate(value.dims)}
     return {axis: np.flatnonzero(mask) for axis, mask in masks.items() if not mask.all()}
@@ -285,7 +285,8 @@ def _portions(analysis: Analysis, names: Sequence[str], scale: float) -> Iterato
     portion: list[str] = []
     used = 0.0
     for name in names:
-        size = prod(analysis.values[name].shape) * 4 * scale
+        value = analysis.values.get(name)
+        size = prod(value.shape if value is not None else ()) * 4 * scale
         if portion and used + size > FETCH_BYTES:
             yield portion
             portion, used = [], 0.0

@@ -1,0 +1,243 @@
+"""From a pipeline's result to a written model: prove, measure, write, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from onnxprune.cli.console import Output
+from onnxprune.cli.targets import check_distinct, check_plan, check_target, check_weights
+from onnxprune.errors import NothingToPruneError, RuntimeFailureError
+from onnxprune.ir.load import load
+from onnxprune.ir.model import Model
+from onnxprune.pipelines.pipeline import Result
+from onnxprune.reports.record import (
+    describe_equivalence,
+    describe_fidelity,
+    describe_speedup,
+    start_record,
+)
+from onnxprune.reports.terminal import print_record, reasons
+from onnxprune.runtime import available_providers, parse_provider
+from onnxprune.runtime.providers import require_installed
+from onnxprune.verify.sessions import session_of
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do with a pruned model.
+
+    Attributes:
+        source: the model to read.
+        target: the file to write.
+        plan: the file to write the plan to, or None.
+        verify: whether equivalence is proven first.
+        benchmark: whether latency is measured.
+        provider: what it is measured on.
+        threads: with how many threads.
+        seed: of random inputs.
+        in_place: whether the target may be the source.
+    """
+
+    source: Path
+    target: Path
+    plan: Path | None
+    verify: bool
+    benchmark: bool
+    provider: str
+    threads: int
+    seed: int
+    in_place: bool
+
+
+def prepare(job: Job) -> tuple[Model, float]:
+    """Check all that can fail cheaply, then load the model.
+
+    Args:
+        job: what to do.
+
+    Returns:
+        The model, and the seconds that loading took.
+
+    Raises:
+        UsageError: a file would replace another one.
+        WriteError: a result could not be written.
+        ProviderUnavailableError: the provider is not there.
+        ModelError: the model cannot be read.
+    """
+    if job.source.is_file():
+        check_distinct(job.source, job.target, job.in_place)
+        check_target(job.target)
+        if job.plan is not None:
+            check_plan(job.plan, job.source, job.target)
+        require_provider(job.provider)
+    start = perf_counter()
+    model = load(job.source)
+    seconds = perf_counter() - start
+    check_weights(model, job.target, job.in_place)
+    return model, seconds
+
+
+def deliver(result: Result, job: Job, out: Output, load_s: float) -> None:
+    """Prove, measure and write a pruned model, and report.
+
+    Args:
+        result: what the pipeline made.
+        job: what to do with it.
+        out: where to report.
+        load_s: seconds that loading took.
+
+    Raises:
+        NothingToPruneError: nothing was pruned.
+        EquivalenceError: the result is wrong.
+        CannotTellError: its proof failed for lack of inputs that say anything.
+        RuntimeFailureError: ONNX Runtime cannot run the model.
+        WriteError: the result could not be written.
+    """
+    record = out.record
+    record.update(start_record(result, load_s))
+    if not changed(result):
+        raise nothing_to_prune(result, record, job.source)
+    notes: list[str] = []
+    if job.verify:
+        out.stage("verifying")
+        _verify(result, job, record)
+    else:
+        notes.append("not verified (--no-verify): nothing shows that the surgery is right")
+    try:
+        _measure(result, job, out, record)
+    except RuntimeFailureError as error:
+        if job.verify:
+            raise
+        notes.append(f"fidelity and latency unknown: {error.message} ({first_line(error.why)})")
+    out.stage("writing")
+    _write(result, job, record)
+    if notes:
+        record["notes"] = notes
+    show(out, record, job)
+
+
+def show(out: Output, record: Mapping[str, Any], job: Job) -> None:
+    """Write the report to where it belongs."""
+    if out.as_json:
+        out.document(record)
+    elif not out.quiet:
+        print_record(record, sys.stdout, f"{job.source} -> {job.target}")
+
+
+def changed(result: Result) -> bool:
+    """Whether there is anything to write: channels removed, or other changes asked for alone."""
+    return result.is_pruned or (
+        not result.removals and any(report.modified for report in result.reports)
+    )
+
+
+def nothing_to_prune(result: Result, record: Mapping[str, Any], source: Path) -> Exception:
+    """The error for a model of which nothing was removed, with the reasons."""
+    offered = result.removals[-1].chosen if result.removals else []
+    if offered:
+        return NothingToPruneError(
+            "nothing was pruned, and nothing was written",
+            where=str(source),
+            why=f"at this ratio all {len(offered)} coupling groups keep their full width",
+            hint="take a larger --channels, or a smaller multiple: --round-to 1",
+        )
+    why = "\n".join(line.strip() for line in reasons(record["blocked"]))
+    return NothingToPruneError(
+        "nothing in this model can be pruned as asked, and nothing was written",
+        where=str(source),
+        why=f"by share of parameters:\n{why}" if why else "it has no weights with a free axis",
+        hint="`onnxprune inspect` lists its coupling groups",
+    )
+
+
+def require_provider(spec: str) -> None:
+    """Check that a provider is there, as far as that is known without a session.
+
+    Args:
+        spec: the provider as given.
+
+    Raises:
+        ProviderUnavailableError: it is not.
+        UsageError: the text makes no sense.
+    """
+    provider = parse_provider(spec)
+    if provider.name not in available_providers():
+        from onnxprune.runtime.binding import load_onnxruntime
+
+        require_installed(load_onnxruntime(), provider)
+
+
+def require_running(model: Model, provider: str) -> None:
+    """Check that a provider other than the CPU takes the model at all.
+
+    Args:
+        model: the model.
+        provider: the provider as given.
+
+    Raises:
+        ProviderUnavailableError: it does not start, or takes no node.
+        RuntimeFailureError: the model cannot be loaded.
+    """
+    if parse_provider(provider).name != "CPUExecutionProvider":
+        with session_of(model, provider=provider, optimization="all"):
+            pass
+
+
+def first_line(text: str) -> str:
+    """The first line of a text."""
+    return text.strip().partition("\n")[0]
+
+
+def _verify(result: Result, job: Job, record: dict[str, Any]) -> None:
+    try:
+        result.verify(result.feeds(seed=job.seed))
+    except RuntimeFailureError as error:
+        raise cannot_run(result, error) from error
+    finally:
+        if result.equivalence is not None:
+            record["equivalence"] = describe_equivalence(result.equivalence)
+        record["seconds"]["verify"] = result.seconds.get("verify", 0.0)
+
+
+def cannot_run(result: Result, error: RuntimeFailureError) -> RuntimeFailureError:
+    """The error for a model that ONNX Runtime cannot run, so that nothing can be proven."""
+    unknown = sorted(result.removals[0].analysis.unknown) if result.removals else []
+    custom = [name for name in unknown if "." in name]
+    return RuntimeFailureError(
+        "the result cannot be verified, and nothing was written: " + error.message,
+        where=", ".join(custom) or error.where,
+        why=error.why,
+        hint="--no-verify writes the pruned model without proof"
+        + ("; ONNX Runtime does not know these operators" if custom else ""),
+    )
+
+
+def _measure(result: Result, job: Job, out: Output, record: dict[str, Any]) -> None:
+    out.stage("comparing outputs")
+    record["fidelity"] = describe_fidelity(result.fidelity(result.feeds(4, seed=job.seed)))
+    if not job.benchmark:
+        return
+    out.stage("measuring latency")
+    speedup = result.benchmark(provider=job.provider, threads=job.threads, seed=job.seed)
+    record["speedup"] = describe_speedup(speedup, job.provider, job.threads)
+    record["original"]["latency_ms"] = speedup.original.p50_ms
+    record["pruned"]["latency_ms"] = speedup.pruned.p50_ms
+
+
+def _write(result: Result, job: Job, record: dict[str, Any]) -> None:
+    start = perf_counter()
+    result.model.save(job.target)
+    record["seconds"]["save"] = perf_counter() - start
+    data = job.target.with_name(job.target.name + ".data")
+    # Only a model with external data has to be looked into for what it uses.
+    external = result.model.external or data.exists()
+    size_bytes = load(job.target).size_bytes if external else job.target.stat().st_size
+    record["pruned"]["size_bytes"] = size_bytes
+    if job.plan is not None:
+        result.plan.save(job.plan)
+        record["plan"] = str(job.plan)

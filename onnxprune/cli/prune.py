@@ -1,0 +1,154 @@
+"""`onnxprune prune`, the default command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onnxprune.cli.console import output
+from onnxprune.cli.delivery import Job, deliver, prepare, require_running
+from onnxprune.cli.options import ROUND_TO, delivering, parse_kinds
+from onnxprune.errors import UsageError
+from onnxprune.passes.score.magnitude import CRITERIA
+from onnxprune.pipelines.pipeline import Pipeline
+from onnxprune.pipelines.presets import pruning
+
+_EPILOG = """\b
+Examples:
+  onnxprune in.onnx out.onnx --channels 0.3
+  onnxprune in.onnx out.onnx --channels 0.5 --scope global --plan plan.json
+  onnxprune in.onnx out.onnx --channels 0.3 --ignore '/head/*' --ignore Gemm
+  onnxprune in.onnx out.onnx --channels 0.3 --kinds +head_dim --round-to 8
+  onnxprune in.onnx out.onnx --passes \\
+    'fold-constants,remove-channels{ratio=0.3,criterion=l1},fold-empty'
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--channels",
+    "ratio",
+    type=float,
+    metavar="R",
+    help="Fraction of the channels to remove, in [0, 1).",
+)
+@click.option(
+    "--scope",
+    type=click.Choice(["uniform", "global"]),
+    help="The same fraction of every group (default), or all channels ranked together.",
+)
+@click.option(
+    "--criterion",
+    type=click.Choice(list(CRITERIA)),
+    help="Norm of a channel's weights that ranks it. [default: l2]",
+)
+@click.option(
+    "--round-to",
+    type=ROUND_TO,
+    metavar="N|auto",
+    help="Keep widths that are multiples of N; auto (default) suits the hardware.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
+    "and values and on operator types. Repeat it for more.",
+)
+@click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND,…",
+    help="Kinds of groups to prune: channel, residual, intermediate, head, group (the default "
+    "ones), head_dim, vocabulary, all; +KIND adds to the default ones.",
+)
+@click.option(
+    "--passes",
+    "pipeline",
+    metavar="PIPELINE",
+    help="Run these passes instead; see `onnxprune passes`.",
+)
+@click.option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    metavar="PLAN.json",
+    help="Write which indices of which weights are kept.",
+)
+@click.option("--verify-each", is_flag=True, help="Prove the result of every pass.")
+@delivering
+def prune(source: Path, target: Path | None, **options: Any) -> None:
+    """Prune the model IN and write it to OUT.
+
+    Nothing is written before ONNX Runtime has shown, tensor by tensor, that the smaller model
+    computes what the original computes with the removed channels masked.
+    """
+    pipeline = _pipeline(options)
+    job = job_of(source, target, options)
+    out = output()
+    with out.progress():
+        model, load_s = prepare(job)
+        require_running(model, job.provider)
+        result = pipeline.run(
+            model,
+            input_shapes=options["input_shapes"],
+            progress=out.stage,
+            verify_each=options["verify_each"],
+        )
+        deliver(result, job, out, load_s)
+
+
+def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
+    """What the options of `delivering` ask for.
+
+    Args:
+        source: the model to read.
+        target: the file to write; with `--in-place` it may be left out.
+        options: the command's options.
+
+    Raises:
+        click.UsageError: the target is missing.
+    """
+    if target is None and not options["in_place"]:
+        raise click.UsageError("Missing argument 'OUT'.", click.get_current_context())
+    return Job(
+        source=source,
+        target=source if target is None else target,
+        plan=options.get("plan"),
+        verify=not options["no_verify"],
+        benchmark=not options["no_benchmark"],
+        provider=options["provider"],
+        threads=options["threads"],
+        seed=options["seed"],
+        in_place=options["in_place"],
+    )
+
+
+def _pipeline(options: dict[str, Any]) -> Pipeline:
+    given = {
+        name: options[name]
+        for name in ("ratio", "scope", "criterion", "round_to")
+        if options[name] is not None
+    }
+    kinds = parse_kinds(options["kinds"])
+    if kinds is not None:
+        given["kinds"] = kinds
+    if options["ignore"]:
+        given["ignore"] = tuple(options["ignore"])
+    if options["pipeline"] is None:
+        if "ratio" not in given:
+            raise click.UsageError(
+                "Missing option '--channels': for example --channels 0.3",
+                click.get_current_context(),
+            )
+        return pruning(**given, seed=options["seed"])
+    if given:
+        name = "channels" if "ratio" in given else next(iter(given)).replace("_", "-")
+        raise UsageError(
+            f"--passes and --{name} exclude each other",
+            hint="write the options into the pipeline: remove-channels{ratio=0.3}",
+        )
+    return Pipeline(options["pipeline"])
