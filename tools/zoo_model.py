@@ -218,9 +218,7 @@ def _compare_speed(result: op.Result, row: Row, confidence: float) -> None:
         session_of(result.original, threads=1, optimization="all") as first,
         session_of(result.model, threads=1, optimization="all") as second,
     ):
-        measured = compare_latency(
-            first, second, feed, budget_s=_BUDGET_S, confidence=confidence
-        )
+        measured = compare_latency(first, second, feed, budget_s=_BUDGET_S, confidence=confidence)
     row.speed = {
         "ratio": measured.ratio,
         "low": measured.low,

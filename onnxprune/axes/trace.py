@@ -19,7 +19,7 @@ from onnxprune.axes.dim import Dim
 from onnxprune.axes.space import DimSpace
 
 Step = tuple[Dim, str]
-"""A dim that a path comes to, and the operator that led there; ``""`` steps into or out of a part."""
+"""A dim that a path comes to, and the operator that led there; ``""`` steps to or from a part."""
 
 _State = tuple[Dim, int]
 _CELL_LIMIT = 4096

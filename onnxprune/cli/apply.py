@@ -1,4 +1,38 @@
+"""`onnxprune apply`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import click
-@click.command()
-def apply() -> None:
-    """later"""
+
+from onnxprune.cli.console import output
+from onnxprune.cli.delivery import deliver, prepare, require_running
+from onnxprune.cli.options import delivering
+from onnxprune.cli.prune import job_of
+from onnxprune.coupling.plan import Plan
+from onnxprune.pipelines.presets import apply_plan
+
+
+@click.command(epilog="Example: onnxprune apply plan.json finetuned.onnx out.onnx")
+@click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path), required=False)
+@delivering
+def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None:
+    """Prune IN as PLAN says and write it to OUT.
+
+    The plan may come from another checkpoint of the same architecture.
+    """
+    job = job_of(source, target, options)
+    out = output()
+    with out.progress():
+        wanted = Plan.load(plan)
+        model, load_s = prepare(job)
+        require_running(model, job.provider)
+        if wanted.model_sha256 != model.sha256:
+            out.note("the plan was made for another file; it is applied by names and shapes")
+        out.stage("removing channels")
+        result = apply_plan(wanted, model, input_shapes=options["input_shapes"])
+        deliver(result, job, out, load_s)

@@ -126,7 +126,7 @@ def show(out: Output, record: Mapping[str, Any], job: Job) -> None:
     if out.as_json:
         out.document(record)
     elif not out.quiet:
-        print_record(record, sys.stdout, f"{job.source} -> {job.target}")
+        print_record(record, sys.stdout, f"{job.source.name} -> {job.target}")
 
 
 def changed(result: Result) -> bool:

@@ -1,4 +1,32 @@
+"""`onnxprune explain`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
 import click
-@click.command()
-def explain() -> None:
-    """later"""
+
+from onnxprune.cli.console import output
+from onnxprune.cli.options import Shapes, input_shape_option, json_option, verbose_option
+from onnxprune.cli.study import study
+from onnxprune.coupling.explain import explain as explain_name
+from onnxprune.coupling.explain import render
+
+
+@click.command(epilog="Example: onnxprune explain in.onnx /layer1/conv1/Conv")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("name", metavar="NODE_OR_TENSOR")
+@input_shape_option
+@json_option
+@verbose_option
+def explain(model: Path, name: str, input_shapes: Shapes) -> None:
+    """Say why axes of NODE_OR_TENSOR can be pruned, together with what, or why not."""
+    out = output()
+    with out.progress():
+        found = study(model, input_shapes)
+        explanation = explain_name(found.analysis, found.groups, name)
+    if out.as_json:
+        out.document({"schema": 1, "explanation": asdict(explanation)})
+    else:
+        click.echo("\n".join(render(explanation)))

@@ -1,4 +1,42 @@
+"""`onnxprune inspect`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
 import click
-@click.command()
-def inspect() -> None:
-    """later"""
+
+from onnxprune.cli.console import output
+from onnxprune.cli.options import (
+    Shapes,
+    input_shape_option,
+    json_option,
+    kinds_option,
+    parse_kinds,
+    verbose_option,
+)
+from onnxprune.cli.study import study
+from onnxprune.coupling.groups import DEFAULT_KINDS, choose
+from onnxprune.reports.inspection import inspection, print_inspection
+
+
+@click.command(epilog="Example: onnxprune inspect in.onnx")
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@kinds_option
+@input_shape_option
+@json_option
+@verbose_option
+def inspect(model: Path, kinds: tuple[str, ...], input_shapes: Shapes) -> None:
+    """List the coupling groups of MODEL, and what can be pruned of it."""
+    wanted = parse_kinds(kinds) or DEFAULT_KINDS
+    out = output()
+    with out.progress():
+        found = study(model, input_shapes)
+        record = inspection(
+            found.model, found.analysis, found.groups, choose(found.groups, wanted)
+        )
+    if out.as_json:
+        out.document(record)
+    else:
+        print_inspection(record, sys.stdout, model.name)

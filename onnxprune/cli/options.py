@@ -94,6 +94,16 @@ verbose_option: Decorator = click.option(
 )
 
 
+kinds_option: Decorator = click.option(
+    "--kinds",
+    multiple=True,
+    metavar="KIND,…",
+    help=f"Kinds of groups to prune: {', '.join(DEFAULT_KINDS)} (the default ones), "
+    f"{', '.join(kind for kind in KINDS if kind not in DEFAULT_KINDS)}, all; +KIND adds to the "
+    "default ones.",
+)
+
+
 def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     del ctx, param
     output().as_json = output().as_json or value

@@ -9,7 +9,7 @@ import click
 
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, require_running
-from onnxprune.cli.options import ROUND_TO, delivering, parse_kinds
+from onnxprune.cli.options import ROUND_TO, delivering, kinds_option, parse_kinds
 from onnxprune.errors import UsageError
 from onnxprune.passes.score.magnitude import CRITERIA
 from onnxprune.pipelines.pipeline import Pipeline
@@ -59,13 +59,7 @@ Examples:
     help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
     "and values and on operator types. Repeat it for more.",
 )
-@click.option(
-    "--kinds",
-    multiple=True,
-    metavar="KIND,…",
-    help="Kinds of groups to prune: channel, residual, intermediate, head, group (the default "
-    "ones), head_dim, vocabulary, all; +KIND adds to the default ones.",
-)
+@kinds_option
 @click.option(
     "--passes",
     "pipeline",

@@ -78,14 +78,45 @@ def analyse(canonical: Canonical, ignore: Iterable[str] = ()) -> Analysis:
     Raises:
         ModelError: shapes contradict an operator's definition.
     """
+    patterns = list(ignore)
+    analysis = _analyse(canonical, patterns)
+    if canonical.second is not None:
+        facts, blind = canonical.second, canonical.blind
+        twin = Canonical(canonical.model, facts, {}, blind=blind, partial=canonical.partial)
+        _block_coincidences(analysis, _analyse(twin, patterns))
+    return analysis
+
+
+def _analyse(canonical: Canonical, patterns: list[str]) -> Analysis:
     analysis = Analysis(canonical, DimSpace())
     _add_sources(analysis)
-    patterns = list(ignore)
     versions = canonical.model.opset
     for node in nodes(canonical.model.proto):
         _place(analysis, node, versions, patterns)
     _block_borders(analysis)
     return analysis
+
+
+def _block_coincidences(analysis: Analysis, twin: Analysis) -> None:
+    """Block axes whose couplings hold for one binding of the dynamic sizes only."""
+    mine, theirs = _trees(analysis), _trees(twin)
+    for (name, axis), tree in mine.items():
+        if tree != theirs.get((name, axis)):
+            dim = analysis.values[name].dims[axis]
+            analysis.space.block(dim, "its couplings depend on the sizes of dynamic inputs", "")
+
+
+def _trees(analysis: Analysis) -> dict[tuple[str, int], tuple[object, ...]]:
+    """For each axis of each weight its free leaves, named by where they first appear."""
+    first: dict[Dim, tuple[str, int, int]] = {}
+    trees: dict[tuple[str, int], tuple[object, ...]] = {}
+    for name in analysis.weights:
+        for axis, dim in enumerate(analysis.values[name].dims):
+            leaves = [leaf for leaf in dim.leaves() if leaf.is_free]
+            for place, leaf in enumerate(leaves):
+                first.setdefault(leaf, (name, axis, place))
+            trees[name, axis] = tuple((first[leaf], leaf.size) for leaf in leaves)
+    return trees
 
 
 def _add_sources(analysis: Analysis) -> None:

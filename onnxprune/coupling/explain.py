@@ -168,7 +168,13 @@ def _find(analysis: Analysis, name: str) -> tuple[str, list[str]]:
     constants = analysis.canonical.model.constants
     placed = [p for p in analysis.placed if p.node.name == name]
     if placed:
-        read = [x for p in placed for x in p.node.inputs if x in analysis.sources]
+        weights = set(analysis.weights)
+        read = [
+            source
+            for p in placed
+            for x in p.node.inputs
+            for source in sorted(analysis.sources.get(x, frozenset()) & weights)
+        ]
         made = [x for p in placed for x in p.node.outputs if x]
         own = [name] if name in analysis.values else []
         return placed[0].node.op_type, list(dict.fromkeys((*own, *made, *read)))
@@ -178,9 +184,7 @@ def _find(analysis: Analysis, name: str) -> tuple[str, list[str]]:
     if name in analysis.values or name in analysis.canonical.blind:
         return "value", [name]
     nodes = (p.node.name for p in analysis.placed)
-    everything = dict.fromkeys(
-        (*analysis.values, *nodes, *analysis.canonical.provenance.values())
-    )
+    everything = dict.fromkeys((*analysis.values, *nodes, *analysis.canonical.provenance.values()))
     close = get_close_matches(name, everything, n=3, cutoff=0.6)
     raise UsageError(
         f"no node or value called {name!r}",
@@ -242,9 +246,7 @@ class _Explainer:
         causes = self._causes_of(leaf)
         if dim in causes:
             block = causes[dim]
-            return LeafExplanation(
-                leaf.size, Fate.BLOCKED, reason=block.reason, where=block.where
-            )
+            return LeafExplanation(leaf.size, Fate.BLOCKED, reason=block.reason, where=block.where)
         path = self._tracer.nearest(dim, tuple(causes), leaf)
         block = causes[path[-1][0]] if path else first
         return LeafExplanation(
@@ -320,7 +322,10 @@ def _leaf_lines(leaf: LeafExplanation, count: int) -> list[str]:
     if leaf.group is not None:
         return [f"{title}: free, {_offer(leaf.group)}", *_group_lines(leaf.group, leaf.ties)]
     at = f" at {leaf.where}" if leaf.where else ""
-    return [f"{title}: blocked{at}: {leaf.reason}", *_chain_lines(leaf.chain)]
+    chain = leaf.chain
+    if chain and chain[-1].place is None and chain[-1].node == leaf.where:
+        chain = chain[:-1]
+    return [f"{title}: blocked{at}: {leaf.reason}", *_chain_lines(chain)]
 
 
 def _offer(group: GroupSummary) -> str:
@@ -340,7 +345,11 @@ def _group_lines(group: GroupSummary, ties: Sequence[Link]) -> list[str]:
 
 
 def _chain_lines(chain: Sequence[Link]) -> list[str]:
-    return [f"  through {_node(link)} to {_goal(link)}" for link in chain]
+    lines = [f"  through {_node(link)} to {_goal(link)}" for link in chain]
+    if len(lines) > _SHOWN + 1:
+        half = _SHOWN // 2
+        lines[half:-half] = [f"  ... {len(lines) - 2 * half} more couplings ..."]
+    return lines
 
 
 def _node(link: Link) -> str:

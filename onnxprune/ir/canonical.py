@@ -40,6 +40,7 @@ class Canonical:
         blind: values whose shape nothing tells.
         partial: for a target shape of which some sizes are computed at run time, the constant that
             holds the others (-1 stands for what is computed).
+        second: shapes and values under another binding of the dynamic axes, if there are any.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class Canonical:
     provenance: dict[str, str] = field(default_factory=dict)
     blind: frozenset[str] = frozenset()
     partial: dict[str, str] = field(default_factory=dict)
+    second: Facts | None = None
 
 
 def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> Canonical:
@@ -69,22 +71,29 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.skip_identities()
     inputs = bindings.input_shapes(model.proto, fixed)
     facts = interpret(model.proto, inputs)
-    others = facts
-    if bindings.has_dynamic_axes(model.proto):
-        second = bindings.input_shapes(model.proto, None, variant=1)
-        others = interpret(model.proto, second)
+    second = bindings.input_shapes(model.proto, None, variant=1)
+    others = interpret(model.proto, second) if second != inputs else facts
     editor.fold(facts, others)
     editor.guard_shapes(facts, others)
     editor.state_implicit(facts)
     editor.drop_dead()
     editor.split_shared()
     editor.finish()
+    facts, blind = _all_facts(model, inputs)
+    result = Canonical(model, facts, inputs, editor.provenance, blind, editor.partial)
+    if second != inputs:
+        result.second, _ = _all_facts(model, second)
+    return result
+
+
+def _all_facts(model: Model, inputs: Mapping[str, Shape]) -> tuple[Facts, frozenset[str]]:
+    """Facts under one binding, by inference and where that stops by a run; and what is left."""
     facts = interpret(model.proto, inputs)
     blind = _without_shape(model, facts)
     if blind:
         facts = interpret(model.proto, inputs, measured_shapes(model, inputs, blind))
         blind = _without_shape(model, facts)
-    return Canonical(model, facts, inputs, editor.provenance, blind, editor.partial)
+    return facts, blind
 
 
 def _without_shape(model: Model, facts: Facts) -> frozenset[str]:

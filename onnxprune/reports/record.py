@@ -22,7 +22,7 @@ from onnxprune.passes.work import Refusal
 from onnxprune.pipelines.pipeline import Result
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.fidelity import Fidelity
-from onnxprune.verify.speed import Speedup
+from onnxprune.verify.speed import Latency, Speedup
 
 SCHEMA = 1
 """Version of the record's format."""
@@ -192,6 +192,16 @@ def describe_speedup(speedup: Speedup, provider: str, threads: int) -> Record:
         "pairs": speedup.pairs,
         "provider": provider,
         "threads": threads,
+    }
+
+
+def describe_latency(latency: Latency) -> Record:
+    """How long runs of one model took."""
+    return {
+        "latency_ms": latency.p50_ms,
+        "p90_ms": latency.p90_ms,
+        "p99_ms": latency.p99_ms,
+        "runs": latency.runs,
     }
 
 

@@ -8,6 +8,7 @@ from typing import IO, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from onnxprune.reports.quantities import change, count, latency, share, size
 
@@ -37,8 +38,10 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
         title: a line above the table.
     """
     out = console(file)
-    out.print(comparison(record, title))
-    _print_blocked(out, record)
+    if title:
+        out.print(title, style="bold")
+    out.print(comparison(record), "")
+    print_groups(out, record)
     if "equivalence" in record:
         print_equivalence(out, record["equivalence"])
     if record.get("fidelity"):
@@ -49,9 +52,9 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
         out.print(f"Note: {note}")
 
 
-def comparison(record: Mapping[str, Any], title: str = "") -> Table:
+def comparison(record: Mapping[str, Any]) -> Table:
     """Original beside pruned."""
-    table = plain_table(title)
+    table = plain_table()
     table.add_column("")
     for heading in ("original", "pruned", "change"):
         table.add_column(heading, justify="right")
@@ -73,37 +76,30 @@ def comparison(record: Mapping[str, Any], title: str = "") -> Table:
     return table
 
 
-def plain_table(title: str = "") -> Table:
+def plain_table() -> Table:
     """An empty table in the reports' style."""
-    return Table(
-        title=title or None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="bold",
-    )
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
 
 
 def print_equivalence(out: Console, verdict: Mapping[str, Any]) -> None:
     """Print what the comparison with the masked reference showed."""
     word = verdict["verdict"]
-    out.print("Equivalence: ", end="")
-    out.print(word, style=_VERDICT_STYLES.get(word, "yellow"), end="")
-    if not verdict["compared"]:
-        out.print(f" ({verdict['why']})" if verdict["why"] else "")
-        return
-    out.print(
-        f"; {count(verdict['compared'])} tensors compared with the masked original, "
-        f"{count(verdict['reacting'])} of them react to the input; largest deviation "
-        f"{verdict['max_rel']:.1e} of a tensor's variation (tolerance {verdict['tolerance']:.0e})"
-    )
+    text = Text("Equivalence: ").append(word, style=_VERDICT_STYLES.get(word, "yellow"))
+    if verdict["compared"]:
+        text.append(
+            f"; {count(verdict['compared'])} tensors compared with the masked original, "
+            f"{count(verdict['reacting'])} of them react to the input; largest deviation "
+            f"{verdict['max_rel']:.1e} of a tensor's variation "
+            f"(tolerance {verdict['tolerance']:.0e})"
+        )
+    out.print(text)
     if verdict["why"]:
         out.print(f"  {verdict['why']}")
 
 
 def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> None:
     """Print how close the outputs are to the original's."""
+    out.print("")
     table = plain_table()
     table.add_column("fidelity, on random inputs", overflow="fold", max_width=36)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
@@ -120,15 +116,18 @@ def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> No
     out.print(table)
     if len(outputs) > OUTPUTS_SHOWN:
         out.print(f"  and {len(outputs) - OUTPUTS_SHOWN} more outputs")
+    out.print("")
 
 
 def print_speedup(out: Console, speedup: Mapping[str, Any]) -> None:
     """Print the verdict of the latency measurement."""
-    word = speedup["verdict"]
-    out.print("Speed: ", end="")
-    out.print(speedup_sentence(speedup), style=_VERDICT_STYLES.get(word, "yellow"), end="")
-    threads = "1 thread" if speedup["threads"] == 1 else f"{speedup['threads']} threads"
-    out.print(f"; {speedup['provider']}, {threads}, {count(speedup['pairs'])} pairs of runs")
+    style = _VERDICT_STYLES.get(speedup["verdict"], "yellow")
+    threads = "1 thread" if speedup["threads"] == 1 else f"{speedup['threads'] or 'all'} threads"
+    out.print(
+        Text("Speed: ")
+        .append(speedup_sentence(speedup), style=style)
+        .append(f"; {speedup['provider']}, {threads}, {count(speedup['pairs'])} pairs of runs")
+    )
 
 
 def speedup_sentence(speedup: Mapping[str, Any]) -> str:
@@ -138,7 +137,11 @@ def speedup_sentence(speedup: Mapping[str, Any]) -> str:
         return f"{1 / middle:.2f}x slower ({1 / high:.2f}-{1 / low:.2f})"
     if speedup["verdict"] == "faster":
         return f"{middle:.2f}x faster ({low:.2f}-{high:.2f})"
-    return f"cannot tell: a ratio of {middle:.2f} ({low:.2f}-{high:.2f}) is within the noise"
+    noise_low, noise_high = speedup["noise"]
+    return (
+        f"cannot tell: a ratio of {middle:.2f} ({low:.2f}-{high:.2f}), while the original "
+        f"against itself gives {noise_low:.2f}-{noise_high:.2f}"
+    )
 
 
 def reasons(blocked: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -169,21 +172,20 @@ def _at(nodes: list[str]) -> str:
     return f" (at {named[0]}" + (f" and {len(named) - 1} more)" if len(named) > 1 else ")")
 
 
-def _print_blocked(out: Console, record: Mapping[str, Any]) -> None:
+def print_groups(out: Console, record: Mapping[str, Any]) -> None:
+    """Print how many groups there are and what is out of reach."""
     groups, prunable = record["groups"], record["prunable"]
     if groups["total"]:
         out.print(
-            f"Pruned {groups['pruned']} of {groups['total']} coupling groups; "
-            f"{share(prunable['parameters'])} of parameters and {share(prunable['macs'])} of MACs "
-            "could be pruned."
+            f"Pruned {groups['pruned']} of {groups['total']} coupling groups; those offered touch "
+            f"{share(prunable['parameters'])} of parameters, {share(prunable['macs'])} of MACs."
         )
-    lines = reasons(record["blocked"])
+    print_blocked(out, record["blocked"])
+
+
+def print_blocked(out: Console, blocked: Iterable[Mapping[str, Any]]) -> None:
+    """Print what is out of reach, grouped by reason."""
+    lines = reasons(blocked)
     if lines:
-        print_reasons(out, lines)
-
-
-def print_reasons(out: Console, lines: Iterable[str]) -> None:
-    """Print what was left alone; see `reasons`."""
-    out.print("Not pruned, by share of parameters:")
-    for line in lines:
-        out.print(f"  {line}")
+        out.print("Not prunable, by share of parameters:")
+        out.print(*(f"  {line}" for line in lines), sep="\n")

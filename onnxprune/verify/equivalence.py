@@ -104,7 +104,7 @@ def check_equivalence(
         feeds: two sets of inputs or more, different from each other.
     """
     reference = masked_reference(analysis, keeps)
-    names = shared_values(analysis, pruned)
+    names = shared_values(analysis, reference, pruned)
     taken = {name: _axes_taken(analysis, name, keeps) for name in names}
     batch = _scale(analysis, feeds)
     result = Equivalence()
@@ -169,18 +169,21 @@ def check_outputs(original: Model, other: Model, feeds: Sequence[Feeds]) -> Equi
     return result
 
 
-def shared_values(analysis: Analysis, pruned: Model) -> list[str]:
+def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[str]:
     """Values that are computed from the input in both models, in graph order.
 
     Lists of sizes are left out: the masked reference has the original's sizes.
     """
-    made = {name for node in nodes(pruned.proto) for name in node.outputs}
+    made, known = (
+        {name for node in nodes(model.proto) for name in node.outputs}
+        for model in (pruned, reference)
+    )
     return [
         name
         for placed in analysis.placed
         if placed.operator is None or not placed.operator.tells_sizes
         for name in placed.node.outputs
-        if name in made and name not in analysis.sources
+        if name and name in made and name in known and name not in analysis.sources
     ]
 
 

@@ -34,8 +34,10 @@ def masked_reference(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> Model:
             for value in placed.site.outputs
             if value is not None and (mask := value_mask(value, keeps)) is not None
         }
-        _add_node(builder, analysis, placed, place, masks, keeps)
+        made = _add_node(builder, analysis, placed, place, masks, keeps)
         for name, mask in masks.items():
+            if name not in made:
+                continue
             builder.rename(builder.hide(f"{name}::raw", mask, facts.elem_types[name]), name)
     return builder.finish()
 
@@ -75,7 +77,8 @@ def _add_node(
     place: int,
     masks: Mapping[str, BoolArray],
     keeps: Mapping[Dim, Keep],
-) -> None:
+) -> tuple[str, ...]:
+    """Add a node, or its masked form, which makes the first output only; tell what is made."""
     source = builder.source(place)
     form = FORMS.get(placed.operator.masked) if placed.operator is not None else None
     reduced = any(
@@ -91,8 +94,9 @@ def _add_node(
             result = form(builder.typed(elem_type), placed.site, list(source.input), hidden)
             name = placed.node.outputs[0]
             builder.rename(result, f"{name}::raw" if name in masks else name)
-            return
+            return placed.node.outputs[:1]
     for index, name in enumerate(source.output):
         if name in masks:
             source.output[index] = f"{name}::raw"
     builder.add(source)
+    return placed.node.outputs

@@ -110,14 +110,20 @@ def _width(parts: Mapping[Group, int]) -> int:
 
 
 def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[Group, int]]:
-    """The distinct axes of kernels and matrices: how often each has each index of a group.
+    """The distinct axes of the factors of products: how often each has each index of a group.
 
-    Vectors do not count: nothing that is slow depends on their width.
+    Biases, scales and tables do not count: nothing that is slow depends on their width.
     """
+    factors = {
+        source
+        for placed in analysis.placed
+        for role in placed.site.roles
+        if role.operand >= 0 and role.name in ("batch", "contracted", "outer")
+        for source in analysis.sources.get(placed.node.inputs[role.operand], ())
+    }
     axes: dict[Dim, dict[Group, int]] = {}
     for name in analysis.weights:
-        value = analysis.values[name]
-        for dim in value.dims if sum(size > 1 for size in value.shape) > 1 else ():
+        for dim in analysis.values[name].dims if name in factors else ():
             if dim.root not in axes:
                 axes[dim.root] = {}
                 _count(dim.root, 1, by_leaf, axes[dim.root])

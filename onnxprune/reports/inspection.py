@@ -1,0 +1,164 @@
+"""What `inspect` shows: the coupling groups of a model, and what is out of reach."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import IO, Any
+
+from onnxprune.axes import Dim
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.groups import Group
+from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
+from onnxprune.ir.model import Model
+from onnxprune.passes.remove.channels import refusals
+from onnxprune.reports.quantities import count, share, size
+from onnxprune.reports.record import (
+    SCHEMA,
+    Record,
+    Sample,
+    blocked_entries,
+    describe_model,
+    ratio,
+    weights_total,
+)
+from onnxprune.reports.terminal import console, plain_table, print_blocked
+
+GROUPS_SHOWN = 40
+"""More groups than that are counted; `--json` has them all."""
+MEMBERS_SHOWN = 2
+"""More members than that are counted."""
+
+
+def inspection(
+    model: Model, analysis: Analysis, groups: list[Group], chosen: list[Group]
+) -> Record:
+    """Describe what can be pruned of a model.
+
+    Args:
+        model: the model as it was loaded.
+        analysis: of it.
+        groups: its coupling groups.
+        chosen: those that would be offered for pruning.
+    """
+    sample = Sample.of(analysis)
+    total = weights_total(analysis)
+    macs = count_macs(analysis)
+    by_leaf = _macs_by_leaf(analysis, {group.leaf for group in groups})
+    offered = {group.index for group in chosen}
+    return {
+        "schema": SCHEMA,
+        "model": {
+            **describe_model(model),
+            "size_bytes": model.size_bytes,
+            "macs": sample.share(macs),
+            "opset": model.opset,
+        },
+        "macs_at": sample.shapes,
+        "prunable": {
+            "parameters": ratio(parameters_touched(analysis, chosen), total),
+            "macs": ratio(macs_touched(analysis, chosen), macs),
+        },
+        "groups": [
+            {
+                "index": group.index,
+                "name": group.name,
+                "kind": group.kind,
+                "size": group.size,
+                "parameters": group.parameters,
+                "macs": sample.share(by_leaf[group.leaf]),
+                "members": [
+                    {"weight": member.weight, "axis": member.axis, "producer": member.producer}
+                    for member in group.members
+                ],
+                "offered": group.index in offered,
+                "why": "" if group.index in offered else _why_not(group, offered),
+            }
+            for group in groups
+        ],
+        "blocked": blocked_entries(refusals(analysis, groups, chosen), total),
+        "unknown": analysis.unknown,
+    }
+
+
+def print_inspection(record: Mapping[str, Any], file: IO[str], title: str) -> None:
+    """Print an inspection.
+
+    Args:
+        record: as `inspection` makes it.
+        file: where to print it.
+        title: a line above.
+    """
+    out = console(file)
+    model, prunable = record["model"], record["prunable"]
+    per = "a sample" if record["macs_at"] else "a run"
+    out.print(title, style="bold")
+    out.print(
+        f"{count(model['parameters'])} parameters, {count(model['macs'])} MACs {per}, "
+        f"{size(model['size_bytes'])}, {model['nodes']} operators, "
+        f"opset {', '.join(_opset(*item) for item in model['opset'].items())}"
+    )
+    out.print("")
+    groups = record["groups"]
+    shown = sorted(groups, key=lambda group: -group["parameters"])[:GROUPS_SHOWN]
+    table = plain_table()
+    for heading in ("#", "kind", "size", "parameters", "MACs"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
+    table.add_column("members: weight.axis", overflow="fold")
+    for group in sorted(shown, key=lambda group: group["index"]):
+        table.add_row(
+            str(group["index"]),
+            group["kind"] + ("" if group["offered"] else " *"),
+            count(group["size"]),
+            count(group["parameters"]),
+            count(group["macs"]),
+            _members(group["members"]),
+        )
+    if groups:
+        out.print(table)
+    if len(groups) > len(shown):
+        out.print(f"  and {len(groups) - len(shown)} smaller groups (--json lists all)")
+    for why in sorted({group["why"] for group in groups if group["why"]}):
+        out.print(f"* {why}")
+    out.print(
+        f"{len(groups)} coupling groups, {sum(group['offered'] for group in groups)} of them "
+        f"offered; these touch {share(prunable['parameters'])} of parameters, "
+        f"{share(prunable['macs'])} of MACs."
+    )
+    print_blocked(out, record["blocked"])
+    for operator, nodes in record["unknown"].items():
+        out.print(f"Unknown operator {operator}: {len(nodes)} nodes, all that they touch is blocked")
+
+
+def _macs_by_leaf(analysis: Analysis, leaves: Collection[Dim]) -> dict[Dim, int]:
+    """Multiply-accumulates of the operators that carry each leaf."""
+    macs = dict.fromkeys(leaves, 0)
+    for placed in analysis.placed:
+        if placed.operator is None:
+            continue
+        carried = {leaf for dim in placed.site.letters.values() for leaf in dim.leaves()}
+        carried = {leaf for leaf in carried if leaf in macs}
+        if carried:
+            cost = placed.operator.mac_count(placed.site, NOTHING)
+            for leaf in carried:
+                macs[leaf] += cost
+    return macs
+
+
+def _why_not(group: Group, offered: Collection[int]) -> str:
+    rivals = [rival for rival in group.rivals if rival.index in offered]
+    if rivals:
+        return "not offered: another factor of the same axes is"
+    if group.size < 2:
+        return "not offered: one index is left alone"
+    return f"kind {group.kind} is not offered by default (--kinds +{group.kind})"
+
+
+def _members(members: Iterable[Mapping[str, Any]]) -> str:
+    ranked = sorted(members, key=lambda member: not member["producer"])
+    shown = [f"{member['weight']}.{member['axis']}" for member in ranked[:MEMBERS_SHOWN]]
+    more = len(ranked) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _opset(domain: str, version: int) -> str:
+    return f"{domain} {version}".strip()
