@@ -12,6 +12,7 @@ from onnxprune.cli.delivery import deliver, prepare, require_running
 from onnxprune.cli.options import delivering
 from onnxprune.cli.prune import job_of
 from onnxprune.coupling.plan import Plan
+from onnxprune.errors import NothingToPruneError
 from onnxprune.pipelines.presets import apply_plan
 
 
@@ -29,6 +30,8 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
     out = output()
     with out.progress():
         wanted = Plan.load(plan)
+        if not wanted.initializers:
+            raise NothingToPruneError("the plan removes nothing", where=str(plan))
         model, load_s = prepare(job)
         require_running(model, job.provider)
         if wanted.model_sha256 != model.sha256:

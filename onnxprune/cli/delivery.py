@@ -22,8 +22,8 @@ from onnxprune.reports.record import (
     start_record,
 )
 from onnxprune.reports.terminal import print_record, reasons
-from onnxprune.runtime import available_providers, parse_provider
-from onnxprune.runtime.providers import require_installed
+from onnxprune.runtime.binding import load_onnxruntime
+from onnxprune.runtime.providers import CPU, parse_provider, require_installed
 from onnxprune.verify.sessions import session_of
 
 
@@ -165,11 +165,7 @@ def require_provider(spec: str) -> None:
         ProviderUnavailableError: it is not.
         UsageError: the text makes no sense.
     """
-    provider = parse_provider(spec)
-    if provider.name not in available_providers():
-        from onnxprune.runtime.binding import load_onnxruntime
-
-        require_installed(load_onnxruntime(), provider)
+    require_installed(load_onnxruntime(), parse_provider(spec))
 
 
 def require_running(model: Model, provider: str) -> None:
@@ -183,7 +179,7 @@ def require_running(model: Model, provider: str) -> None:
         ProviderUnavailableError: it does not start, or takes no node.
         RuntimeFailureError: the model cannot be loaded.
     """
-    if parse_provider(provider).name != "CPUExecutionProvider":
+    if parse_provider(provider).name != CPU:
         with session_of(model, provider=provider, optimization="all"):
             pass
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import re
 from typing import Any
 
 import click
@@ -11,6 +13,9 @@ from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, verbose_option
 from onnxprune.passes import PASSES
 from onnxprune.pipelines.spec import options_of
+from onnxprune.reports.terminal import WIDTH
+
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 @click.command(
@@ -27,18 +32,36 @@ def passes() -> None:
         out.document({"schema": 1, "passes": known})
         return
     for entry in known:
-        click.echo(f"{entry['name']}\n  {entry['summary']}")
+        click.secho(entry["name"], bold=True)
+        click.echo(_wrapped(entry["summary"], "  "))
         for name, option in entry["options"].items():
-            default = f" [default: {option['default']}]" if option["default"] else ""
-            click.echo(f"    {name}: {option['type']}{default}")
+            default = f", default {option['default']}" if option["default"] else ""
+            click.echo(_wrapped(f"{name} ({option['type']}{default})", "    "))
+            if option["help"]:
+                click.echo(_wrapped(option["help"], "        "))
 
 
 def _describe(name: str, kind: type[Any]) -> dict[str, Any]:
+    text = inspect.getdoc(kind) or ""
+    helps = {match[1]: " ".join(match[2].split()) for match in _ATTRIBUTE.finditer(text)}
+    defaults = {option.name: option.default for option in dataclasses.fields(kind)}
     return {
         "name": name,
-        "summary": (inspect.getdoc(kind) or "").partition("\n")[0],
+        "summary": text.partition("\n")[0],
         "options": {
-            option: {"type": type_name, "default": default}
-            for option, (type_name, default) in options_of(kind).items()
+            option: {
+                "type": type_name,
+                "default": _shown(defaults[option]),
+                "help": helps.get(option, ""),
+            }
+            for option, (type_name, _) in options_of(kind).items()
         },
     }
+
+
+def _shown(default: Any) -> str:
+    return "|".join(default) if isinstance(default, tuple) else str(default)
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return click.wrap_text(text, WIDTH, initial_indent=indent, subsequent_indent=indent)

@@ -27,6 +27,8 @@ GROUPS_SHOWN = 40
 """More groups than that are counted; `--json` has them all."""
 MEMBERS_SHOWN = 2
 """More members than that are counted."""
+NAME_SHOWN = 32
+"""Longer names are shortened."""
 
 
 def inspection(
@@ -103,7 +105,7 @@ def print_inspection(record: Mapping[str, Any], file: IO[str], title: str) -> No
     table = plain_table()
     for heading in ("#", "kind", "size", "parameters", "MACs"):
         table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
-    table.add_column("members: weight.axis", overflow="fold")
+    table.add_column("members: weight.axis", no_wrap=True)
     for group in sorted(shown, key=lambda group: group["index"]):
         table.add_row(
             str(group["index"]),
@@ -155,9 +157,17 @@ def _why_not(group: Group, offered: Collection[int]) -> str:
 
 def _members(members: Iterable[Mapping[str, Any]]) -> str:
     ranked = sorted(members, key=lambda member: not member["producer"])
-    shown = [f"{member['weight']}.{member['axis']}" for member in ranked[:MEMBERS_SHOWN]]
-    more = len(ranked) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    shown = [_shortened(f"{member['weight']}.{member['axis']}") for member in ranked]
+    more = len(shown) - MEMBERS_SHOWN
+    return "\n".join([*shown[:MEMBERS_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _shortened(name: str) -> str:
+    """A long name without its middle: both ends tell names of one model apart."""
+    if len(name) <= NAME_SHOWN:
+        return name
+    half = NAME_SHOWN // 2 - 1
+    return f"{name[:half]}..{name[-half:]}"
 
 
 def _opset(domain: str, version: int) -> str:

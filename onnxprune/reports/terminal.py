@@ -111,7 +111,7 @@ def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> No
             f"{output['cosine']:.4f}",
             f"{output['sqnr_db']:.1f}",
             f"{output['max_abs']:.3g}",
-            "-" if top1 is None else f"{top1:.0%}",
+            "-" if top1 is None else share(top1),
         )
     out.print(table)
     if len(outputs) > OUTPUTS_SHOWN:
@@ -139,8 +139,8 @@ def speedup_sentence(speedup: Mapping[str, Any]) -> str:
         return f"{middle:.2f}x faster ({low:.2f}-{high:.2f})"
     noise_low, noise_high = speedup["noise"]
     return (
-        f"cannot tell: a ratio of {middle:.2f} ({low:.2f}-{high:.2f}), while the original "
-        f"against itself gives {noise_low:.2f}-{noise_high:.2f}"
+        f"cannot tell: a ratio of {middle:.3f} ({low:.3f}-{high:.3f}), while the original "
+        f"against itself gives {noise_low:.3f}-{noise_high:.3f}"
     )
 
 

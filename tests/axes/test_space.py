@@ -8,9 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxprune.axes import Dim, DimSpace, Keep, axis_mask
-from tests.axes.trees import LARGE_SIZES, LONG, Problem, footprints, free_leaves, problems, solve
+from tests.axes.trees import (
+    LARGE_SIZES,
+    LONG,
+    SIZES,
+    Problem,
+    footprints,
+    free_leaves,
+    problems,
+    solve,
+)
 
-EXAMPLES = 20 if LONG else 1
+EXAMPLES = 50 if LONG else 1
 """Factor on the number of examples; HYPOTHESIS_PROFILE=long asks for many."""
 
 
@@ -19,8 +28,8 @@ def random_keeps(axes: list[Dim], seed: int) -> dict[Dim, Keep]:
     return {leaf: Keep(rng.random(leaf.size) < 0.6) for leaf in free_leaves(axes)}
 
 
-@settings(max_examples=1500 * EXAMPLES, deadline=None)
-@given(problems(LARGE_SIZES if LONG else (6, 8, 12, 24, 30, 36)), st.data())
+@settings(max_examples=1200 * EXAMPLES, deadline=None)
+@given(problems(LARGE_SIZES if LONG else SIZES), st.data())
 def test_result_does_not_depend_on_order(problem: Problem, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(problem.calls))))
     assert footprints(solve(problem).axes) == footprints(solve(problem, order).axes)
