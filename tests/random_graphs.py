@@ -13,7 +13,7 @@ import onnx
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-OPSETS = (11, 13, 17, 18, 20, 21)
+OPSETS = (12, 13, 17, 18, 20, 21)
 WIDTHS = (4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 18)
 
 
@@ -154,6 +154,7 @@ class Network:
         return self.ops("Split", shapes, x, axis=axis, split=sizes)
 
     def slice(self, x: Tensor, axis: int, start: int, stop: int, step: int = 1) -> Tensor:
+        """Elements from `start` to `stop`; a negative `stop` is the very front."""
         size = len(range(start, stop, step))
         shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
         end = stop if stop >= 0 else -(2**31)
@@ -306,9 +307,8 @@ def norm(net: Network, x: Tensor) -> Tensor:
         scale = net.vector(c, low=0.5, high=1.5)
         return net.op("InstanceNormalization", x.shape, x, scale, net.vector(c), epsilon=1e-3)
     g = _divisor(net, c)
-    if kind == "group" and net.opset >= 18:
-        size = c if net.opset >= 21 else g
-        scale, bias = net.vector(size, low=0.5, high=1.5), net.vector(size)
+    if kind == "group" and net.opset >= 21:
+        scale, bias = net.vector(c, low=0.5, high=1.5), net.vector(c)
         return net.op(
             "GroupNormalization", x.shape, x, scale, bias, num_groups=g, epsilon=1e-3
         )
@@ -374,7 +374,7 @@ def over_channels(net: Network, x: Tensor) -> Tensor:
 
 def mirrored(net: Network, x: Tensor) -> Tensor:
     if net.flag():
-        return net.binary("Add", x, net.slice(x, 1, x.channels - 1, -x.channels - 1, -1))
+        return net.binary("Add", x, net.slice(x, 1, x.channels - 1, -1, -1))
     order = list(range(x.channels))[::-1] if net.flag() else [*range(1, x.channels), 0]
     return net.op("Gather", x.shape, x, net.ints(*order), axis=1)
 

@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -135,11 +136,11 @@ def measure_file(path: Path, scratch: Path) -> dict[str, Any]:
     target = scratch / "out.onnx"
     parts: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        proto = clock("onnx.load", lambda: onnx.load(path))
-        clock("onnx.save", lambda proto=proto: onnx.save(proto, target))
-        model = clock("load", lambda: op.load(path))
-        result = clock("analyse and remove", lambda model=model: pipeline.run(model))
-        clock("save", lambda result=result: result.model.save(target))
+        proto = clock("onnx.load", partial(onnx.load, path))
+        clock("onnx.save", partial(onnx.save, proto, target))
+        model = clock("load", partial(op.load, path))
+        result = clock("analyse and remove", partial(pipeline.run, model))
+        clock("save", partial(result.model.save, target))
         for part, seconds in result.seconds.items():
             parts.setdefault(part, []).append(seconds)
     medians = {part: statistics.median(found) for part, found in times.items()}
@@ -221,7 +222,7 @@ def print_chains(console: Console, rows: list[dict[str, Any]]) -> bool:
         made.add_row(f"{row['nodes']:,}", *(f"{value:.3f}" for value in seconds))
     console.print(made)
     growth = max(after["per_node_ms"] / before["per_node_ms"] for before, after in pairwise(rows))
-    linear = growth <= GROWTH_LIMIT
+    linear = bool(growth <= GROWTH_LIMIT)
     console.print(
         f"from one length to the next, an operator costs at most {growth:.2f} times as much\n"
         f"(at most {GROWTH_LIMIT}: {'holds' if linear else 'DOES NOT HOLD'})",

@@ -158,6 +158,7 @@ def _prove(result: op.Result, row: Row) -> None:
     row.equivalence = {
         "verdict": verdict.verdict,
         "max_rel": verdict.max_rel,
+        "max_rel_reacting": max((d.max_rel for d in verdict.deviations if d.reacts), default=0.0),
         "max_abs": verdict.max_abs,
         "worst": verdict.worst,
         "compared": verdict.compared,

@@ -27,15 +27,15 @@ GAP_AT_MOST = 0.02
 WORST_SHOWN = 10
 
 HEADER = (
-    f"{'model':<34} {'status':<11} {'params':>7} {'can be':>6} {'gone':>6} {'exact':>6} "
+    f"{'model':<39} {'status':<11} {'params':>7} {'can be':>6} {'gone':>6} {'exact':>6} "
     f"{'bound':>6} {'max dev':>8} {'load':>5} {'analyse':>7} {'remove':>6} {'verify':>6}  speed-up"
 )
 LEGEND = """\
 can be: share of the parameters in weights that an offered group touches; gone: share removed;
 exact: share removed when widths need not be multiples; bound: share that uniform pruning could
 remove if every offered group lost exactly the ratio; max dev: largest deviation from the masked
-reference as a share of a tensor's variation; times in seconds; speed-up: original latency / pruned
-latency with its interval, one thread, batch 1."""
+reference as a share of a tensor's variation, of the tensors that react to the input; times in
+seconds; speed-up: original latency / pruned latency with its interval, one thread, batch 1."""
 
 
 def main() -> int:
@@ -92,11 +92,11 @@ def _examine_apart(task: Task) -> Row:
 
 def _line(row: Row) -> str:
     shares, seconds = row.shares, row.seconds
-    cells = [f"{row.name:<34} {row.status:<11} {row.parameters / 1e6:>6.2f}M"]
+    cells = [f"{row.name:<39} {row.status:<11} {row.parameters / 1e6:>6.2f}M"]
     if shares:
         cells.append(f"{shares['prunable']:>6.1%} {row.removed:>6.1%}")
         cells.append(f"{shares['before_rounding']:>6.1%} {shares['bound']:>6.1%}")
-        cells.append(f"{row.equivalence.get('max_rel', float('nan')):>8.1e}")
+        cells.append(f"{row.equivalence.get('max_rel_reacting', float('nan')):>8.1e}")
         cells.append(f"{seconds.get('load', 0):>5.2f} {seconds.get('analyse', 0):>7.2f}")
         cells.append(f"{seconds.get('remove', 0):>6.2f} {seconds.get('verify', 0):>6.1f} ")
     if row.speed:
@@ -194,12 +194,12 @@ def _print_totals(rows: Sequence[Row], totals: dict[str, Any]) -> None:
     print("\nconvolutional (most multiply-accumulates in Conv or ConvTranspose, none recurrent),")
     print("smallest shares of parameters in touched weights:")
     for name, share in totals["convolutional"]["worst"].items():
-        print(f"  {name:<34} {share:.2%}")
+        print(f"  {name:<39} {share:.2%}")
     print("\nlargest gaps between the bound and what is removed before rounding:")
     by_name = {row.name: row for row in rows}
     for name, gap in totals["gap"]["worst"].items():
         short = f"; {', '.join(by_name[name].short)}" if gap > 1e-3 else ""
-        print(f"  {name:<34} {gap:.2%}{short}")
+        print(f"  {name:<39} {gap:.2%}{short}")
     if speed["measured"]:
         print(f"\nspeed: {speed['faster']} faster, {len(speed['slower'])} slower, ", end="")
         print(f"median ratio {speed['median_ratio']:.2f}; intervals corrected for the number of")

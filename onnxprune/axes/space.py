@@ -127,10 +127,11 @@ class DimSpace:
             return self._gather(self._cut_product(root, bounds), bounds)
         if not root.segments:
             sizes = [high - low for low, high in pairwise((0, *bounds, root.size))]
-            pieces = [Dim(size, root.label) for size in sizes]
-            self._refine(root, segments=pieces)
-            return pieces
-        pieces, offset = [], 0
+            fresh = [Dim(size, root.label) for size in sizes]
+            self._refine(root, segments=fresh)
+            return fresh
+        pieces: list[Dim] = []
+        offset = 0
         for segment in root.walk_segments():
             end = offset + segment.size
             pieces.extend(self._cut(segment, [b - offset for b in bounds if offset < b < end]))

@@ -23,7 +23,7 @@ def strides(sizes: Sequence[int]) -> list[int]:
 
 def common_cuts(*chains: Iterable[int]) -> list[int]:
     """Strides at which all `chains` may be cut without a clash, largest first."""
-    elements = sorted(set().union(*chains), reverse=True)
+    elements = sorted(set[int]().union(*chains), reverse=True)
     if all(high % low == 0 for high, low in pairwise(elements)):
         return elements
     lattice = set(elements)

@@ -10,7 +10,7 @@ through another segment than it came in by, unless some coupling ties the two.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product as cross
 from math import prod
@@ -58,6 +58,8 @@ class Tracer:
         self._wholes: dict[Dim, list[Dim]] = defaultdict(list)
         self._known: set[Dim] = set()
         self._cells: dict[Dim, list[int]] = {}
+        self._parts: dict[Dim, tuple[list[Dim], list[Dim]]] = {}
+        self._snapped: dict[tuple[Dim, int, Dim], list[int]] = {}
         for edge in space.edges:
             self._near[edge.left].append((edge.right, edge.where))
             self._near[edge.right].append((edge.left, edge.where))
@@ -171,16 +173,25 @@ class Tracer:
 
     # Places: an index of a dim stands for all that differ from it only in other leaves.
 
+    def _tree(self, root: Dim) -> tuple[list[Dim], list[Dim]]:
+        """Segments and factors of a root, nested ones spliced in; the space grows no more."""
+        if root not in self._parts:
+            self._parts[root] = (
+                [segment.root for segment in root.walk_segments()] if root.segments else [],
+                [factor.root for factor in root.walk_factors()] if root.factors else [],
+            )
+        return self._parts[root]
+
     def _places(self, root: Dim, leaf: Dim) -> list[int]:
         """Where the traced index of `leaf` is found in a tree, once for each cell."""
-        if root.is_atomic:
-            return [_traced(leaf)] if root is leaf else []
+        if root is leaf:
+            return [_traced(leaf)]
+        segments, factors = self._tree(root)
         found: list[int] = []
         offset = 0
-        for segment in root.walk_segments() if root.segments else ():
+        for segment in segments:
             found.extend(offset + place for place in self._places(segment, leaf))
             offset += segment.size
-        factors = root.walk_factors() if root.factors else []
         for position, factor in enumerate(factors):
             if places := self._places(factor, leaf):
                 found.extend(self._combine(factors, {position: places}))
@@ -188,46 +199,63 @@ class Tracer:
 
     def _snap(self, root: Dim, index: int, leaf: Dim) -> list[int]:
         """The places (`_places`) whose cell holds `index`; several where the leaf is met twice."""
-        if root.is_atomic:
-            return [index] if root is leaf and index == _traced(leaf) else []
+        if root is leaf:
+            return [index] if index == _traced(leaf) else []
+        key = root, index, leaf
+        if key not in self._snapped:
+            self._snapped[key] = self._snap_within(root, index, leaf)
+        return self._snapped[key]
+
+    def _snap_within(self, root: Dim, index: int, leaf: Dim) -> list[int]:
+        segments, factors = self._tree(root)
         offset = 0
-        for segment in root.walk_segments() if root.segments else ():
+        for segment in segments:
             if index < offset + segment.size:
                 return [offset + place for place in self._snap(segment, index - offset, leaf)]
             offset += segment.size
-        factors = root.walk_factors()
         digits = _digits(index, factors)
         found: list[int] = []
         for position, factor in enumerate(factors):
             for place in self._snap(factor, digits[position], leaf):
-                cell = [_cell(f, digit) for f, digit in zip(factors, digits, strict=True)]
+                cell = [self._cell(f, digit) for f, digit in zip(factors, digits, strict=True)]
                 cell[position] = place
                 found.append(_join(cell, factors))
         return found
 
+    def _cell(self, root: Dim, index: int) -> int:
+        """First index of the cell of a tree that holds `index`."""
+        segments, factors = self._tree(root)
+        offset = 0
+        for segment in segments:
+            if index < offset + segment.size:
+                return offset + self._cell(segment, index - offset)
+            offset += segment.size
+        digits = _digits(index, factors)
+        return _join(
+            [self._cell(f, digit) for f, digit in zip(factors, digits, strict=True)], factors
+        )
+
     def _cells_of(self, root: Dim) -> list[int]:
         """First index of every cell of a tree: what no leaf tells apart is one cell."""
-        if root.is_atomic:
-            return [0]
         if root not in self._cells:
+            segments, factors = self._tree(root)
             cells: list[int] = []
             offset = 0
-            for segment in root.walk_segments() if root.segments else ():
+            for segment in segments:
                 cells.extend(offset + cell for cell in self._cells_of(segment))
                 offset += segment.size
-            self._cells[root] = cells or list(self._combine(root.walk_factors(), {}))
+            self._cells[root] = cells or list(self._combine(factors, {}))
         return self._cells[root]
 
-    def _combine(self, factors: Iterable[Dim], fixed: Mapping[int, list[int]]) -> Iterator[int]:
+    def _combine(self, factors: Sequence[Dim], fixed: Mapping[int, list[int]]) -> Iterator[int]:
         """Indices of a product: the `fixed` factors' own, every cell of the others."""
-        parts = list(factors)
         choices = [
             fixed.get(position) or self._cells_of(factor.root)
-            for position, factor in enumerate(parts)
+            for position, factor in enumerate(factors)
         ]
         if prod(map(len, choices)) > _CELL_LIMIT:
             choices = [fixed.get(position, choice[:1]) for position, choice in enumerate(choices)]
-        return (_join(digits, parts) for digits in cross(*choices))
+        return (_join(digits, factors) for digits in cross(*choices))
 
 
 def _traced(leaf: Dim) -> int:
@@ -235,24 +263,9 @@ def _traced(leaf: Dim) -> int:
     return min(1, leaf.size - 1)
 
 
-def _cell(root: Dim, index: int) -> int:
-    """First index of the cell of a tree that holds `index`."""
-    if root.is_atomic:
-        return 0
-    offset = 0
-    for segment in root.walk_segments() if root.segments else ():
-        if index < offset + segment.size:
-            return offset + _cell(segment, index - offset)
-        offset += segment.size
-    factors = root.walk_factors()
-    digits = _digits(index, factors)
-    return _join([_cell(f, digit) for f, digit in zip(factors, digits, strict=True)], factors)
-
-
-def _digits(index: int, factors: Iterable[Dim]) -> list[int]:
-    parts = list(factors)
+def _digits(index: int, factors: Sequence[Dim]) -> list[int]:
     digits: list[int] = []
-    for factor in reversed(parts):
+    for factor in reversed(factors):
         index, digit = divmod(index, factor.size)
         digits.append(digit)
     return digits[::-1]

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxprune.cli.console import output
-from onnxprune.cli.delivery import deliver, prepare, require_running
+from onnxprune.cli.delivery import deliver, prepare, require_running, show
 from onnxprune.cli.options import delivering
 from onnxprune.cli.prune import job_of
 from onnxprune.coupling.plan import Plan
@@ -16,7 +16,10 @@ from onnxprune.errors import NothingToPruneError
 from onnxprune.pipelines.presets import apply_plan
 
 
-@click.command(epilog="Example: onnxprune apply plan.json finetuned.onnx out.onnx")
+@click.command(
+    short_help="Prune a model as a plan says.",
+    epilog="Example: onnxprune apply plan.json finetuned.onnx out.onnx",
+)
 @click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path), required=False)
@@ -39,3 +42,4 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
         out.stage("removing channels")
         result = apply_plan(wanted, model, input_shapes=options["input_shapes"])
         deliver(result, job, out, load_s)
+    show(out, job)

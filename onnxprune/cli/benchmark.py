@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -20,12 +19,14 @@ from onnxprune.cli.options import (
 from onnxprune.errors import CannotTellError
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
-from onnxprune.reports.quantities import latency
 from onnxprune.reports.record import SCHEMA, describe_latency, describe_speedup
-from onnxprune.reports.terminal import console, plain_table, print_speedup, speedup_sentence
+from onnxprune.reports.terminal import print_benchmark, speedup_sentence
 
 
-@click.command(epilog="Example: onnxprune benchmark in.onnx out.onnx --threads 4 --budget 10")
+@click.command(
+    short_help="Measure which of two models is faster.",
+    epilog="Example: onnxprune benchmark in.onnx out.onnx --threads 4 --budget 10",
+)
 @click.argument("original", metavar="A", type=click.Path(path_type=Path))
 @click.argument("pruned", metavar="B", type=click.Path(path_type=Path))
 @measuring
@@ -75,16 +76,9 @@ def benchmark(
     record["pruned"] = describe_latency(speedup.pruned)
     record["speedup"] = describe_speedup(speedup, provider, threads)
     if not out.as_json:
-        terminal = console(sys.stdout)
-        table = plain_table()
-        table.add_column("")
-        for heading in ("median", "90th percentile", "99th percentile"):
-            table.add_column(heading, justify="right")
-        for name, measured in ((original, speedup.original), (pruned, speedup.pruned)):
-            times = (measured.p50_ms, measured.p90_ms, measured.p99_ms)
-            table.add_row(name.name, *map(latency, times))
-        terminal.print(table, "")
-        print_speedup(terminal, record["speedup"])
+        names = (original.name, pruned.name)
+        with out.stdout() as file:
+            print_benchmark(record, file, names)
     if speedup.verdict == "cannot tell":
         raise CannotTellError(
             "which of the models is faster cannot be told",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from onnxprune.errors import WriteError
 from onnxprune.reports.record import Record, plain
 
 _KEY = "onnxprune.output"
@@ -34,8 +36,36 @@ class Output:
     _progress: Progress | None = None
 
     def document(self, record: Mapping[str, Any]) -> None:
-        """Write a record to stdout as the one JSON document."""
-        click.echo(json.dumps(plain(record), indent=2, allow_nan=False, ensure_ascii=False))
+        """Write a record to stdout as the one JSON document.
+
+        Args:
+            record: the record.
+
+        Raises:
+            WriteError: stdout takes no more.
+        """
+        with self.stdout() as file:
+            json.dump(plain(record), file, indent=2, allow_nan=False, ensure_ascii=False)
+            file.write("\n")
+
+    @contextmanager
+    def stdout(self) -> Generator[IO[str]]:
+        """Write to stdout.
+
+        Raises:
+            WriteError: it takes no more; a reader that went away is none of it.
+        """
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _drop_stdout()
+            raise
+        except OSError as error:
+            _drop_stdout()
+            raise WriteError(
+                "the report could not be written to stdout", why=error.strerror or str(error)
+            ) from error
 
     def note(self, text: str) -> None:
         """Say something on stderr."""
@@ -43,7 +73,7 @@ class Output:
             click.echo(text, err=True)
 
     @contextmanager
-    def progress(self) -> Iterator[None]:
+    def progress(self) -> Generator[None]:
         """Show what goes on, on stderr and only if that is a terminal."""
         if self.quiet or not sys.stderr.isatty():
             yield
@@ -62,6 +92,17 @@ class Output:
         """Say what goes on from now on."""
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], description=name[:60])
+
+
+def _drop_stdout() -> None:
+    """Send what is left in the buffer nowhere: Python would complain about it at its end."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def output() -> Output:

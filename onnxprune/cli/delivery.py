@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +82,12 @@ def prepare(job: Job) -> tuple[Model, float]:
 
 
 def deliver(result: Result, job: Job, out: Output, load_s: float) -> None:
-    """Prove, measure and write a pruned model, and report.
+    """Prove, measure and write a pruned model, and note it all in the record.
 
     Args:
         result: what the pipeline made.
         job: what to do with it.
-        out: where to report.
+        out: holds the record.
         load_s: seconds that loading took.
 
     Raises:
@@ -118,15 +117,20 @@ def deliver(result: Result, job: Job, out: Output, load_s: float) -> None:
     _write(result, job, record)
     if notes:
         record["notes"] = notes
-    show(out, record, job)
 
 
-def show(out: Output, record: Mapping[str, Any], job: Job) -> None:
-    """Write the report to where it belongs."""
+def show(out: Output, job: Job) -> None:
+    """Write the report to where it belongs; not while progress is shown.
+
+    Args:
+        out: holds the record.
+        job: what was done.
+    """
     if out.as_json:
-        out.document(record)
+        out.document(out.record)
     elif not out.quiet:
-        print_record(record, sys.stdout, f"{job.source.name} -> {job.target}")
+        with out.stdout() as file:
+            print_record(out.record, file, f"{job.source.name} -> {job.target}")
 
 
 def changed(result: Result) -> bool:
@@ -138,7 +142,13 @@ def changed(result: Result) -> bool:
 
 def nothing_to_prune(result: Result, record: Mapping[str, Any], source: Path) -> Exception:
     """The error for a model of which nothing was removed, with the reasons."""
-    offered = result.removals[-1].chosen if result.removals else []
+    if not result.removals:
+        return NothingToPruneError(
+            "these passes change nothing, and nothing was written",
+            where=str(source),
+            hint="remove-channels removes channels; `onnxprune passes` lists all",
+        )
+    offered = result.removals[-1].chosen
     if offered:
         return NothingToPruneError(
             "nothing was pruned, and nothing was written",

@@ -14,7 +14,10 @@ from onnxprune.coupling.explain import explain as explain_name
 from onnxprune.coupling.explain import render
 
 
-@click.command(epilog="Example: onnxprune explain in.onnx /layer1/conv1/Conv")
+@click.command(
+    short_help="Say why an axis can be pruned, or why not.",
+    epilog="Example: onnxprune explain in.onnx /layer1/conv1/Conv",
+)
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("name", metavar="NODE_OR_TENSOR")
 @input_shape_option
@@ -29,4 +32,5 @@ def explain(model: Path, name: str, input_shapes: Shapes) -> None:
     if out.as_json:
         out.document({"schema": 1, "explanation": asdict(explanation)})
     else:
-        click.echo("\n".join(render(explanation)))
+        with out.stdout() as file:
+            file.write("\n".join(render(explanation)) + "\n")

@@ -15,7 +15,8 @@ from onnxprune.coupling.dependency import dependency_graph, to_dot, to_graphml, 
 
 
 @click.command(
-    epilog="Example: onnxprune graph in.onnx --format dot | dot -Tsvg > couplings.svg"
+    short_help="Write the dependency graph.",
+    epilog="Example: onnxprune graph in.onnx --format dot | dot -Tsvg > couplings.svg",
 )
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
@@ -41,7 +42,8 @@ def graph(model: Path, form: str, target: Path | None, input_shapes: Shapes) -> 
     if target is not None and model.is_file():
         check_distinct(model, target, in_place=False)
         check_target(target)
-    with output().progress():
+    out = output()
+    with out.progress():
         found = study(model, input_shapes)
         made = dependency_graph(found.analysis, found.groups)
         if form == "json":
@@ -49,6 +51,7 @@ def graph(model: Path, form: str, target: Path | None, input_shapes: Shapes) -> 
         else:
             text = to_dot(made) if form == "dot" else to_graphml(made) + "\n"
     if target is None:
-        click.echo(text, nl=False)
+        with out.stdout() as file:
+            file.write(text)
     else:
         write_text(target, text)

@@ -6,6 +6,7 @@ import difflib
 import os
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,7 @@ class OnnxPruneGroup(click.Group):
         out = output()
         out.as_json = "--json" in ctx.meta[_ARGUMENTS]
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            return super().invoke(ctx)
         except (click.exceptions.Exit, SystemExit):
             raise
         except click.ClickException as error:
@@ -78,17 +77,16 @@ class OnnxPruneGroup(click.Group):
             _explain(error, out)
             ctx.exit(error.exit_code)
         except BrokenPipeError:
-            _drop_stdout()
             ctx.exit(WriteError.exit_code)
         except Exception as error:  # the last resort: reported with its type, ends the command
             _explain(_internal(error), out, "--verbose" in ctx.meta[_ARGUMENTS])
             ctx.exit(InternalError.exit_code)
 
 
-def _refuse_typo(first: str, commands: dict[str, click.Command]) -> None:
+def _refuse_typo(first: str, commands: Iterable[str]) -> None:
     if os.sep in first or Path(first).suffix or Path(first).exists():
         return
-    close = difflib.get_close_matches(first, commands, n=1)
+    close = difflib.get_close_matches(first, list(commands), n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Commands: {', '.join(sorted(commands))}."
     raise click.UsageError(f"There is no command and no file {first!r}. {hint}")
 
@@ -115,8 +113,6 @@ def _explain_interruption(out: Output) -> None:
 
 
 def _internal(error: Exception) -> OnnxPruneError:
-    if isinstance(error, OSError) and error.filename is None and _stdout_failed():
-        return WriteError("the report could not be written to stdout", why=str(error))
     wrapped = InternalError(
         f"internal error: {type(error).__name__}: {error}",
         hint=f"please report this line with the command, the model and onnxprune {version()}; "
@@ -124,23 +120,3 @@ def _internal(error: Exception) -> OnnxPruneError:
     )
     wrapped.__cause__ = error
     return wrapped
-
-
-def _stdout_failed() -> bool:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _drop_stdout()
-        return True
-    return False
-
-
-def _drop_stdout() -> None:
-    """Send what is left in the buffer nowhere: Python would complain about it at its end."""
-    try:
-        descriptor = sys.stdout.fileno()
-    except (OSError, ValueError):
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    os.close(nowhere)

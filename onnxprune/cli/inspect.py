@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -21,7 +20,7 @@ from onnxprune.coupling.groups import DEFAULT_KINDS, choose
 from onnxprune.reports.inspection import inspection, print_inspection
 
 
-@click.command(epilog="Example: onnxprune inspect in.onnx")
+@click.command(short_help="List the coupling groups.", epilog="Example: onnxprune inspect in.onnx")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @kinds_option
 @input_shape_option
@@ -33,10 +32,9 @@ def inspect(model: Path, kinds: tuple[str, ...], input_shapes: Shapes) -> None:
     out = output()
     with out.progress():
         found = study(model, input_shapes)
-        record = inspection(
-            found.model, found.analysis, found.groups, choose(found.groups, wanted)
-        )
+        record = inspection(found.model, found.analysis, found.groups, choose(found.groups, wanted))
     if out.as_json:
         out.document(record)
     else:
-        print_inspection(record, sys.stdout, model.name)
+        with out.stdout() as file:
+            print_inspection(record, file, model.name)

@@ -15,73 +15,42 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Shapes = dict[str, tuple[int, ...]]
 
 
-class _Shape(click.ParamType):
-    """`NAME:1,3,224,224`."""
-
-    name = "NAME:D,D,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[int, ...]]:
-        """Read one shape.
-
-        Args:
-            value: the text; what was read already is handed back.
-            param: the option.
-            ctx: its context.
-        """
-        if isinstance(value, tuple):
-            return value
-        name, colon, sizes = str(value).rpartition(":")
-        parts = sizes.split(",")
-        if not colon or not name or not all(part.strip().isdecimal() for part in parts):
-            self.fail(f"{value!r} is not NAME:1,3,224,224", param, ctx)
-        shape = tuple(int(part) for part in parts)
-        if 0 in shape:
-            self.fail(f"{value!r} has an axis of size 0", param, ctx)
-        return name, shape
-
-
-class _RoundTo(click.ParamType):
-    """A multiple, or `auto`."""
-
-    name = "N|auto"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        """Read it.
-
-        Args:
-            value: the text.
-            param: the option.
-            ctx: its context.
-        """
-        text = str(value)
-        if text == "auto":
-            return text
-        if not text.isdecimal() or int(text) < 1:
-            self.fail(f"{text!r} is neither a number from 1 on nor auto", param, ctx)
-        return int(text)
-
-
-ROUND_TO = _RoundTo()
-"""Type of `--round-to`."""
-
-
-def _shapes(
-    ctx: click.Context, param: click.Parameter, value: Sequence[tuple[str, tuple[int, ...]]]
-) -> Shapes:
-    shapes = dict(value)
-    if len(shapes) < len(value):
-        raise click.BadParameter("an input is given twice", ctx, param)
+def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> Shapes:
+    """Read `NAME:1,3,224,224`."""
+    shapes: Shapes = {}
+    for text in values:
+        name, _, sizes = text.rpartition(":")
+        parts = [part.strip() for part in sizes.split(",")]
+        if not name or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise click.BadParameter(f"{text!r} is not NAME:1,3,224,224", ctx, param)
+        if name in shapes:
+            raise click.BadParameter(f"input {name!r} is given twice", ctx, param)
+        shapes[name] = tuple(map(int, parts))
     return shapes
+
+
+def read_round_to(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
+    """Read `--round-to`.
+
+    Args:
+        ctx: the context of the option.
+        param: the option.
+        text: a number from 1 on, or `auto`; None where the option is not given.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    if text is None or text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise click.BadParameter(f"{text!r} is neither a number from 1 on nor auto", ctx, param)
+    return int(text)
 
 
 input_shape_option: Decorator = click.option(
     "--input-shape",
     "input_shapes",
-    type=_Shape(),
+    metavar="NAME:D,D,…",
     multiple=True,
     callback=_shapes,
     help="Shape of a dynamic input; repeat it for each.",
@@ -198,7 +167,7 @@ def parse_kinds(given: Iterable[str]) -> tuple[str, ...] | None:
             where="--kinds",
             hint="write --kinds channel,head or --kinds +head_dim",
         )
-    wanted = {name.lstrip("+") for name in names} | (set(DEFAULT_KINDS) if added else set())
+    wanted = {name.lstrip("+") for name in names}.union(DEFAULT_KINDS if added else ())
     return tuple(kind for kind in KINDS if kind in wanted)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import click
 
@@ -19,8 +20,9 @@ _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 @click.command(
+    short_help="List the passes of pipelines.",
     epilog="Write them in a row: onnxprune IN OUT --passes "
-    "'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'"
+    "'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'",
 )
 @json_option
 @verbose_option
@@ -31,19 +33,26 @@ def passes() -> None:
     if out.as_json:
         out.document({"schema": 1, "passes": known})
         return
-    for entry in known:
-        click.secho(entry["name"], bold=True)
-        click.echo(_wrapped(entry["summary"], "  "))
-        for name, option in entry["options"].items():
-            default = f", default {option['default']}" if option["default"] else ""
-            click.echo(_wrapped(f"{name} ({option['type']}{default})", "    "))
-            if option["help"]:
-                click.echo(_wrapped(option["help"], "        "))
+    with out.stdout() as file:
+        file.write("\n".join(line for entry in known for line in _lines(entry)) + "\n")
+
+
+def _lines(entry: Mapping[str, Any]) -> Iterator[str]:
+    yield str(entry["name"])
+    yield _wrapped(entry["summary"], "  ")
+    for name, option in entry["options"].items():
+        default = f", default {option['default']}" if option["default"] else ""
+        yield _wrapped(f"{name} ({option['type']}{default})", "    ")
+        if option["help"]:
+            yield _wrapped(option["help"], "        ")
 
 
 def _describe(name: str, kind: type[Any]) -> dict[str, Any]:
     text = inspect.getdoc(kind) or ""
-    helps = {match[1]: " ".join(match[2].split()) for match in _ATTRIBUTE.finditer(text)}
+    helps = {
+        match[1]: " ".join(match[2].split()).replace("``", "")
+        for match in _ATTRIBUTE.finditer(text)
+    }
     defaults = {option.name: option.default for option in dataclasses.fields(kind)}
     return {
         "name": name,
@@ -60,7 +69,9 @@ def _describe(name: str, kind: type[Any]) -> dict[str, Any]:
 
 
 def _shown(default: Any) -> str:
-    return "|".join(default) if isinstance(default, tuple) else str(default)
+    if isinstance(default, tuple):
+        return "|".join(map(str, cast(tuple[object, ...], default)))
+    return str(default)
 
 
 def _wrapped(text: str, indent: str) -> str:

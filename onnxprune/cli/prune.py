@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from onnxprune.cli.console import output
-from onnxprune.cli.delivery import Job, deliver, prepare, require_running
-from onnxprune.cli.options import ROUND_TO, delivering, kinds_option, parse_kinds
+from onnxprune.cli.delivery import Job, deliver, prepare, require_running, show
+from onnxprune.cli.options import delivering, kinds_option, parse_kinds, read_round_to
 from onnxprune.errors import UsageError
 from onnxprune.passes.score.magnitude import CRITERIA
 from onnxprune.pipelines.pipeline import Pipeline
@@ -26,7 +26,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(short_help="Prune a model (the default command).", epilog=_EPILOG)
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -48,7 +48,7 @@ Examples:
 )
 @click.option(
     "--round-to",
-    type=ROUND_TO,
+    callback=read_round_to,
     metavar="N|auto",
     help="Keep widths that are multiples of N; auto (default) suits the hardware.",
 )
@@ -93,6 +93,7 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
             verify_each=options["verify_each"],
         )
         deliver(result, job, out, load_s)
+    show(out, job)
 
 
 def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:

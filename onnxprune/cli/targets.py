@@ -91,7 +91,9 @@ def check_weights(model: Model, target: Path, in_place: bool) -> None:
         UsageError: it would, and that was not asked for.
     """
     data = target.with_name(target.name + ".data")
-    used = {tensor.path for tensor in model.constants.values() if isinstance(tensor, ExternalTensor)}
+    used = {
+        tensor.path for tensor in model.constants.values() if isinstance(tensor, ExternalTensor)
+    }
     if not in_place and any(_same(path, data) for path in used):
         raise UsageError(
             "the result's weights would replace those of the input model",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -25,7 +24,10 @@ from onnxprune.reports.terminal import console, print_equivalence, print_fidelit
 from onnxprune.verify.equivalence import Equivalence
 
 
-@click.command(epilog="Example: onnxprune verify in.onnx out.onnx --plan plan.json")
+@click.command(
+    short_help="Compare a pruned model with its original.",
+    epilog="Example: onnxprune verify in.onnx out.onnx --plan plan.json",
+)
 @click.argument("original", type=click.Path(path_type=Path))
 @click.argument("pruned", type=click.Path(path_type=Path))
 @click.option(
@@ -62,10 +64,11 @@ def verify(
         out.stage("comparing outputs")
         out.record["fidelity"] = describe_fidelity(comparison.fidelity())
     if not out.as_json and not out.quiet:
-        terminal = console(sys.stdout)
-        if verdict is not None:
-            print_equivalence(terminal, out.record["equivalence"])
-        print_fidelity(terminal, out.record["fidelity"])
+        with out.stdout() as file:
+            terminal = console(file)
+            if verdict is not None:
+                print_equivalence(terminal, out.record["equivalence"])
+            print_fidelity(terminal, out.record["fidelity"])
     if verdict is not None:
         _require(verdict, pruned)
     if out.as_json:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from onnxprune.ir import graph
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor, dtype_of
@@ -111,15 +112,7 @@ class ProbeBuilder:
 
     def finish(self) -> Model:
         """The model with the nodes that were added."""
-        body = self._model.proto.graph
-        nodes = list(self._nodes)
-        copies = []
-        for node in nodes:
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
-            copies.append(copy)
-        del body.node[:]
-        body.node.extend(copies)
+        graph.set_nodes(self._model.proto.graph, self._nodes)
         return with_constants(self._model, self._constants)
 
     def _fresh(self) -> str:

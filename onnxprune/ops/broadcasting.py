@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxprune.axes import Keeps, kept_size
-from onnxprune.ops.layout import target_sizes
+from onnxprune.ops.layout import block_computed, target_sizes
 from onnxprune.ops.operator import Operator, Rewrite
 from onnxprune.ops.site import Site
 
@@ -17,6 +17,7 @@ def _expand(site: Site) -> None:
         site.describe(out)
     for dim, out in zip(x.dims[::-1], y.dims[::-1], strict=False):
         site.same(dim, out)
+    block_computed(site, 1)
 
 
 def _tile(site: Site) -> None:
@@ -33,6 +34,8 @@ def _tile(site: Site) -> None:
 def _resize(site: Site) -> None:
     """Axes that keep their size pass; resized ones are spatial."""
     x, y = site.x(), site.y()
+    if site.op_type == "Resize" and site.has(3):
+        block_computed(site, 3)
     for dim, out in zip(x.dims, y.dims, strict=True):
         if dim.size == out.size:
             site.same(dim, out)
@@ -50,13 +53,13 @@ def _from_shape(site: Site) -> None:
     """The result has fresh axes: pruning one patches the size in the shape."""
     for out in site.y().dims:
         site.describe(out)
+    block_computed(site, 0)
 
 
 def _values(site: Site) -> None:
     """A shape or a range is a list of values: its only axis is no channel."""
-    for value in (site.outputs[0],):
-        for dim in value.dims if value is not None else ():
-            site.block(dim, f"{site.op_type}: a list of values")
+    for dim in site.y().dims:
+        site.block(dim, f"{site.op_type}: a list of values")
 
 
 def _shape(site: Site) -> None:
@@ -73,7 +76,8 @@ def _shape_of_result(site: Site, keeps: Keeps) -> Rewrite:
     old = site.int_list(0)
     if old is None:
         return Rewrite()
-    new = [kept_size(dim, keeps) for dim in site.y().dims]
+    dims = site.y().dims
+    new = [-1 if size < 0 else kept_size(dim, keeps) for size, dim in zip(old, dims, strict=True)]
     return Rewrite(inputs={0: np.array(new, dtype=np.int64)} if new != old else {})
 
 

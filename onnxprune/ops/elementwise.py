@@ -84,8 +84,8 @@ OPERATORS = (
     *(signature(name, _variadic) for name in _VARIADIC),
     signature("Add", "a[*a], b[*a] -> y[*a]", role="sum"),
     signature("Sum", _variadic, role="sum"),
-    signature("CastLike", "x[*a], like[*l] -> y[*a]"),
-    signature("Clip", "x[*a], low[]?, high[]? -> y[*a]"),
+    signature("CastLike", "x[*a], like[~*l] -> y[*a]"),
+    signature("Clip", "x[*a], low[*l]?, high[*h]? -> y[*a]"),
     signature("Dropout", "x[*a], ratio[]?, training[]? -> y[*a], mask[*a]?"),
     signature("Where", "c[*a], x[*a], y[*a] -> z[*a]"),
 )

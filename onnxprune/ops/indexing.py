@@ -55,7 +55,8 @@ def _gather_elements(site: Site) -> None:
         elif dim.size == index.size:
             site.same(dim, index)
         else:
-            site.block(dim, "indices cover only a part of the axis")
+            for part in (dim, index):
+                site.block(part, "indices cover only a part of the axis")
 
 
 def _gather_nd(site: Site) -> None:
@@ -78,7 +79,10 @@ def _gather_nd(site: Site) -> None:
 
 
 def _scatter_nd(site: Site) -> None:
-    """The leading axes are written by index; those behind them are kept."""
+    """The leading axes are written by index; those behind them are kept.
+
+    An update left out would leave the old elements in place.
+    """
     x, indices, updates, y = site.x(), site.x(1), site.x(2), site.y()
     depth = indices.shape[-1]
     for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
@@ -91,6 +95,7 @@ def _scatter_nd(site: Site) -> None:
     head = indices.dims[:-1]
     for index, update in zip(head, updates.dims[: len(head)], strict=True):
         site.same(index, update)
+        site.block(index, "one update for each index")
     site.block(indices.dims[-1], _RUNTIME)
 
 

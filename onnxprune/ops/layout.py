@@ -9,13 +9,35 @@ from onnxprune.ops.operator import Operator, Rewrite, signature
 from onnxprune.ops.site import Site
 
 
-def _reshape(site: Site) -> None:
+def _reorder(site: Site) -> None:
     """Row-major order is kept: the products of all axes are the same dim."""
     x, y = site.x(), site.y()
     if site.is_empty:
         site.block_all("a tensor without elements")
         return
     site.same(site.space.product(x.dims), site.space.product(y.dims))
+
+
+def _reshape(site: Site) -> None:
+    _reorder(site)
+    block_computed(site, 1)
+
+
+def block_computed(site: Site, index: int) -> None:
+    """Block the axes of the result whose sizes an input computes at run time.
+
+    Nothing can patch them, so they would keep their old sizes.
+    """
+    sizes = site.int_list(index)
+    dims = site.y().dims
+    if sizes is None:
+        computed = list(dims)
+    elif site.x(index).constant:
+        return
+    else:
+        computed = [d for d, s in zip(dims[len(dims) - len(sizes) :], sizes, strict=True) if s < 0]
+    for dim in computed:
+        site.block(dim, "a size that is computed at run time")
 
 
 def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
@@ -47,38 +69,17 @@ def _transpose(site: Site) -> str:
     return f"x[{', '.join(axes)}] -> y[{', '.join(axes[i] for i in _permutation(site))}]"
 
 
-def _blocks(site: Site) -> str:
-    if site.op_type == "SpaceToDepth":
-        return "x[n, c, (h #r), (w #s)] -> y[n, (r s c), h, w]"
+def _depth_to_space(site: Site) -> str:
     depth = "(#r #s c)" if site.attribute("mode", "DCR") == "DCR" else "(c #r #s)"
     return f"x[n, {depth}, h, w] -> y[n, c, (h r), (w s)]"
 
 
-def _block_size(site: Site) -> None:
-    """The block size binds both spatial letters; the attribute itself never changes."""
-    from onnxprune.ops.notation import parse
-    from onnxprune.ops.operator import apply
-
-    size = site.attribute("blocksize", 1)
-    line = parse(_blocks(site))
-    bound = Site(
-        site.name,
-        site.op_type,
-        site.version,
-        {**site.attributes, "r": size, "s": size},
-        site.inputs,
-        site.outputs,
-        site.space,
-        site.letters,
-        site.roles,
-    )
-    apply(bound, line, {"r": "r", "s": "s"})
-
+_BLOCK = {"r": "blocksize", "s": "blocksize"}
 
 OPERATORS = (
-    *(Operator(name, _reshape) for name in ("Flatten", "Squeeze", "Unsqueeze")),
+    *(Operator(name, _reorder) for name in ("Flatten", "Squeeze", "Unsqueeze")),
     Operator("Reshape", _reshape, since=5, rewrite=target_sizes),
     signature("Transpose", _transpose),
-    Operator("DepthToSpace", _block_size),
-    Operator("SpaceToDepth", _block_size),
+    signature("DepthToSpace", _depth_to_space, sizes=_BLOCK),
+    signature("SpaceToDepth", "x[n, c, (h #r), (w #s)] -> y[n, (r s c), h, w]", sizes=_BLOCK),
 )

@@ -9,6 +9,7 @@ computes on the indices that stay, for inputs that are 0 at hidden places.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -43,20 +44,17 @@ MaskedForm = Callable[[Builder, Site, list[str], BoolArray], str]
 """(builder, site, input names, mask broadcastable to input 0) -> name of output 0."""
 
 
-def _count(site: Site, mask: BoolArray, axes: Sequence[int]) -> float:
-    """How many elements stay along `axes`; the masks of axes are independent of each other."""
-    shape = site.x().shape
-    kept = 1.0
-    total = float(np.prod([mask.shape[axis] for axis in axes]))
+def _count(mask: BoolArray, shape: Sequence[int], axes: Sequence[int]) -> float:
+    """How many elements stay along `axes` of a lane that is not hidden as a whole."""
     lanes = np.count_nonzero(mask, axis=tuple(axes))
-    kept *= float(lanes.max())
-    return kept * float(np.prod([shape[axis] for axis in axes])) / total
+    repeats = prod(shape[axis] // mask.shape[axis] for axis in axes)
+    return float(lanes.max() * repeats)
 
 
 def _mean(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     axes = reduced_axes(site)
     total = builder.reduce_sum(x[0], axes, bool(site.attribute("keepdims", 1)))
-    return builder.node("Div", total, builder.like(_count(site, mask, axes)))
+    return builder.node("Div", total, builder.like(_count(mask, site.x().shape, axes)))
 
 
 def _replaced(value: float) -> MaskedForm:
@@ -70,10 +68,10 @@ def _replaced(value: float) -> MaskedForm:
 
 
 def _standardised(
-    builder: Builder, site: Site, x: str, mask: BoolArray, axes: Sequence[int]
+    builder: Builder, site: Site, x: str, mask: BoolArray, shape: Sequence[int], axes: Sequence[int]
 ) -> str:
-    """(x - mean) / sqrt(var + epsilon) over the elements that stay."""
-    count = builder.like(_count(site, mask, axes))
+    """(x - mean) / sqrt(var + epsilon) over the elements of `x`, of `shape`, that stay."""
+    count = builder.like(_count(mask, shape, axes))
     mean = builder.node("Div", builder.reduce_sum(x, axes), count)
     centred = builder.node("Sub", x, mean)
     shown = builder.node("Where", builder.constant(mask), centred, builder.like(0.0))
@@ -97,16 +95,16 @@ def _per_channel(builder: Builder, site: Site, names: list[str]) -> list[str]:
 
 
 def _layer(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
-    rank = len(site.x().shape)
-    axes = range(site.axis(site.attribute("axis", -1), rank), rank)
-    return _affine(builder, _standardised(builder, site, x[0], mask, list(axes)), x[1:])
+    shape = site.x().shape
+    axes = range(site.axis(site.attribute("axis", -1), len(shape)), len(shape))
+    return _affine(builder, _standardised(builder, site, x[0], mask, shape, axes), x[1:])
 
 
 def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     rank = len(site.x().shape)
     axes = list(range(site.axis(site.attribute("axis", -1), rank), rank))
     square = builder.reduce_sum(builder.node("Mul", x[0], x[0]), axes)
-    mean = builder.node("Div", square, builder.like(_count(site, mask, axes)))
+    mean = builder.node("Div", square, builder.like(_count(mask, site.x().shape, axes)))
     root = builder.node(
         "Sqrt", builder.node("Add", mean, builder.like(site.attribute("epsilon", 1e-5)))
     )
@@ -115,42 +113,31 @@ def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
 
 def _instance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     axes = list(range(2, len(site.x().shape)))
-    y = _standardised(builder, site, x[0], mask, axes)
+    y = _standardised(builder, site, x[0], mask, site.x().shape, axes)
     return _affine(builder, y, _per_channel(builder, site, x[1:3]))
 
 
 def _batch(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     axes = [axis for axis in range(len(site.x().shape)) if axis != 1]
-    y = _standardised(builder, site, x[0], mask, axes)
+    y = _standardised(builder, site, x[0], mask, site.x().shape, axes)
     return _affine(builder, y, _per_channel(builder, site, x[1:3]))
 
 
 def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     """Statistics over ``(c *s)`` of each group, taken in the layout ``[n, g, c, *s]``."""
-    _, channels, *spatial = site.x().shape
+    batch, channels, *spatial = site.x().shape
     groups = site.attribute("num_groups", 1)
-    shape = [groups, channels // groups, *spatial]
+    shape = [batch, groups, channels // groups, *spatial]
     whole = np.broadcast_to(mask, (mask.shape[0], channels, *mask.shape[2:]))
-    inner = whole.reshape(mask.shape[0], groups, -1, *mask.shape[2:])
-    split = builder.node("Reshape", x[0], builder.constant(np.array([0, *shape], dtype=np.int64)))
-    count = float(np.count_nonzero(np.broadcast_to(inner, (inner.shape[0], *shape))[0, 0]))
-    axes = list(range(2, len(shape) + 1))
-    mean = builder.node("Div", builder.reduce_sum(split, axes), builder.like(count))
-    shown = builder.node(
-        "Where", builder.constant(inner), builder.node("Sub", split, mean), builder.like(0.0)
-    )
-    square = builder.reduce_sum(builder.node("Mul", shown, shown), axes)
-    variance = builder.node("Div", square, builder.like(count))
-    epsilon = builder.like(site.attribute("epsilon", 1e-5))
-    y = builder.node("Div", shown, builder.node("Sqrt", builder.node("Add", variance, epsilon)))
-    per_group = site.x(1).shape[0] == groups and site.version < 21
-    trailing = [1] * (len(spatial) + (1 if per_group else 0))
-    if per_group:
-        sizes = builder.constant(np.array([-1, *trailing], dtype=np.int64))
-        y = _affine(builder, y, [builder.node("Reshape", name, sizes) for name in x[1:3]])
-    back = builder.constant(np.array([0, channels, *spatial], dtype=np.int64))
-    y = builder.node("Reshape", y, back)
-    return y if per_group else _affine(builder, y, _per_channel(builder, site, x[1:3]))
+    inner = whole.reshape(mask.shape[0], *shape[1:3], *mask.shape[2:])
+    y = builder.node("Reshape", x[0], builder.constant(np.array([0, *shape[1:]])))
+    y = _standardised(builder, site, y, inner, shape, range(2, len(shape)))
+    flat = builder.constant(np.array([0, channels, *spatial]))
+    if site.x(1).shape[0] == channels:
+        return _affine(builder, builder.node("Reshape", y, flat), _per_channel(builder, site, x[1:]))
+    sizes = builder.constant(np.array([-1, *[1] * (len(shape) - 2)]))
+    y = _affine(builder, y, [builder.node("Reshape", name, sizes) for name in x[1:]])
+    return builder.node("Reshape", y, flat)
 
 
 FORMS: dict[str, MaskedForm] = {
@@ -160,7 +147,6 @@ FORMS: dict[str, MaskedForm] = {
     "LayerNormalization": _layer,
     "LogSoftmax": _replaced(-np.inf),
     "RMSNormalization": _rms,
-    "ReduceLogSum": _replaced(0.0),
     "ReduceLogSumExp": _replaced(-np.inf),
     "ReduceMax": _replaced(-np.inf),
     "ReduceMean": _mean,

@@ -13,19 +13,16 @@ from onnxprune.ops.site import Site
 Array = npt.NDArray[Any]
 
 
-def _letters(site: Site, first: int) -> tuple[str, str]:
-    """Letters of the axes before `first` and of those from it on."""
-    rank = len(site.x().shape)
-    return (
-        "".join(f"o{i}, " for i in range(first)),
-        ", ".join(f"c{i}!" for i in range(first, rank)),
-    )
+def _mark(site: Site) -> str:
+    """The mark of a reduced letter: opaque where the statistics themselves are asked for."""
+    return "#" if any(site.outputs[1:]) else ""
 
 
 def _batch(site: Site) -> str:
     """In training mode (weight standardisation is exported so) the statistics are its own."""
     training = site.attribute("training_mode", 0)
-    x = "n!, c, *s!" if training else "n, c, *s"
+    fixed = _mark(site) if training else ""
+    x = f"{fixed}n!, c, {fixed}*s!" if training else "n, c, *s"
     return (
         f"x[{x}], scale[c], bias[c], mean[c], var[c] -> y[n, c, *s], m[c]?, v[c]?, sm[c]?, sv[c]?"
     )
@@ -40,11 +37,16 @@ def _batch_gain(site: Site, scale: Array, variance: Array) -> Array:
 def _layer(site: Site) -> str:
     rank = len(site.x().shape)
     first = site.axis(site.attribute("axis", -1), rank)
-    outer, inner = _letters(site, first)
-    flat = inner.replace("!", "")
-    ones = ", ".join(f"u{i}" for i in range(rank - first))
-    statistics = f"mean[{outer}{ones}]?, deviation[{outer}{ones}]?"
-    return f"x[{outer}{inner}], scale[{flat}], bias[{flat}]? -> y[{outer}{inner}], {statistics}"
+    axes = [f"o{i}" if i < first else f"c{i}" for i in range(rank)]
+    x = ", ".join(a if a in axes[:first] else f"{_mark(site)}{a}!" for a in axes)
+    ones = ", ".join(axes[:first] + [f"u{i}" for i in range(first, rank)])
+    scale, bias = (
+        ", ".join(axes[rank - len(site.x(i).shape) :]) if site.has(i) else "" for i in (1, 2)
+    )
+    return (
+        f"x[{x}], scale[{scale}], bias[{bias}]?"
+        f" -> y[{', '.join(axes)}], mean[{ones}]?, deviation[{ones}]?"
+    )
 
 
 def _along_axis(site: Site) -> str:

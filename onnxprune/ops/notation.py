@@ -10,10 +10,11 @@
 - ``a!`` marks a letter that is normalised or reduced over: the operator's value depends on which
   indices there are (mean, variance, softmax, maximum).
 - ``#a`` marks an opaque letter: its index means a place or a value, so it is never pruned.
+- ``~a`` marks a letter that the operator does not look along: it may be pruned freely.
 
 An axis of size 1 where its letter is larger broadcasts and couples nothing. A letter that appears
 on a single operand and is neither reduced (``!``) nor part of another operand is private (a kernel,
-a spatial extent) and opaque too.
+a spatial extent) and opaque too, unless it is marked ``~``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from functools import lru_cache
 
 _OPERAND = re.compile(r"\s*(\w+)\[([^\]]*)\](\?)?\s*(?:,|$)")
 _AXIS = re.compile(r"\(([^)]*)\)|([^,\s()]+)")
-_LETTER = re.compile(r"(#?)(\*?)([a-z]\w*)(!?)$")
+_LETTER = re.compile(r"([#~]?)(\*?)([a-z]\w*)(!?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,12 @@ def parse(text: str) -> Signature:
     left, arrow, right = text.partition("->")
     if not arrow:
         raise ValueError(f"no '->' in signature {text!r}")
-    marks: dict[str, set[str]] = {"!": set(), "#": set()}
+    marks: dict[str, set[str]] = {"!": set(), "#": set(), "~": set()}
     inputs, outputs = _operands(left, marks), _operands(right, marks)
     everywhere = [operand.letters for operand in (*inputs, *outputs)]
     letters = frozenset().union(*everywhere)
     produced = frozenset().union(*(operand.letters for operand in outputs))
-    private = {x for x in letters if sum(x in o for o in everywhere) == 1} - marks["!"]
+    private = {x for x in letters if sum(x in o for o in everywhere) == 1} - marks["!"] - marks["~"]
     contracted = frozenset(
         x for x in letters - produced if sum(x in operand.letters for operand in inputs) > 1
     )
@@ -122,11 +123,11 @@ def _axis(text: str, composite: bool, marks: dict[str, set[str]]) -> Axis:
         match = _LETTER.match(word)
         if match is None or (match[2] and composite):
             raise ValueError(f"cannot read axis {word!r}")
-        opaque, star_mark, letter, reduced = match.groups()
+        mark, star_mark, letter, reduced = match.groups()
         star = bool(star_mark)
         letters.append(letter)
-        if opaque:
-            marks["#"].add(letter)
+        if mark:
+            marks[mark].add(letter)
         if reduced:
             marks["!"].add(letter)
     return Axis(tuple(letters), star)

@@ -103,6 +103,7 @@ def signature(
     since: int = 1,
     domain: str = "",
     attributes: Mapping[str, str] | None = None,
+    sizes: Mapping[str, str] | None = None,
     macs: str = "",
     masked: str = "",
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None,
@@ -116,7 +117,9 @@ def signature(
         text: the signature line, or a function that writes it for a site (its rank, its axis).
         since: first opset version that the line holds for.
         domain: operator set.
-        attributes: attributes that count a letter.
+        attributes: attributes that count a letter, as ``{"group": "g"}``; they follow it.
+        sizes: letters whose size an attribute tells without counting them, as
+            ``{"r": "blocksize"}``; the attribute never changes.
         macs: letters whose product is the number of multiply-accumulates.
         masked: name of the masked form.
         rewrite: new attributes and constant inputs after pruning.
@@ -126,10 +129,11 @@ def signature(
     if isinstance(text, str):
         parse(text)
     counted = dict(attributes or {})
+    told = {letter: name for name, letter in counted.items()} | dict(sizes or {})
 
     def relate(site: Site) -> None:
         line = text if isinstance(text, str) else text(site)
-        apply(site, parse(line), counted)
+        apply(site, parse(line), told)
         if role:
             _note_shared(site, role)
 
@@ -146,13 +150,19 @@ def signature(
     )
 
 
-def apply(site: Site, line: Signature, attributes: Mapping[str, str]) -> None:
-    """Couple the axes of `site` as the signature says; block what it leaves out."""
+def apply(site: Site, line: Signature, told: Mapping[str, str]) -> None:
+    """Couple the axes of `site` as the signature says; block what it leaves out.
+
+    Args:
+        site: the operator at its place.
+        line: its signature.
+        told: letters whose size an attribute tells, with the attribute's name.
+    """
     operands = [
         *_present(site, line.inputs, site.inputs, 0),
         *_present(site, line.outputs, site.outputs, None),
     ]
-    sizes = _sizes(site, operands, attributes)
+    sizes = _sizes(site, operands, told)
     letters = {letter: site.space.dim(size, (site.name, letter)) for letter, size in sizes.items()}
     site.letters.update(letters)
     for value, axes, index in operands:
@@ -210,11 +220,9 @@ def _star_names(axis: Axis, count: int) -> list[tuple[str, ...]]:
     return [(f"{axis.letters[0]}.{i}",) for i in reversed(range(count))]
 
 
-def _sizes(site: Site, operands: list[Bound], attributes: Mapping[str, str]) -> dict[str, int]:
-    """Solve the letters' sizes from the shapes and the attributes that count letters."""
-    sizes: dict[str, int] = {}
-    for name, letter in attributes.items():
-        sizes[letter] = site.attribute(name, 1)
+def _sizes(site: Site, operands: list[Bound], told: Mapping[str, str]) -> dict[str, int]:
+    """Solve the letters' sizes from the shapes and from what attributes tell."""
+    sizes = {letter: site.attribute(name, 1) for letter, name in told.items()}
     pending: list[tuple[tuple[str, ...], int]] = []
     for value, axes, _ in operands:
         for names, size in zip(axes, value.shape, strict=True):

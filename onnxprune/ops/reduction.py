@@ -5,9 +5,9 @@ from __future__ import annotations
 from onnxprune.ops.operator import signature
 from onnxprune.ops.site import Site
 
-NEUTRAL_ZERO = ("ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare")
+NEUTRAL_ZERO = ("ReduceSum", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceSumSquare")
 """Reductions for which a masked 0 changes nothing; the others have a masked form."""
-_COUNTED = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSum", "ReduceLogSumExp")
+_COUNTED = ("ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSumExp")
 
 
 def reduced_axes(site: Site) -> list[int]:
@@ -20,6 +20,8 @@ def reduced_axes(site: Site) -> list[int]:
 
 
 def _reduce(site: Site) -> str:
+    if site.has(1) and site.int_list(1) is None:
+        return "x[#*a], axes[#j] -> y[#*b]"
     rank = len(site.x().shape)
     axes = reduced_axes(site)
     keep = site.attribute("keepdims", 1)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxprune.axes import Dim, Keeps, axis_mask, kept_size
+from onnxprune.axes import BoolArray, Dim, Keeps, axis_mask, kept_size
 from onnxprune.ops.operator import Operator, Rewrite
 from onnxprune.ops.site import Site
+
+_FRONT = -(1 << 31)
+"""The end of a backward slice that includes index 0."""
 
 
 def _others(site: Site, left: tuple[Dim, ...], right: tuple[Dim, ...], axis: int) -> None:
@@ -28,8 +31,8 @@ def _split(site: Site) -> None:
     x = site.x()
     axis = site.axis(site.attribute("axis", 0), len(x.shape))
     parts = [value for value in site.outputs if value is not None]
-    if sum(part.shape[axis] for part in parts) != x.shape[axis]:
-        site.block_all("Split with outputs that nobody asked for")
+    if len(parts) < len(site.outputs) or (site.has(1) and site.int_list(1) is None):
+        site.block_all("Split into pieces that are not asked for, or computed at run time")
         return
     for part in parts:
         _others(site, x.dims, part.dims, axis)
@@ -69,7 +72,7 @@ def _bounds(site: Site) -> list[tuple[int, int, int, int]] | None:
 
 def _open_end(end: int, step: int) -> int | None:
     """ONNX writes "to the very front" of a backward slice as a large negative end."""
-    return None if step < 0 and end <= -(1 << 31) + 1 else end
+    return None if step < 0 and end <= _FRONT + 1 else end
 
 
 def _slice(site: Site) -> None:
@@ -92,29 +95,39 @@ def _slice(site: Site) -> None:
 def pick_strided(site: Site, dim: Dim, start: int, stop: int, step: int) -> Dim | None:
     """The dim that a slice of `dim` picks; None where there is no tree for it."""
     site.describe(dim)
-    size, count = dim.size, len(range(start, stop, step))
-    if count == size and step == 1:
-        return dim
+    count = len(range(start, stop, step))
     if step == 1:
-        cuts = sorted({start, stop} - {0, size})
-        return site.space.cut(dim, cuts)[1 if start else 0]
+        return _pick_range(site, dim, start, stop)
     if count == 1:
         return pick_index(site, dim, start)
-    if step > 1 and size % step == 0 and start < step and count == size // step:
-        rows, phases = site.space.split(dim, (size // step, step), site.name)
-        pick_index(site, phases, start)
-        site.block(phases, "interleaved slices")
-        return rows
-    return None
+    low = _window(dim.size, start, count, step)
+    if low is None:
+        return None
+    window = _pick_range(site, dim, low, low + count * step)
+    rows, phases = site.space.split(window, (count, step), site.name)
+    pick_index(site, phases, start - low)
+    site.block(phases, "interleaved slices")
+    return rows
+
+
+def _window(size: int, start: int, count: int, step: int) -> int | None:
+    """Where the range of ``count * step`` indices begins that a strided slice picks from.
+
+    Slices of one axis with one step agree on it: it begins at a multiple of the step, if it fits.
+    """
+    low = min(start - start % step, size - count * step) if step > 1 else -1
+    return low if low >= 0 else None
 
 
 def pick_index(site: Site, dim: Dim, index: int) -> Dim:
     """The segment of size 1 at `index`."""
     site.describe(dim)
-    if dim.size == 1:
-        return dim
-    cuts = sorted({index, index + 1} - {0, dim.size})
-    return site.space.cut(dim, cuts)[1 if index else 0]
+    return _pick_range(site, dim, index, index + 1)
+
+
+def _pick_range(site: Site, dim: Dim, start: int, stop: int) -> Dim:
+    cuts = sorted({start, stop} - {0, dim.size})
+    return site.space.cut(dim, cuts)[1 if start else 0] if cuts else dim
 
 
 def _slice_bounds(site: Site, keeps: Keeps) -> Rewrite:
@@ -122,24 +135,29 @@ def _slice_bounds(site: Site, keeps: Keeps) -> Rewrite:
     bounds = _bounds(site)
     if bounds is None:
         return Rewrite()
-    starts, ends = [], []
-    changed = False
-    for axis, start, stop, step in bounds:
-        mask = axis_mask(site.x().dims[axis], keeps)
-        changed |= not mask.all()
-        before = np.concatenate([[0], np.cumsum(mask)])
-        if step == 1:
-            starts.append(int(before[start]))
-            ends.append(int(before[stop]))
-        else:
-            starts.append(int(before[start - start % step]) + start % step if step > 0 else start)
-            ends.append(int(before[-1]) if step > 0 else stop)
-    if not changed:
+    masks = [axis_mask(site.x().dims[axis], keeps) for axis, *_ in bounds]
+    if all(mask.all() for mask in masks):
         return Rewrite()
+    moved = [_moved(mask, *rest) for mask, (_, *rest) in zip(masks, bounds, strict=True)]
+    starts, ends = ([pair[i] for pair in moved] for i in (0, 1))
     if not site.has(1):
         return Rewrite({"starts": starts, "ends": ends})
     values = {1: starts, 2: ends}
     return Rewrite(inputs={i: np.array(v, dtype=np.int64) for i, v in values.items()})
+
+
+def _moved(mask: BoolArray, start: int, stop: int, step: int) -> tuple[int, int]:
+    """Where the same elements start and end among those that stay."""
+    before = [0, *np.cumsum(mask).tolist()]
+    count = len(range(start, stop, step))
+    low = _window(len(mask), start, count, step)
+    if step == 1:
+        return before[start], before[stop]
+    if count > 1 and low is not None:
+        return before[low] + start - low, before[low + count * step]
+    start = before[start] if count == 1 else start
+    stop = start + (1 if step > 0 else -1) if count == 1 else stop
+    return start, stop if stop >= 0 else _FRONT
 
 
 def _pad(site: Site) -> None:

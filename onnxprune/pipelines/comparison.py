@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from onnxprune.coupling.analysis import analyse
 from onnxprune.coupling.groups import find_groups
 from onnxprune.coupling.plan import Plan, keeps_from_plan
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Work
-from onnxprune.coupling.analysis import analyse
 from onnxprune.pipelines.pipeline import Pipeline, Shapes
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
@@ -87,6 +87,8 @@ class Comparison:
             session_of(
                 self.original, provider=provider, threads=threads, optimization="all"
             ) as first,
-            session_of(self.pruned, provider=provider, threads=threads, optimization="all") as second,
+            session_of(
+                self.pruned, provider=provider, threads=threads, optimization="all"
+            ) as second,
         ):
             return compare_latency(first, second, feed, budget_s=budget_s, seed=self.seed)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import IO, Any
 
+from rich.table import Table
+
 from onnxprune.axes import Dim
+from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
-from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.channels import refusals
-from onnxprune.reports.quantities import count, share, size
+from onnxprune.reports.quantities import compact, count, share, size
 from onnxprune.reports.record import (
     SCHEMA,
     Record,
@@ -21,13 +23,11 @@ from onnxprune.reports.record import (
     ratio,
     weights_total,
 )
-from onnxprune.reports.terminal import console, plain_table, print_blocked
+from onnxprune.reports.terminal import console, plain_table, print_blocked, print_unknown
 
 GROUPS_SHOWN = 40
 """More groups than that are counted; `--json` has them all."""
-MEMBERS_SHOWN = 2
-"""More members than that are counted."""
-NAME_SHOWN = 32
+NAME_SHOWN = 30
 """Longer names are shortened."""
 
 
@@ -102,33 +102,37 @@ def print_inspection(record: Mapping[str, Any], file: IO[str], title: str) -> No
     out.print("")
     groups = record["groups"]
     shown = sorted(groups, key=lambda group: -group["parameters"])[:GROUPS_SHOWN]
-    table = plain_table()
-    for heading in ("#", "kind", "size", "parameters", "MACs"):
-        table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
-    table.add_column("members: weight.axis", no_wrap=True)
-    for group in sorted(shown, key=lambda group: group["index"]):
-        table.add_row(
-            str(group["index"]),
-            group["kind"] + ("" if group["offered"] else " *"),
-            count(group["size"]),
-            count(group["parameters"]),
-            count(group["macs"]),
-            _members(group["members"]),
-        )
     if groups:
-        out.print(table)
+        out.print(_table(sorted(shown, key=lambda group: group["index"])), "")
     if len(groups) > len(shown):
         out.print(f"  and {len(groups) - len(shown)} smaller groups (--json lists all)")
     for why in sorted({group["why"] for group in groups if group["why"]}):
         out.print(f"* {why}")
     out.print(
-        f"{len(groups)} coupling groups, {sum(group['offered'] for group in groups)} of them "
+        f"Coupling groups: {len(groups)}, of which {sum(group['offered'] for group in groups)} "
         f"offered; these touch {share(prunable['parameters'])} of parameters, "
         f"{share(prunable['macs'])} of MACs."
     )
     print_blocked(out, record["blocked"])
-    for operator, nodes in record["unknown"].items():
-        out.print(f"Unknown operator {operator}: {len(nodes)} nodes, all that they touch is blocked")
+    print_unknown(out, record["unknown"])
+
+
+def _table(groups: Iterable[Mapping[str, Any]]) -> Table:
+    table = plain_table()
+    table.padding = (0, 1, 0, 0)
+    for heading in ("#", "kind", "size", "parameters", "MACs"):
+        table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)
+    table.add_column("made by weight.axis, and others", no_wrap=True)
+    for group in groups:
+        table.add_row(
+            str(group["index"]),
+            group["kind"] + ("" if group["offered"] else " *"),
+            count(group["size"]),
+            compact(group["parameters"]),
+            compact(group["macs"]),
+            _members(group["members"]),
+        )
+    return table
 
 
 def _macs_by_leaf(analysis: Analysis, leaves: Collection[Dim]) -> dict[Dim, int]:
@@ -155,11 +159,10 @@ def _why_not(group: Group, offered: Collection[int]) -> str:
     return f"kind {group.kind} is not offered by default (--kinds +{group.kind})"
 
 
-def _members(members: Iterable[Mapping[str, Any]]) -> str:
-    ranked = sorted(members, key=lambda member: not member["producer"])
-    shown = [_shortened(f"{member['weight']}.{member['axis']}") for member in ranked]
-    more = len(shown) - MEMBERS_SHOWN
-    return "\n".join([*shown[:MEMBERS_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+def _members(members: Sequence[Mapping[str, Any]]) -> str:
+    first = next((member for member in members if member["producer"]), members[0])
+    others = f" +{len(members) - 1}" if len(members) > 1 else ""
+    return _shortened(f"{first['weight']}.{first['axis']}") + others
 
 
 def _shortened(name: str) -> str:

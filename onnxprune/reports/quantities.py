@@ -13,6 +13,15 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def compact(value: float) -> str:
+    """A number in few characters, as in ``1.58 M``; whole below ten thousand."""
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= limit:
+            scale = 1e3 if unit == "k" else limit
+            return f"{value / scale:.3g} {unit}"
+    return f"{value:,.0f}"
+
+
 def size(size_bytes: float) -> str:
     """Bytes in decimal units, as in ``812.3 kB``."""
     value = float(size_bytes)

@@ -7,9 +7,9 @@ record is the `--json` document: keys are added over time, none is taken away.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -61,6 +61,7 @@ def start_record(result: Result, load_s: float) -> Record:
     original["macs"] = sample.share(count_macs(first.analysis))
     pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps))
     record["macs_at"] = sample.shapes
+    record["unknown"] = first.analysis.unknown
     record["groups"] = {
         "total": len(first.groups),
         "pruned": max(len(removal.keeps) for removal in result.removals),
@@ -231,14 +232,12 @@ def failed(record: Mapping[str, Any], error: OnnxPruneError) -> Record:
 def plain(value: Any) -> Any:
     """The same value for a JSON document: no numpy scalars, and null for what is not finite."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        entries = cast(Mapping[object, Any], value)
+        return {str(key): plain(item) for key, item in entries.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        return [plain(item) for item in cast(Sequence[Any], value)]
+    single: Any = cast(Any, value).item() if isinstance(value, np.generic) else value
+    return None if isinstance(single, float) and not math.isfinite(single) else single
 
 
 def _seconds(result: Result) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""The record as text for people: plain tables of at most 80 columns, coloured on a terminal only."""
+"""The record as text for people: tables of at most 80 columns, coloured on a terminal only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from rich import box
@@ -130,6 +130,26 @@ def print_speedup(out: Console, speedup: Mapping[str, Any]) -> None:
     )
 
 
+def print_benchmark(record: Mapping[str, Any], file: IO[str], names: tuple[str, str]) -> None:
+    """Print a comparison of two models' latencies.
+
+    Args:
+        record: with `original`, `pruned` and `speedup`.
+        file: where to print it.
+        names: what to call the models.
+    """
+    out = console(file)
+    table = plain_table()
+    table.add_column("", overflow="fold", max_width=36)
+    for heading in ("median", "90th percentile", "99th percentile"):
+        table.add_column(heading, justify="right")
+    for name, key in zip(names, ("original", "pruned"), strict=True):
+        times = (record[key][percentile] for percentile in ("latency_ms", "p90_ms", "p99_ms"))
+        table.add_row(name, *map(latency, times))
+    out.print(table, "")
+    print_speedup(out, record["speedup"])
+
+
 def speedup_sentence(speedup: Mapping[str, Any]) -> str:
     """Such as ``1.90x faster (1.89-1.92)``."""
     middle, low, high = speedup["ratio"], speedup["low"], speedup["high"]
@@ -156,7 +176,7 @@ def reasons(blocked: Iterable[Mapping[str, Any]]) -> list[str]:
         shares[entry["reason"]] = shares.get(entry["reason"], 0.0) + entry["parameters"]
         places.setdefault(entry["reason"], []).append(entry["node"])
     ranked = sorted(shares.items(), key=lambda item: -item[1])
-    lines = []
+    lines: list[str] = []
     for reason, part in ranked[:REASONS_SHOWN]:
         lines.append(f"{share(part):>7}  {reason}{_at(places[reason])}")
     if len(ranked) > REASONS_SHOWN:
@@ -181,6 +201,14 @@ def print_groups(out: Console, record: Mapping[str, Any]) -> None:
             f"{share(prunable['parameters'])} of parameters, {share(prunable['macs'])} of MACs."
         )
     print_blocked(out, record["blocked"])
+    print_unknown(out, record.get("unknown", {}))
+
+
+def print_unknown(out: Console, unknown: Mapping[str, Sequence[str]]) -> None:
+    """Print which operators nothing is known of."""
+    for operator, nodes in unknown.items():
+        times = "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
+        out.print(f"Unknown operator {operator}, {times}: what it touches is left alone.")
 
 
 def print_blocked(out: Console, blocked: Iterable[Mapping[str, Any]]) -> None:

@@ -100,7 +100,7 @@ def test_touched() -> None:
     assert is_touched(axis, {b: keep(1, 0, 1)})
 
 
-@settings(max_examples=20_000 if LONG else 400, deadline=None)
+@settings(max_examples=20_000 if LONG else 250, deadline=None)
 @given(problems(), st.integers(0, 1000))
 def test_leaf_masks_undo_axis_mask(problem: Problem, seed: int) -> None:
     rng = np.random.default_rng(seed)

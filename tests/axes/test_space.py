@@ -19,7 +19,7 @@ from tests.axes.trees import (
     solve,
 )
 
-EXAMPLES = 50 if LONG else 1
+EXAMPLES = 75 if LONG else 1
 """Factor on the number of examples; HYPOTHESIS_PROFILE=long asks for many."""
 
 
@@ -28,14 +28,14 @@ def random_keeps(axes: list[Dim], seed: int) -> dict[Dim, Keep]:
     return {leaf: Keep(rng.random(leaf.size) < 0.6) for leaf in free_leaves(axes)}
 
 
-@settings(max_examples=1200 * EXAMPLES, deadline=None)
+@settings(max_examples=800 * EXAMPLES, deadline=None)
 @given(problems(LARGE_SIZES if LONG else SIZES), st.data())
 def test_result_does_not_depend_on_order(problem: Problem, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(problem.calls))))
     assert footprints(solve(problem).axes) == footprints(solve(problem, order).axes)
 
 
-@settings(max_examples=400 * EXAMPLES, deadline=None)
+@settings(max_examples=250 * EXAMPLES, deadline=None)
 @given(problems(), st.integers(0, 1000))
 def test_both_sides_of_a_unification_have_the_same_mask(problem: Problem, seed: int) -> None:
     solved = solve(problem)
@@ -62,7 +62,7 @@ def is_clashed(space: DimSpace, dim: Dim) -> bool:
     )
 
 
-@settings(max_examples=300 * EXAMPLES, deadline=None)
+@settings(max_examples=200 * EXAMPLES, deadline=None)
 @given(problems())
 def test_refinement_never_changes_a_size(problem: Problem) -> None:
     unsolved, solved = solve(problem, ()), solve(problem)
@@ -76,7 +76,7 @@ def test_refinement_never_changes_a_size(problem: Problem) -> None:
                 assert sum(segment.size for segment in root.segments) == root.size
 
 
-@settings(max_examples=400 * EXAMPLES, deadline=None)
+@settings(max_examples=250 * EXAMPLES, deadline=None)
 @given(problems())
 def test_a_block_is_final_and_inherited(problem: Problem) -> None:
     """More calls block more, and never free an index that was blocked."""
@@ -92,7 +92,7 @@ def test_a_block_is_final_and_inherited(problem: Problem) -> None:
         assert all(leaf.block is not None for leaf in dim.leaves())
 
 
-@settings(max_examples=300 * EXAMPLES, deadline=None)
+@settings(max_examples=200 * EXAMPLES, deadline=None)
 @given(problems())
 def test_one_index_is_never_a_unit(problem: Problem) -> None:
     solved = solve(problem)

@@ -79,7 +79,8 @@ def trees(draw: st.DrawFn, size: int, depth: int) -> Tree:
 @st.composite
 def factorings(draw: st.DrawFn, size: int) -> list[int]:
     """Two to four factors of `size`, outermost first; some may be 1."""
-    factors, rest = [], size
+    factors: list[int] = []
+    rest = size
     while rest > 1 and len(factors) < 3:
         factor = draw(st.sampled_from([f for f in range(1, rest + 1) if rest % f == 0]))
         factors.append(factor)
@@ -151,7 +152,7 @@ def footprints(axes: Sequence[Dim]) -> set[frozenset[tuple[int, int]]]:
         for leaf in axis.leaves():
             if leaf.is_free:
                 carriers.setdefault(leaf, []).append(number)
-    result = set()
+    result: set[frozenset[tuple[int, int]]] = set()
     for leaf, numbers in carriers.items():
         for unit in range(leaf.size):
             keep = {leaf: Keep(np.arange(leaf.size) != unit)}

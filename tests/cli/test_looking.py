@@ -1,0 +1,134 @@
+"""The commands that only look: inspect, explain, graph, verify, benchmark, passes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import pytest
+from click.testing import Result
+
+from onnxprune.passes import PASSES
+
+Run = Callable[..., Result]
+Write = Callable[..., Path]
+
+FAST = ("--channels", "0.5", "--no-benchmark")
+
+
+@pytest.fixture
+def pruned(run: Run, mlp: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "out.onnx"
+    assert run(mlp, target, *FAST, "--plan", tmp_path / "plan.json").exit_code == 0
+    return target
+
+
+def test_inspect_lists_groups(run: Run, cnn: Path) -> None:
+    result = run("inspect", cnn)
+    assert result.exit_code == 0
+    assert "Coupling groups: 12, of which 12 offered" in result.stdout
+    assert "residual" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_inspect_as_a_document(run: Run, mlp: Path) -> None:
+    document = json.loads(run("inspect", mlp, "--json").stdout)
+    (group,) = document["groups"]
+    assert (group["kind"], group["size"], group["offered"]) == ("intermediate", 64, True)
+    assert group["parameters"] == 16 * 64 + 64 + 64 * 8
+    assert group["macs"] == document["model"]["macs"] == 16 * 64 + 64 * 8
+    members = {(member["weight"], member["axis"]) for member in group["members"]}
+    assert members == {("w1", 1), ("wb", 0), ("w2", 0)}
+    assert document["prunable"] == {"parameters": 1.0, "macs": 1.0}
+
+
+def test_inspect_says_why_a_group_is_not_offered(run: Run, mlp: Path) -> None:
+    result = run("inspect", mlp, "--kinds", "head")
+    assert "* kind intermediate is not offered" in result.stdout
+
+
+def test_inspect_names_unknown_operators(run: Run, write: Write) -> None:
+    source = write("g (float[N, 16] x) => (float[N, 16] y) { y = acme.Twist(x) }")
+    result = run("inspect", source)
+    assert result.exit_code == 0
+    assert "Unknown operator acme.Twist, 1 node" in result.stdout
+
+
+def test_explain(run: Run, mlp: Path) -> None:
+    result = run("explain", mlp, "y")
+    assert (result.exit_code, "graph output y, axis 1" in result.stdout) == (0, True)
+    result = run("explain", mlp, "w1", "--json")
+    axes = json.loads(result.stdout)["explanation"]["axes"]
+    assert [axis["size"] for axis in axes] == [16, 64]
+    unknown = run("explain", mlp, "w3")
+    assert (unknown.exit_code, "w3" in unknown.stderr) == (2, True)
+
+
+def test_graph(run: Run, mlp: Path, tmp_path: Path) -> None:
+    dot = run("graph", mlp)
+    assert (dot.exit_code, dot.stdout.startswith("digraph")) == (0, True)
+    document = json.loads(run("graph", mlp, "--format", "json").stdout)
+    target = tmp_path / "graph.graphml"
+    written = run("graph", mlp, "--format", "graphml", "-o", target)
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert len(ElementTree.parse(target).getroot().findall("{*}graph/{*}node")) == len(
+        document["nodes"]
+    )
+    refused = run("graph", mlp, "-o", mlp)
+    assert (refused.exit_code, "would replace" in refused.stderr) == (2, True)
+
+
+def test_verify_reports_fidelity(run: Run, mlp: Path, pruned: Path) -> None:
+    result = run("verify", mlp, pruned)
+    assert (result.exit_code, "cosine" in result.stdout) == (0, True)
+    assert "Equivalence" not in result.stdout
+    same = json.loads(run("verify", mlp, mlp, "--json").stdout)
+    assert same["fidelity"]["y"]["sqnr_db"] is None  # infinite
+    assert same["fidelity"]["y"]["cosine"] == pytest.approx(1)
+
+
+def test_verify_proves_a_plan(run: Run, mlp: Path, pruned: Path, tmp_path: Path) -> None:
+    result = run("verify", mlp, pruned, "--plan", tmp_path / "plan.json", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["equivalence"]["passed"] is True
+
+
+def test_verify_finds_a_changed_weight(run: Run, mlp: Path, pruned: Path, tmp_path: Path) -> None:
+    model = onnx.ModelProto.FromString(pruned.read_bytes())
+    for tensor in model.graph.initializer:
+        if tensor.name == "w2":
+            rotated = np.roll(onnx.numpy_helper.to_array(tensor), 1, axis=0)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(rotated, "w2"))
+    pruned.write_bytes(model.SerializeToString())
+    result = run("verify", mlp, pruned, "--plan", tmp_path / "plan.json", "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["status"]) == (1, "failed")
+    assert document["equivalence"]["passed"] is False
+
+
+def test_verify_refuses_models_with_other_inputs(run: Run, mlp: Path, cnn: Path) -> None:
+    result = run("verify", mlp, cnn)
+    assert (result.exit_code, "do not take the same inputs" in result.stderr) == (3, True)
+
+
+def test_benchmark(run: Run, mlp: Path, pruned: Path) -> None:
+    result = run("benchmark", mlp, pruned, "--budget", "0.3", "--batch", "8", "--json")
+    document = json.loads(result.stdout)
+    assert document["speedup"]["verdict"] in {"faster", "slower", "cannot tell"}
+    assert result.exit_code == (6 if document["speedup"]["verdict"] == "cannot tell" else 0)
+    shown = run("benchmark", mlp, pruned, "--budget", "0.3")
+    assert "median" in shown.stdout
+    missing = run("benchmark", mlp, pruned, "--provider", "rocm")
+    assert missing.exit_code == 4
+
+
+def test_passes_are_listed_with_their_options(run: Run) -> None:
+    result = run("passes")
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in PASSES)
+    assert "ratio (float, default 0.3)" in result.stdout
+    document = json.loads(run("passes", "--json").stdout)
+    assert [entry["name"] for entry in document["passes"]] == list(PASSES)

@@ -1,0 +1,43 @@
+"""Operators that move axes about."""
+
+from tests.ops.case import case, ints
+
+CASES = (
+    case("Reshape", (2, 12, 5), ints(2, 3, 4, 5)),
+    case("Reshape", (2, 3, 4, 5), ints(2, 12, 5), opset=13),
+    case("Reshape", (2, 3, 4, 5), ints(0, 0, -1)),
+    case("Reshape", (2, 3, 4, 5), ints(0, -1, 5)),
+    case("Reshape", (2, 12, 5), ints(0, -1, 3, 5)),
+    case("Reshape", (2, 3, 4), ints(-1)),
+    case("Reshape", (2, 3, 4), ints(3, 2, 4), blocked="x0.01 y0.01"),
+    case("Reshape", (2, 3, 4), ints(2, 1, 3, 1, 4)),
+    case("Reshape", (2, 12, 5), ints(2, -1, 4, 5), allowzero=1),
+    case("Reshape", (4, 6), ints(8, 3), opset=5),
+    case("Reshape", (6, 4), ints(4, 6), partly="x0.01 y0.01"),
+    case("Flatten", (2, 3, 4, 5)),
+    case("Flatten", (2, 3, 4, 5), axis=0, opset=9),
+    case("Flatten", (2, 3, 4, 5), axis=-1, opset=13),
+    case("Flatten", (2, 3, 4), axis=3, opset=13),
+    case("Squeeze", (2, 1, 3, 1), ints(1)),
+    case("Squeeze", (2, 1, 3, 1), ints(-1, 1)),
+    case("Squeeze", (2, 1, 3, 1)),
+    case("Squeeze", (2, 1, 3, 1), axes=[1], opset=11),
+    case("Squeeze", (2, 1, 3, 1), opset=11),
+    case("Unsqueeze", (2, 3), ints(0, 3)),
+    case("Unsqueeze", (2, 3), ints(-1)),
+    case("Unsqueeze", (2, 3), axes=[1], opset=11),
+    case("Transpose", (2, 3, 4)),
+    case("Transpose", (2, 3, 4, 5), perm=[0, 2, 3, 1]),
+    case("Transpose", (2, 3, 4), perm=[2, 0, 1], opset=21),
+    case("DepthToSpace", (2, 12, 3, 5), blocksize=2, partly="x0.1 y0.23"),
+    case(
+        "DepthToSpace",
+        (2, 12, 3, 5),
+        blocksize=2,
+        mode="CRD",
+        partly="x0.1 y0.23",
+        opset=11,
+    ),
+    case("DepthToSpace", (2, 18, 3, 5), blocksize=3, partly="x0.1 y0.23", opset=9),
+    case("SpaceToDepth", (2, 3, 4, 6), blocksize=2, partly="x0.23 y0.1"),
+)

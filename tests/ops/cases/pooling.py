@@ -1,0 +1,33 @@
+"""Pooling in one, two and three dimensions."""
+
+from tests.ops.case import case
+
+CASES = (
+    *(
+        case(name, (2, 3, 7, 8), kernel_shape=[2, 3], blocked="x0.23 y0.23")
+        for name in ("AveragePool", "LpPool", "MaxPool")
+    ),
+    case("AveragePool", (2, 3, 8), kernel_shape=[3], strides=[2], blocked="x0.2 y0.2", opset=11),
+    case(
+        "AveragePool",
+        (2, 3, 7, 8),
+        kernel_shape=[3, 3],
+        pads=[1, 1, 1, 1],
+        count_include_pad=1,
+        blocked="x0.23 y0.23",
+        opset=19,
+    ),
+    case("MaxPool", (2, 3, 6, 5, 4), kernel_shape=[2, 2, 2], blocked="x0.234 y0.234"),
+    *(
+        case(name, (2, 3, 7, 8), blocked="x0.23")
+        for name in ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool")
+    ),
+    case("GlobalAveragePool", (2, 3, 8), blocked="x0.2"),
+    case(
+        "MaxPool",
+        (2, 3, 7, 8),
+        kernel_shape=[2, 2],
+        outputs="y0 y1",
+        blocked="x0.0123 y0.0123 y1.0123",
+    ),
+)

@@ -1,0 +1,91 @@
+"""Reports for people: short, within 80 columns, plain where nobody sees colours."""
+
+import io
+from typing import Any
+
+import pytest
+
+from onnxprune.reports.terminal import WIDTH, print_record, reasons, speedup_sentence
+
+
+def speedup(verdict: str, ratio: float, low: float, high: float) -> dict[str, Any]:
+    return {
+        "verdict": verdict,
+        "ratio": ratio,
+        "low": low,
+        "high": high,
+        "noise": [0.99, 1.01],
+        "pairs": 100,
+        "provider": "cpu",
+        "threads": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("measured", "text"),
+    [
+        (speedup("faster", 1.9, 1.89, 1.92), "1.90x faster (1.89-1.92)"),
+        (speedup("slower", 0.8, 0.5, 1.0), "1.25x slower (1.00-2.00)"),
+    ],
+)
+def test_a_verdict_comes_with_its_interval(measured: dict[str, Any], text: str) -> None:
+    assert speedup_sentence(measured) == text
+
+
+def test_a_noisy_measurement_says_how_noisy() -> None:
+    text = speedup_sentence(speedup("cannot tell", 1.004, 0.998, 1.009))
+    assert text.startswith("cannot tell: a ratio of 1.004 (0.998-1.009)")
+    assert text.endswith("0.990-1.010")
+
+
+def test_reasons_are_grouped_and_the_rest_is_counted() -> None:
+    blocked = [
+        {"reason": "opaque", "node": "a", "parameters": 0.2},
+        {"reason": "output", "node": "", "parameters": 0.3},
+        {"reason": "opaque", "node": "b", "parameters": 0.2},
+        *({"reason": f"reason {i}", "node": "n", "parameters": 0.01} for i in range(6)),
+    ]
+    lines = reasons(blocked)
+    assert lines[0].strip() == "40.0 %  opaque (at a and 1 more)"
+    assert lines[1].strip() == "30.0 %  output"
+    assert lines[-1].strip() == "2.0 %  and 2 more reasons"
+    assert len(lines) == 7
+
+
+def test_a_report_fits_its_width() -> None:
+    side = {
+        "parameters": 123_456_789_012,
+        "macs": 987_654_321_098,
+        "size_bytes": 10**12,
+        "nodes": 12_345,
+        "opset": 21,
+        "latency_ms": 1234.5,
+    }
+    name = "decoder/layers/0/attention/" * 5
+    record = {
+        "original": side,
+        "pruned": {**side, "parameters": 99},
+        "groups": {"total": 1000, "pruned": 999},
+        "prunable": {"parameters": 0.99999, "macs": 0.5},
+        "blocked": [{"reason": "blocked " * 30, "node": name, "parameters": 0.5}],
+        "equivalence": {
+            "verdict": "passed",
+            "compared": 12_345,
+            "reacting": 12_000,
+            "max_rel": 1e-6,
+            "tolerance": 1e-3,
+            "why": "",
+        },
+        "fidelity": {
+            name + str(i): {"cosine": 0.5, "sqnr_db": float("inf"), "max_abs": 1e9, "top1": None}
+            for i in range(10)
+        },
+        "speedup": speedup("faster", 1.9, 1.89, 1.92),
+        "notes": ["a note " * 20],
+    }
+    file = io.StringIO()
+    print_record(record, file, "in.onnx -> out.onnx")
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert "and 2 more outputs" in file.getvalue()
+    assert "\x1b" not in file.getvalue()
