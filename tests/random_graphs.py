@@ -106,8 +106,9 @@ class Network:
         return made
 
     def unary(self, x: Tensor, kind: str = "", **attributes: Any) -> Tensor:
-        return self.op(kind or self.choose("Relu", "Sigmoid", "Tanh", "LeakyRelu"), x.shape, x,
-                       **attributes)
+        return self.op(
+            kind or self.choose("Relu", "Sigmoid", "Tanh", "LeakyRelu"), x.shape, x, **attributes
+        )
 
     def binary(self, kind: str, x: Tensor, y: Tensor | str) -> Tensor:
         other = y.shape if isinstance(y, Tensor) else ()
@@ -167,22 +168,38 @@ class Network:
         return self.op("Concat", (*first[:axis], total, *first[axis + 1 :]), *parts, axis=axis)
 
     def conv(
-        self, x: Tensor, out: int, *, size: int = 1, group: int = 1, stride: int = 1,
-        kernel: str = ""
+        self,
+        x: Tensor,
+        out: int,
+        *,
+        size: int = 1,
+        group: int = 1,
+        stride: int = 1,
+        kernel: str = "",
     ) -> Tensor:
         n, c, h, w = x.shape
         kernel = kernel or self.weight(out, c // group, size, size)
         bias = [self.vector(out)] if self.flag() else []
         pad = size // 2
         shape = (n, out, (h + 2 * pad - size) // stride + 1, (w + 2 * pad - size) // stride + 1)
-        return self.op("Conv", shape, x, kernel, *bias, group=group, kernel_shape=[size, size],
-                       strides=[stride, stride], pads=[pad] * 4)
+        return self.op(
+            "Conv",
+            shape,
+            x,
+            kernel,
+            *bias,
+            group=group,
+            kernel_shape=[size, size],
+            strides=[stride, stride],
+            pads=[pad] * 4,
+        )
 
     def batch_norm(self, x: Tensor) -> Tensor:
         c = x.channels
         vectors = [self.vector(c, low=0.5, high=1.5), self.vector(c), self.vector(c)]
-        return self.op("BatchNormalization", x.shape, x, *vectors,
-                       self.vector(c, low=0.5, high=1.5))
+        return self.op(
+            "BatchNormalization", x.shape, x, *vectors, self.vector(c, low=0.5, high=1.5)
+        )
 
     def linear(self, x: Tensor, out: int) -> Tensor:
         """A matrix product over the last axis, in one of the ways that exporters write it."""
@@ -309,9 +326,7 @@ def norm(net: Network, x: Tensor) -> Tensor:
     g = _divisor(net, c)
     if kind == "group" and net.opset >= 21:
         scale, bias = net.vector(c, low=0.5, high=1.5), net.vector(c)
-        return net.op(
-            "GroupNormalization", x.shape, x, scale, bias, num_groups=g, epsilon=1e-3
-        )
+        return net.op("GroupNormalization", x.shape, x, scale, bias, num_groups=g, epsilon=1e-3)
     if kind == "layer":
         y = net.layer_norm(net.transpose(x, 0, 2, 3, 1))
         return net.transpose(y, 0, 3, 1, 2)
@@ -351,9 +366,7 @@ def space_to_depth(net: Network, x: Tensor) -> Tensor:
         return x
     if net.flag() or h < 2:
         return net.op("SpaceToDepth", (n, 4 * c, h // 2, w // 2), x, blocksize=2)
-    parts = [
-        net.slice(net.slice(x, 2, i, h, 2), 3, j, w, 2) for i in range(2) for j in range(2)
-    ]
+    parts = [net.slice(net.slice(x, 2, i, h, 2), 3, j, w, 2) for i in range(2) for j in range(2)]
     return net.concat(parts, 1)
 
 
@@ -419,8 +432,24 @@ def looked_up(net: Network, x: Tensor) -> Tensor:
 
 
 LEAVES = (
-    plain, strided, depthwise, shuffle, squeeze_excite, norm, pool, pad, prelu, spatial_attention,
-    over_channels, mirrored, interleaved, siamese, spread, looked_up, space_to_depth, upsample,
+    plain,
+    strided,
+    depthwise,
+    shuffle,
+    squeeze_excite,
+    norm,
+    pool,
+    pad,
+    prelu,
+    spatial_attention,
+    over_channels,
+    mirrored,
+    interleaved,
+    siamese,
+    spread,
+    looked_up,
+    space_to_depth,
+    upsample,
 )
 BLOCKS = (*LEAVES, plain, plain, residual, residual, branches, branches, parted, parted)
 
@@ -464,8 +493,11 @@ def _rotary(net: Network, x: Tensor) -> Tensor:
     n, h, length, d = x.shape
     a, b = net.slice(x, 3, 0, d // 2), net.slice(x, 3, d // 2, d)
     turned = net.concat([net.unary(b, "Neg"), a], 3)
-    return net.binary("Add", net.binary("Mul", x, net.vector(length, d)),
-                      net.binary("Mul", turned, net.vector(length, d)))
+    return net.binary(
+        "Add",
+        net.binary("Mul", x, net.vector(length, d)),
+        net.binary("Mul", turned, net.vector(length, d)),
+    )
 
 
 def attention(net: Network, x: Tensor) -> Tensor:

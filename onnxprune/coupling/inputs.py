@@ -8,7 +8,19 @@ from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.tensors import dtype_of
 
 _PASSES_VALUES = frozenset(
-    ["Cast", "Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"]
+    [
+        "Cast",
+        "Concat",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Reshape",
+        "Slice",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    ]
 )
 """Operators that hand index values on as they are."""
 

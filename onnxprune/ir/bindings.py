@@ -14,7 +14,7 @@ import onnx
 from onnxprune.errors import UsageError
 
 Shape = tuple[int, ...]
-_BATCH = (7, 11)
+_BATCH = (2, 3)
 _IMAGE = ((160, 224, 288), (192, 256, 320))
 _SEQUENCE = ((17, 19, 23, 29), (31, 37, 41, 43))
 

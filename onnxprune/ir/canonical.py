@@ -22,8 +22,8 @@ import onnx.inliner
 
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings, graph
-from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.measure import measured_shapes
+from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.shapes import Facts, Shape, constant_of, interpret
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
 
@@ -75,6 +75,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     others = interpret(model.proto, second) if second != inputs else facts
     editor.fold(facts, others)
     editor.guard_shapes(facts, others)
+    editor.name_views(facts, others)
     editor.state_implicit(facts)
     editor.drop_dead()
     editor.split_shared()
@@ -201,7 +202,7 @@ class _Editor:
             return []
         target = _RULES[node.op_type](*shapes)
         done = target.count(-1) <= (node.op_type == "Reshape") and 0 not in shapes[2]
-        if not done and max(target, default=1) <= 1:
+        if not done and not any(s == s2 and s > 1 for s, s2 in zip(*shapes[2:], strict=True)):
             return []
         for attribute in list(node.attribute):
             if attribute.name == "allowzero" and done:
@@ -214,6 +215,25 @@ class _Editor:
         self._add(f"{y}::static", np.array(target) != -1)
         self.partial[filled] = sizes
         return [onnx.helper.make_node("Where", [f"{y}::static", sizes, computed], [filled])]
+
+    def name_views(self, facts: Facts, others: Facts) -> None:
+        """Turn a Gather of all elements in order into the Reshape that it is.
+
+        Exporters write strided views that way.
+        """
+        for node in self._graph.node:
+            if node.op_type != "Gather" or node.domain or node.input[1] not in facts.values:
+                continue
+            x, y = node.input[0], node.output[0]
+            if not all(_takes_all_in_order(f, x, node.input[1]) for f in (facts, others)):
+                continue
+            shapes = [f.shapes[name] for name in (x, y) for f in (facts, others)]
+            target = _reshape_target(*shapes)
+            if target.count(-1) <= 1 and 0 not in shapes[2]:
+                self._add(f"{y}::shape", np.array(target, dtype=np.int64))
+                del node.attribute[:]
+                node.op_type = "Reshape"
+                node.input[1] = f"{y}::shape"
 
     def guard_shapes(self, facts: Facts, others: Facts) -> None:
         """Let sizes that are read as values keep what they were.
@@ -374,6 +394,13 @@ _RULES = {
     "Expand": _expand_target,
     "Reshape": _reshape_target,
 }
+
+
+def _takes_all_in_order(facts: Facts, x: str, indices: str) -> bool:
+    shape, taken = facts.shapes.get(x, ()), facts.values.get(indices)
+    if len(shape) != 1 or taken is None or taken.size != shape[0]:
+        return False
+    return bool((taken.reshape(-1) == np.arange(taken.size)).all())
 
 
 def _is_coincidental(tensor: Tensor) -> bool:

@@ -27,7 +27,15 @@ _HINT_LIMIT = 16
 """Up to so many elements of any type are shown to inference: scales of Resize, for example."""
 _KNOWN_TYPES = frozenset((onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL))
 _NEVER_FOLDED = frozenset(
-    ["Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]
+    [
+        "Bernoulli",
+        "Dropout",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    ]
 )
 _EVALUATION_ERRORS = (
     ArithmeticError,
@@ -135,7 +143,11 @@ class _Interpreter:
             return
         tensor = declared.tensor_type
         shape = self._known.get(name)
-        if shape is None and tensor.HasField("shape") and not onnx.defs.has(node.op_type, node.domain):
+        if (
+            shape is None
+            and tensor.HasField("shape")
+            and not onnx.defs.has(node.op_type, node.domain)
+        ):
             sizes = [d.dim_value or self._symbols.get(d.dim_param, 0) for d in tensor.shape.dim]
             shape = tuple(sizes) if all(sizes) else None
         if shape is not None:

@@ -36,7 +36,7 @@ class Builder(Protocol):
         ...
 
     def like(self, value: float) -> str:
-        """Add a scalar of the masked operand's type; infinities become its extreme finite values."""
+        """Add a scalar of the masked operand's type; infinities become its finite extremes."""
         ...
 
 
@@ -132,12 +132,8 @@ def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
     inner = whole.reshape(mask.shape[0], *shape[1:3], *mask.shape[2:])
     y = builder.node("Reshape", x[0], builder.constant(np.array([0, *shape[1:]])))
     y = _standardised(builder, site, y, inner, shape, range(2, len(shape)))
-    flat = builder.constant(np.array([0, channels, *spatial]))
-    if site.x(1).shape[0] == channels:
-        return _affine(builder, builder.node("Reshape", y, flat), _per_channel(builder, site, x[1:]))
-    sizes = builder.constant(np.array([-1, *[1] * (len(shape) - 2)]))
-    y = _affine(builder, y, [builder.node("Reshape", name, sizes) for name in x[1:]])
-    return builder.node("Reshape", y, flat)
+    y = builder.node("Reshape", y, builder.constant(np.array([0, channels, *spatial])))
+    return _affine(builder, y, _per_channel(builder, site, x[1:3]))
 
 
 FORMS: dict[str, MaskedForm] = {

@@ -13,16 +13,10 @@ from onnxprune.ops.site import Site
 Array = npt.NDArray[Any]
 
 
-def _mark(site: Site) -> str:
-    """The mark of a reduced letter: opaque where the statistics themselves are asked for."""
-    return "#" if any(site.outputs[1:]) else ""
-
-
 def _batch(site: Site) -> str:
     """In training mode (weight standardisation is exported so) the statistics are its own."""
     training = site.attribute("training_mode", 0)
-    fixed = _mark(site) if training else ""
-    x = f"{fixed}n!, c, {fixed}*s!" if training else "n, c, *s"
+    x = "n!, c, *s!" if training else "n, c, *s"
     return (
         f"x[{x}], scale[c], bias[c], mean[c], var[c] -> y[n, c, *s], m[c]?, v[c]?, sm[c]?, sv[c]?"
     )
@@ -38,7 +32,8 @@ def _layer(site: Site) -> str:
     rank = len(site.x().shape)
     first = site.axis(site.attribute("axis", -1), rank)
     axes = [f"o{i}" if i < first else f"c{i}" for i in range(rank)]
-    x = ", ".join(a if a in axes[:first] else f"{_mark(site)}{a}!" for a in axes)
+    mark = "#" if any(site.outputs[1:]) else ""  # the masked form makes no statistics
+    x = ", ".join(axes[:first] + [f"{mark}{a}!" for a in axes[first:]])
     ones = ", ".join(axes[:first] + [f"u{i}" for i in range(first, rank)])
     scale, bias = (
         ", ".join(axes[rank - len(site.x(i).shape) :]) if site.has(i) else "" for i in (1, 2)
@@ -75,13 +70,6 @@ OPERATORS = (
         "GroupNormalization",
         "x[n, (g c!), *s!], scale[(g c)], bias[(g c)] -> y[n, (g c), *s]",
         since=21,
-        attributes={"num_groups": "g"},
-        masked="GroupNormalization",
-    ),
-    signature(
-        "GroupNormalization",
-        "x[n, (g c!), *s!], scale[g], bias[g] -> y[n, (g c), *s]",
-        since=18,
         attributes={"num_groups": "g"},
         masked="GroupNormalization",
     ),

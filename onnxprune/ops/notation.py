@@ -108,9 +108,13 @@ def _operands(text: str, marks: dict[str, set[str]]) -> tuple[Operand, ...]:
         if match is None:
             raise ValueError(f"cannot read operand at {text[position:]!r}")
         name, axes, optional = match.groups()
+        if _AXIS.sub("", axes).strip(", "):
+            raise ValueError(f"cannot read axes {axes!r}")
         parsed = tuple(
             _axis(group or single, bool(group), marks) for group, single in _AXIS.findall(axes)
         )
+        if sum(axis.star for axis in parsed) > 1:
+            raise ValueError(f"more than one star in {axes!r}")
         operands.append(Operand(name, parsed, bool(optional)))
         position = match.end()
     return tuple(operands)
@@ -130,4 +134,6 @@ def _axis(text: str, composite: bool, marks: dict[str, set[str]]) -> Axis:
             marks[mark].add(letter)
         if reduced:
             marks["!"].add(letter)
+    if not letters:
+        raise ValueError("an axis without letters")
     return Axis(tuple(letters), star)

@@ -202,9 +202,9 @@ def _present(
 
 def _expand(site: Site, operand: Operand, value: Value) -> list[tuple[str, ...]]:
     """Letters of each axis of `value`; a star becomes numbered letters, counted from the right."""
-    stars = sum(axis.star for axis in operand.axes)
-    room = len(value.shape) - len(operand.axes) + stars
-    if stars > 1 or room < 0 or (not stars and room):
+    starred = any(axis.star for axis in operand.axes)
+    room = len(value.shape) - len(operand.axes) + starred
+    if room < 0 or (room and not starred):
         raise ModelError(
             f"{site.op_type} has a rank {len(value.shape)} operand {operand.name!r} "
             f"where its definition has {len(operand.axes)} axes",

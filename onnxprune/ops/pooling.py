@@ -7,7 +7,7 @@ from onnxprune.ops.site import Site
 def _max_pool(site: Site) -> str:
     """The indices are places in the whole tensor: whoever asks for them fixes its shape."""
     if len(site.outputs) > 1 and site.outputs[1] is not None:
-        return "x[#n, #c, *s] -> y[n, c, *t], indices[n, c, *t]"
+        return "x[#n, #c, *s] -> y[n, c, #*t], indices[n, c, *t]"
     return "x[n, c, *s] -> y[n, c, *t]"
 
 

@@ -122,6 +122,7 @@ class Result:
         batch: int = 1,
         budget_s: float = 3.0,
         seed: int = 0,
+        confidence: float = 0.95,
     ) -> Speedup:
         """Measure both models, interleaved."""
         feed = self.feeds(count=1, batch=batch, seed=seed)[0]
@@ -133,7 +134,9 @@ class Result:
                 self.model, provider=provider, threads=threads, optimization="all"
             ) as second,
         ):
-            return compare_latency(first, second, feed, budget_s=budget_s, seed=seed)
+            return compare_latency(
+                first, second, feed, budget_s=budget_s, seed=seed, confidence=confidence
+            )
 
     def _compare(self, feeds: list[Feeds]) -> Equivalence:
         """Canonical form against original, then each removal against its masked reference."""

@@ -68,7 +68,7 @@ def _make(name: str, options: str) -> Pass:
         raise UsageError(f"there is no pass {name!r}", hint=hint)
     kind = PASSES[name]
     hints = get_type_hints(kind)
-    allowed = [option.name for option in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    allowed = [option.name for option in dataclasses.fields(kind)]
     values: dict[str, Any] = {}
     for part in filter(None, (piece.strip() for piece in options.split(","))):
         key, equals, value = part.partition("=")

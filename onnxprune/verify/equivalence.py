@@ -22,13 +22,13 @@ from onnxprune.data.random import Feeds
 from onnxprune.ir.graph import nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
+from onnxprune.runtime import Session
+from onnxprune.verify.deviation import Deviation, compare, largest_difference
 from onnxprune.verify.reference import masked_reference, value_mask
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tolerance import tolerance_of
 
-MUTE = 1e-4
-"""A tensor whose variation is below this share of its size does not react."""
-FETCH_BYTES = 256 << 20
+FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
 REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
@@ -41,26 +41,6 @@ AMPLIFICATION = 20.0
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Deviation:
-    """How one tensor differs between two models.
-
-    Attributes:
-        name: the value.
-        max_abs: largest absolute deviation.
-        max_rel: that, as a share of the tensor's variation over inputs (of its size, if it does
-            not vary).
-        reacts: whether it varies with the input.
-        passed: whether the deviation is within tolerance.
-    """
-
-    name: str
-    max_abs: float
-    max_rel: float
-    reacts: bool
-    passed: bool
-
-
 @dataclass(slots=True)
 class Equivalence:
     """The verdict on one removal.
@@ -71,7 +51,7 @@ class Equivalence:
         compared: number of tensors compared.
         reacting: how many of them react to the input.
         max_abs: largest absolute deviation met.
-        max_rel: largest deviation as a share of the tensor's variation.
+        max_rel: largest deviation as a share of the tensor's variation; see `Deviation`.
         worst: the tensor with the largest relative deviation, the first that failed if one did.
         why: what makes the verdict, if it is not ``passed``.
     """
@@ -110,24 +90,27 @@ def check_equivalence(
     result = Equivalence()
     outputs = {info.name for info in pruned.proto.graph.output}
     types = analysis.canonical.facts.elem_types
-    for portion in _portions(analysis, names, batch):
-        first = _runs(reference, portion, types, feeds)
-        second = _runs(pruned, portion, types, feeds)
-        for name in portion:
-            masked = [_take(run[name], taken[name]) for run in first]
-            result.deviations.append(compare(name, masked, [run[name] for run in second]))
-            for run in (*first, *second):
-                del run[name]
-    suspects = [d for d in result.deviations if not d.passed and d.max_rel < SUSPECT]
-    if suspects:
-        conditioned = _condition(reference, suspects, types, feeds)
-        result.deviations = [conditioned.get(d.name, d) for d in result.deviations]
+    with (
+        session_of(with_outputs(reference, names, types)) as first,
+        session_of(with_outputs(pruned, names, types)) as second,
+    ):
+        for portion in _portions(analysis, names, batch):
+            masked = [first.run(feed, portion) for feed in feeds]
+            sliced = [second.run(feed, portion) for feed in feeds]
+            for name in portion:
+                shown = [_take(run.pop(name), taken[name]) for run in masked]
+                deviation = compare(name, shown, [run.pop(name) for run in sliced])
+                result.deviations.append(deviation)
+        suspects = [d for d in result.deviations if not d.passed and d.max_rel < SUSPECT]
+        if suspects:
+            conditioned = _condition(first, suspects, feeds[0])
+            result.deviations = [conditioned.get(d.name, d) for d in result.deviations]
     _judge(result, outputs)
     return result
 
 
 def _condition(
-    reference: Model, suspects: Sequence[Deviation], types: dict[str, int], feeds: Sequence[Feeds]
+    reference: Session, suspects: Sequence[Deviation], feed: Feeds
 ) -> dict[str, Deviation]:
     """Judge small deviations against what rounding alone does to the reference.
 
@@ -137,13 +120,12 @@ def _condition(
     counts as reacting.
     """
     names = [d.name for d in suspects]
-    plain = _runs(reference, names, types, feeds[:1])[0]
-    nudged = _runs(reference, names, types, [_nudged(feeds[0])])[0]
+    plain, nudged = (reference.run(inputs, names) for inputs in (feed, _nudged(feed)))
     judged = {}
     for d in suspects:
-        noise = _largest(plain[d.name].astype(np.float64), nudged[d.name].astype(np.float64))
+        noise = largest_difference(plain[d.name], nudged[d.name])
         if d.max_abs <= AMPLIFICATION * noise:
-            judged[d.name] = Deviation(d.name, d.max_abs, d.max_rel, False, True)
+            judged[d.name] = Deviation(d.name, d.max_abs, 0.0, False, True)
     return judged
 
 
@@ -174,6 +156,7 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
 
     Lists of sizes are left out: the masked reference has the original's sizes.
     """
+    hidden = analysis.sources.keys() | analysis.canonical.partial.keys()
     made, known = (
         {name for node in nodes(model.proto) for name in node.outputs}
         for model in (pruned, reference)
@@ -183,60 +166,8 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
         for placed in analysis.placed
         if placed.operator is None or not placed.operator.tells_sizes
         for name in placed.node.outputs
-        if name and name in made and name in known and name not in analysis.sources
+        if name in made & known - {""} and name not in hidden
     ]
-
-
-def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
-    """Compare one tensor over several inputs.
-
-    Args:
-        name: the value.
-        reference: one array for each input.
-        pruned: likewise.
-    """
-    if any(a.shape != b.shape for a, b in zip(reference, pruned, strict=True)):
-        return Deviation(name, float("inf"), float("inf"), True, False)
-    if reference[0].dtype.kind in "biu" or reference[0].dtype.kind not in "fV":
-        return _compare_exact(name, reference, pruned)
-    tolerance = tolerance_of(reference[0].dtype)
-    wide = [array.astype(np.float64) for array in reference]
-    other = [array.astype(np.float64) for array in pruned]
-    if any(not np.array_equal(np.isnan(a), np.isnan(b)) for a, b in zip(wide, other, strict=True)):
-        return Deviation(name, float("inf"), float("inf"), True, False)
-    error = max(_largest(a, b) for a, b in zip(wide, other, strict=True))
-    spread = max((_rms(_finite(wide[0]) - _finite(array)) for array in wide[1:]), default=0.0)
-    size = max(_rms(array) for array in wide)
-    peak = max((float(np.abs(_finite(array)).max(initial=0.0)) for array in wide), default=0.0)
-    reacts = spread > MUTE * size
-    bound = max(tolerance.relative * spread if reacts else 0.0, tolerance.floor * peak)
-    scale = spread if reacts else peak
-    relative = error / scale if scale > 0 else (0.0 if error == 0 else float("inf"))
-    return Deviation(name, error, relative, reacts, error <= bound)
-
-
-def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
-    """Integers and truth values: a comparison near its threshold may flip here and there."""
-    wrong = max(
-        float(np.mean(a != b)) if a.size else 0.0 for a, b in zip(reference, pruned, strict=True)
-    )
-    reacts = any(not np.array_equal(reference[0], other) for other in reference[1:])
-    return Deviation(name, wrong, wrong, reacts, wrong <= 1e-3)
-
-
-def _largest(a: Array, b: Array) -> float:
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    difference = np.where(same, 0.0, np.abs(np.where(same, 0.0, a) - np.where(same, 0.0, b)))
-    return float(difference.max(initial=0.0))
-
-
-def _finite(array: Array) -> Array:
-    return np.where(np.isfinite(array), array, 0.0)
-
-
-def _rms(array: Array) -> float:
-    finite = _finite(array)
-    return float(np.sqrt(np.mean(np.square(finite)))) if array.size else 0.0
 
 
 def _judge(result: Equivalence, outputs: set[str]) -> None:
@@ -297,10 +228,3 @@ def _portions(analysis: Analysis, names: Sequence[str], scale: float) -> Iterato
         used += size
     if portion:
         yield portion
-
-
-def _runs(
-    model: Model, names: Sequence[str], types: dict[str, int], feeds: Sequence[Feeds]
-) -> list[dict[str, Array]]:
-    with session_of(with_outputs(model, names, types)) as session:
-        return [session.run(feed, names) for feed in feeds]

@@ -1,4 +1,4 @@
-"""Sessions over models in memory; a model too large for one message goes through a temporary folder."""
+"""Sessions over models in memory; one too large for a message goes through a temporary folder."""
 
 from __future__ import annotations
 

@@ -17,6 +17,10 @@ from onnxprune.coupling.groups import Group
 
 RoundTo = int | str
 """A multiple, or ``auto``."""
+AUTO_MULTIPLES = (16, 8, 4)
+"""What ``auto`` tries, best first: whole blocks with AVX-512, with AVX2, and blocked at all."""
+AUTO_SLACK = 0.08
+"""How far ``auto`` may stray from what was asked for, as a share of the group."""
 
 
 def kept_counts(
@@ -40,7 +44,7 @@ def kept_counts(
         group: _nearest(
             group.size,
             (1 - ratios[group]) * group.size,
-            _multiple(group.size * max(step, 1), round_to),
+            round_to,
             max(step, 1),
             minimum,
         )
@@ -74,7 +78,7 @@ def _share_out(
     decided = sum(counts[group] * times for group, times in parts.items() if group in counts)
     target = decided + sum(wanted[group] * parts[group] for group in open_parts)
     width = _width(parts)
-    room = _nearest(width, target, _multiple(width, round_to), 1, 1) - decided
+    room = _nearest(width, target, round_to, 1, 1) - decided
     for group in open_parts:
         counts[group] = min(max(int(wanted[group]), minimum, 1), group.size)
     used = sum(counts[group] * parts[group] for group in open_parts)
@@ -86,23 +90,28 @@ def _share_out(
                 used += parts[group]
 
 
-def _nearest(size: int, target: float, multiple: int, step: int, minimum: int) -> int:
-    """The count nearest to `target` whose width (times `step`) is a multiple; else all `size`."""
-    unit = multiple // gcd(multiple, step)
+def _nearest(size: int, target: float, round_to: RoundTo, step: int, minimum: int) -> int:
+    """The count nearest to `target` whose width (times `step`) is a multiple; else all `size`.
+
+    ``auto`` takes the largest multiple that stays close to what was asked for.
+    """
     least = max(minimum, 1)
+    if isinstance(round_to, int):
+        return _rounded(size, target, round_to, step, least)
+    for multiple in AUTO_MULTIPLES:
+        count = _rounded(size, target, multiple, step, least)
+        if abs(count - target) <= AUTO_SLACK * size:
+            return count
+    return count
+
+
+def _rounded(size: int, target: float, multiple: int, step: int, least: int) -> int:
+    unit = multiple // gcd(multiple, step)
     if unit == 1:
         return min(max(int(target + 0.5), least), size)
     below, above = int(target + 1e-9) // unit * unit, -int(-(target - 1e-9) // unit) * unit
     nearest = below if below >= least and target - below < above - target else above
     return min(nearest, size)
-
-
-def _multiple(width: int, round_to: RoundTo) -> int:
-    if isinstance(round_to, int):
-        return max(round_to, 1)
-    if width >= 64:
-        return 16
-    return 8 if width >= 24 else 4
 
 
 def _width(parts: Mapping[Group, int]) -> int:

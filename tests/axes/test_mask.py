@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxprune.axes import (
+    Dim,
     DimSpace,
     Keep,
     axis_mask,
@@ -105,7 +106,7 @@ def test_touched() -> None:
 def test_leaf_masks_undo_axis_mask(problem: Problem, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for axis in solve(problem).axes:
-        keeps = {}
+        keeps: dict[Dim, Keep] = {}
         for leaf in free_leaves([axis]):
             mask = rng.random(leaf.size) < 0.6
             mask[rng.integers(leaf.size)] = True

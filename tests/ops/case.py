@@ -45,6 +45,7 @@ class Case:
         opset: version of the operator's set.
         domain: the operator's set.
         outputs: names of the results; ``""`` where one is not asked for.
+        unread: results that are made but that nobody reads.
         blocked: axes of which no index may be removed. All others must be free.
         partly: axes of which some indices may be removed and others not.
     """
@@ -55,8 +56,14 @@ class Case:
     opset: int
     domain: str
     outputs: tuple[str, ...]
+    unread: frozenset[str]
     blocked: frozenset[str]
     partly: frozenset[str]
+
+    @property
+    def results(self) -> list[str]:
+        """The results that are compared."""
+        return [name for name in self.outputs if name and name not in self.unread]
 
     @property
     def title(self) -> str:
@@ -83,7 +90,8 @@ def case(
         operands: a shape stands for random floats of that shape.
         opset: version of the operator's set.
         domain: the operator's set.
-        outputs: names of the results, ``y0`` and so on; ``-`` where one is not asked for.
+        outputs: names of the results, ``y0`` and so on; ``-`` where one is not asked for, ``~y1``
+            where nobody reads one that is made.
         blocked: axes as ``x0.23 y0.3``: the last two of input 0, the last of output 0.
         partly: axes likewise.
         attributes: the node's attributes.
@@ -94,7 +102,8 @@ def case(
         attributes,
         opset,
         domain,
-        tuple("" if name == "-" else name for name in outputs.split()),
+        tuple("" if name == "-" else name.lstrip("~") for name in outputs.split()),
+        frozenset(name[1:] for name in outputs.split() if name[0] == "~"),
         _axes(blocked),
         _axes(partly),
     )

@@ -8,6 +8,8 @@ smaller operator and compares. With ``take`` for slicing and ``zero`` for hiding
   hidden that carries them
 - *masked*, always: ``op(take x) == take(masked(zero x))`` with the masked reference
 
+An operator that tells sizes has a law of its own: it tells those that are left.
+
 Slicing here shares nothing with `passes.remove`.
 """
 
@@ -24,6 +26,7 @@ from onnx import helper
 
 from onnxprune.axes import BoolArray, Dim, DimSpace, Keep, axis_mask, is_touched
 from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.graph import nodes
 from onnxprune.ir.model import Model
@@ -124,15 +127,14 @@ def build(case: Case, operator: Operator | None = None) -> Bench:
         believed.relate(site)
         site.block_omitted()
         analysis.placed.append(Placed(node, site, believed))
-    wanted = [name for name in case.outputs if name]
-    return Bench(case, analysis, {name: arrays[name] for name in fed}, wanted)
+    return Bench(case, analysis, {name: arrays[name] for name in fed}, case.results)
 
 
 def _proto(case: Case, arrays: Arrays, fed: list[str]) -> onnx.ModelProto:
     inputs = ["" if x is None else f"x{i}" for i, x in enumerate(case.operands)]
-    node = helper.make_node(
-        case.op_type, inputs, list(case.outputs), case.op_type, domain=case.domain, **case.attributes
-    )
+    node = helper.make_node(case.op_type, inputs, list(case.outputs), case.op_type)
+    node.domain = case.domain
+    node.attribute.extend(helper.make_attribute(*pair) for pair in case.attributes.items())
     graph = helper.make_graph(
         [node],
         "case",
@@ -142,7 +144,7 @@ def _proto(case: Case, arrays: Arrays, fed: list[str]) -> onnx.ModelProto:
             )
             for name in fed
         ],
-        [onnx.ValueInfoProto(name=name) for name in case.outputs if name],
+        [onnx.ValueInfoProto(name=name) for name in case.results],
         [onnx.numpy_helper.from_array(arrays[name], name) for name in arrays if name not in fed],
     )
     opsets = [helper.make_opsetid(case.domain, case.opset)]
@@ -214,8 +216,11 @@ def check(bench: Bench, keeps: Keeps) -> int:
         BrokenLawError: a law does not hold, or the smaller operator does not run.
     """
     values = bench.analysis.values
-    feeds = {name: take(array, values[name], keeps) for name, array in bench.feeds.items()}
-    small = run(sliced(bench, keeps), feeds, bench.wanted)
+    taken = {name: take(array, values[name], keeps) for name, array in bench.feeds.items()}
+    small = run(sliced(bench, keeps), taken, bench.wanted)
+    if any(p.operator is not None and p.operator.tells_sizes for p in bench.analysis.placed):
+        sizes = np.array(taken["x0"].shape[int(str(bench.case.attributes.get("start", 0))) :])
+        return _compare("sizes", bench, keeps, small, {"y0": sizes})
     reduced = keeps.keys() & bench.roles("reduced")
     carried = {leaf for name in bench.wanted for dim in values[name].dims for leaf in dim.leaves()}
     gone = keeps.keys() - carried
@@ -280,8 +285,6 @@ def run(model: Model, feeds: Arrays, wanted: list[str]) -> Arrays:
     Raises:
         BrokenLawError: ONNX Runtime refuses it.
     """
-    from onnxprune.errors import RuntimeFailureError
-
     try:
         return Session(model.to_bytes(), optimization="none").run(feeds, wanted)
     except RuntimeFailureError as error:

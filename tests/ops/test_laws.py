@@ -6,9 +6,8 @@ from importlib import import_module
 
 import pytest
 
-from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import FAMILIES, all_operators, lookup
-from tests.ops.case import Case, Draw
+from tests.ops.case import Case
 from tests.ops.laws import Bench, build, check, draw_keeps
 
 FAMILY_NAMES = [family.__name__.rpartition(".")[2] for family in FAMILIES]
@@ -26,7 +25,8 @@ CASES = [case for family in FAMILY_NAMES for case in cases_of(family)]
 def test_laws_hold(case: Case) -> None:
     bench = build(case)
     blocked, partly = restricted_axes(bench)
-    assert (blocked, partly) == (case.blocked, case.partly)
+    assert blocked == set(case.blocked)
+    assert partly == set(case.partly)
     comparisons = sum(check(bench, keeps) for keeps in draw_keeps(bench))
     assert comparisons or not bench.free_leaves()
 

@@ -12,7 +12,9 @@ CASES = (
     case("Tile", (2, 3), ints(2, 3), partly="y0.01"),
     case("Tile", (1, 3), ints(4, 1), opset=6, blocked="y0.0"),
     case("Resize", (2, 3, 4, 5), floats(1, 1, 2, 2), opset=10, blocked="x1.0 x0.23 y0.23"),
-    case("Resize", (2, 3, 4, 5), floats(), floats(1, 1, 2, 2), opset=11, blocked="x2.0 x0.23 y0.23"),
+    case(
+        "Resize", (2, 3, 4, 5), floats(), floats(1, 1, 2, 2), opset=11, blocked="x2.0 x0.23 y0.23"
+    ),
     case("Resize", (2, 3, 4, 5), None, floats(1, 1, 2, 1), opset=13, blocked="x2.0 x0.2 y0.2"),
     case("Resize", (2, 3, 4, 5), None, None, ints(2, 3, 8, 9), opset=13, blocked="x0.23 y0.23"),
     case(
@@ -26,8 +28,18 @@ CASES = (
         coordinate_transformation_mode="align_corners",
         blocked="x0.23 y0.23",
     ),
-    case("Resize", (2, 3, 4, 5), None, None, ints(8, 9), axes=[2, 3], opset=18, blocked="x0.23 y0.23"),
-    case("Resize", (2, 3, 4, 5), None, floats(2, 2), axes=[2, 3], opset=19, blocked="x2.0 x0.23 y0.23"),
+    case(
+        "Resize", (2, 3, 4, 5), None, None, ints(8, 9), axes=[2, 3], opset=18, blocked="x0.23 y0.23"
+    ),
+    case(
+        "Resize",
+        (2, 3, 4, 5),
+        None,
+        floats(2, 2),
+        axes=[2, 3],
+        opset=19,
+        blocked="x2.0 x0.23 y0.23",
+    ),
     case("Upsample", (2, 3, 4, 5), scales=[1.0, 1.0, 2.0, 2.0], opset=7, blocked="x0.23 y0.23"),
     case("Upsample", (2, 3, 4, 5), floats(1, 1, 2, 2), opset=9, blocked="x1.0 x0.23 y0.23"),
     case("ConstantOfShape", ints(2, 3, 4)),

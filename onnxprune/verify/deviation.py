@@ -1,0 +1,103 @@
+"""How one tensor differs between two models, measured against its own variation over inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.verify.tolerance import tolerance_of
+
+MUTE = 1e-4
+"""A tensor whose variation is below this share of its size does not react."""
+EXTREME = 1e30
+"""Beyond this a number stands for infinity, as in attention masks; it has no part in sizes."""
+
+Array = npt.NDArray[Any]
+Kinds = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """How one tensor differs between two models.
+
+    Attributes:
+        name: the value.
+        max_abs: largest absolute deviation.
+        max_rel: that, as a share of the tensor's variation over inputs. Where rounding allows more
+            than that, it is scaled so that the tolerance marks the bound in any case.
+        reacts: whether it varies with the input.
+        passed: whether the deviation is within tolerance.
+    """
+
+    name: str
+    max_abs: float
+    max_rel: float
+    reacts: bool
+    passed: bool
+
+
+def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
+    """Compare one tensor over several inputs.
+
+    Args:
+        name: the value.
+        reference: one array for each input.
+        pruned: likewise.
+    """
+    if any(a.shape != b.shape for a, b in zip(reference, pruned, strict=True)):
+        return Deviation(name, float("inf"), float("inf"), True, False)
+    if reference[0].dtype.kind not in "fV":
+        return _compare_exact(name, reference, pruned)
+    tolerance = tolerance_of(reference[0].dtype)
+    first = [_calm(array) for array in reference]
+    second = [_calm(array) for array in pruned]
+    if any(not _same_kinds(a[1], b[1]) for a, b in zip(first, second, strict=True)):
+        return Deviation(name, float("inf"), float("inf"), True, False)
+    arrays, others = [a for a, _ in first], [b for b, _ in second]
+    error = max(largest_difference(a, b) for a, b in zip(arrays, others, strict=True))
+    spread = max((_rms(arrays[0] - array) for array in arrays[1:]), default=0.0)
+    peak = max(_peak(array) for array in arrays)
+    reacts = spread > MUTE * max(_rms(array) for array in arrays)
+    bound = max(tolerance.relative * spread if reacts else 0.0, tolerance.floor * peak)
+    share = error / bound if bound > 0 else (0.0 if error == 0 else float("inf"))
+    return Deviation(name, error, tolerance.relative * share, reacts, error <= bound)
+
+
+def largest_difference(a: Array, b: Array) -> float:
+    """Largest absolute difference of two arrays of numbers that are not extreme."""
+    return _peak(np.subtract(a, b, dtype=np.promote_types(a.dtype, np.float32)))
+
+
+def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
+    """Integers and truth values: a comparison near its threshold may flip here and there."""
+    wrong = max(
+        float(np.mean(a != b)) if a.size else 0.0 for a, b in zip(reference, pruned, strict=True)
+    )
+    reacts = any(not np.array_equal(reference[0], other) for other in reference[1:])
+    return Deviation(name, wrong, wrong, reacts, wrong <= tolerance_of(np.dtype("f4")).relative)
+
+
+def _calm(array: Array) -> tuple[Array, Kinds | None]:
+    """The array with 0 in extreme places, and their kinds (NaN 2, otherwise the sign), if any."""
+    wide = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+    if _peak(wide) <= EXTREME:  # False for NaN, too
+        return wide, None
+    extreme = ~(np.abs(wide) <= EXTREME)
+    kinds = np.where(np.isnan(wide), 2, np.sign(wide)).astype(np.int8) * extreme
+    return np.where(extreme, wide.dtype.type(0), wide), kinds
+
+
+def _same_kinds(a: Kinds | None, b: Kinds | None) -> bool:
+    return a is None and b is None or a is not None and b is not None and np.array_equal(a, b)
+
+
+def _peak(array: Array) -> float:
+    return max(float(array.max()), -float(array.min())) if array.size else 0.0
+
+
+def _rms(array: Array) -> float:
+    return float(np.linalg.norm(array.reshape(-1))) / array.size**0.5 if array.size else 0.0

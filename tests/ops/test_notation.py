@@ -1,0 +1,75 @@
+"""Reading signature lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from onnxprune.ops.notation import Axis, Operand, parse
+
+CONV = "x[n, (g i), *s], w[(g o), i, *k], b[(g o)]? -> y[n, (g o), *t]"
+
+
+def test_operands_and_their_axes() -> None:
+    line = parse(CONV)
+    assert line.inputs[0] == Operand("x", (Axis(("n",)), Axis(("g", "i")), Axis(("s",), star=True)))
+    assert [operand.optional for operand in line.inputs] == [False, False, True]
+    assert line.inputs[1].letters == {"g", "o", "i", "k"}
+    assert [operand.name for operand in line.outputs] == ["y"]
+
+
+def test_roles_follow_from_where_a_letter_stands() -> None:
+    line = parse(CONV)
+    assert line.contracted == {"i"}
+    assert line.batch == {"g"}
+    assert line.outer == {"n", "o"}
+    assert line.opaque == {"s", "k", "t"}
+    assert not line.reduced
+
+
+def test_an_operator_without_sums_has_no_factors() -> None:
+    line = parse("a[*a], b[*a] -> y[*a]")
+    assert not (line.contracted | line.batch | line.outer | line.opaque)
+
+
+def test_a_scalar_has_no_axes() -> None:
+    assert parse("x[*a], low[]? -> y[*a]").inputs[1] == Operand("low", (), optional=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "reduced", "opaque"),
+    [
+        ("x[a, b!] -> y[a]", {"b"}, set[str]()),
+        ("x[a, b!] -> y[a, b]", {"b"}, set[str]()),
+        ("x[(g c!), *s!] -> y[(g c), *s]", {"c", "s"}, set[str]()),
+        ("x[a, b] -> y[a]", set[str](), {"b"}),
+        ("x[#a, b] -> y[a, b]", set[str](), {"a"}),
+        ("x[#*a] -> y[*a]", set[str](), {"a"}),
+        ("x[#a!] -> y[a]", {"a"}, {"a"}),
+        ("x[a], like[~b] -> y[a]", set[str](), set[str]()),
+        ("x[a], like[~*b] -> y[a, c]", set[str](), {"c"}),
+    ],
+)
+def test_marks(text: str, reduced: set[str], opaque: set[str]) -> None:
+    line = parse(text)
+    assert set(line.reduced) == reduced
+    assert set(line.opaque) == opaque
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x[a], y[a]", "no '->'"),
+        ("x[a] -> y(a)", "cannot read operand"),
+        ("x[a y[a] -> z[a]", "cannot read"),
+        ("x[A] -> y[A]", "cannot read axis 'A'"),
+        ("x[a?] -> y[a]", "cannot read axis 'a\\?'"),
+        ("x[!a] -> y[a]", "cannot read axis '!a'"),
+        ("x[(a *b)] -> y[a]", "cannot read axis '\\*b'"),
+        ("x[*a, *b] -> y[*a]", "more than one star"),
+        ("x[a] -> y[()]", "an axis without letters"),
+        ("x[a, (b] -> y[a]", "cannot read axes"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        parse(text)
