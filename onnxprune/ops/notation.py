@@ -86,8 +86,8 @@ def parse(text: str) -> Signature:
     marks: dict[str, set[str]] = {"!": set(), "#": set(), "~": set()}
     inputs, outputs = _operands(left, marks), _operands(right, marks)
     everywhere = [operand.letters for operand in (*inputs, *outputs)]
-    letters = frozenset().union(*everywhere)
-    produced = frozenset().union(*(operand.letters for operand in outputs))
+    letters = frozenset[str]().union(*everywhere)
+    produced = frozenset[str]().union(*(operand.letters for operand in outputs))
     private = {x for x in letters if sum(x in o for o in everywhere) == 1} - marks["!"] - marks["~"]
     contracted = frozenset(
         x for x in letters - produced if sum(x in operand.letters for operand in inputs) > 1

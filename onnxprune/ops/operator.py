@@ -25,8 +25,8 @@ class Rewrite:
         inputs: new elements of constant integer inputs, by input index.
     """
 
-    attributes: Mapping[str, int | list[int]] = field(default_factory=dict)
-    inputs: Mapping[int, IntArray] = field(default_factory=dict)
+    attributes: Mapping[str, int | list[int]] = field(default_factory=dict[str, int | list[int]])
+    inputs: Mapping[int, IntArray] = field(default_factory=dict[int, IntArray])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Operator:
     relate: Callable[[Site], None]
     since: int = 1
     domain: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     macs: tuple[str, ...] = ()
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None
     masked: str = ""

@@ -62,7 +62,7 @@ def _bounds(site: Site) -> list[tuple[int, int, int, int]] | None:
         steps = [1] * len(starts or ())
     if starts is None or ends is None or axes is None or steps is None:
         return None
-    bounds = []
+    bounds: list[tuple[int, int, int, int]] = []
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         place = site.axis(axis, rank)
         size = site.x().shape[place]

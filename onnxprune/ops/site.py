@@ -73,9 +73,9 @@ class Site:
     inputs: tuple[Value | None, ...]
     outputs: tuple[Value | None, ...]
     space: DimSpace
-    letters: dict[str, Dim] = field(default_factory=dict)
-    roles: list[Role] = field(default_factory=list)
-    described: set[Dim] = field(default_factory=set)
+    letters: dict[str, Dim] = field(default_factory=dict[str, Dim])
+    roles: list[Role] = field(default_factory=list[Role])
+    described: set[Dim] = field(default_factory=set[Dim])
 
     def attribute(self, name: str, default: T) -> T:
         """An attribute's value, or `default` where it is absent."""
