@@ -1,21 +1,27 @@
 """A graph-level pruning compiler for ONNX: smaller and faster models, with proof.
 
-import onnxprune as op
+    import onnxprune as op
 
-model = op.load("in.onnx")
-result = op.Pipeline("fold-constants,remove-channels{ratio=0.3},fold-empty").run(model)
-result.verify()
-result.model.save("out.onnx")
-result.plan.save("plan.json")
+    model = op.load("in.onnx")
+    result = op.Pipeline("fold-constants,remove-channels{ratio=0.3},fold-empty").run(model)
+    result.verify()
+    result.model.save("out.onnx")
+    result.plan.save("plan.json")
+
+The names below are imported when they are first asked for, so `import onnxprune` costs nothing.
 """
 
-from onnxprune import passes
-from onnxprune.coupling.plan import Plan
-from onnxprune.errors import OnnxPruneError
-from onnxprune.ir.load import load
-from onnxprune.ir.model import Model
-from onnxprune.pipelines.pipeline import Pipeline, Result
-from onnxprune.pipelines.presets import apply_plan, prune
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onnxprune import passes
+    from onnxprune.coupling.plan import Plan
+    from onnxprune.errors import OnnxPruneError
+    from onnxprune.ir.load import load
+    from onnxprune.ir.model import Model
+    from onnxprune.pipelines.pipeline import Pipeline, Result
+    from onnxprune.pipelines.presets import apply_plan, prune
 
 __all__ = [
     "Model",
@@ -28,3 +34,26 @@ __all__ = [
     "passes",
     "prune",
 ]
+
+_HOMES = {
+    "Model": "onnxprune.ir.model",
+    "OnnxPruneError": "onnxprune.errors",
+    "Pipeline": "onnxprune.pipelines.pipeline",
+    "Plan": "onnxprune.coupling.plan",
+    "Result": "onnxprune.pipelines.pipeline",
+    "apply_plan": "onnxprune.pipelines.presets",
+    "load": "onnxprune.ir.load",
+    "prune": "onnxprune.pipelines.presets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "passes":
+        return import_module("onnxprune.passes")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'onnxprune' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

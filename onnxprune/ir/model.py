@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -87,11 +88,21 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """Number of elements of all floating-point initializers of the main graph.
+        """Number of elements of all floating-point constants of the main graph.
 
-        Integers do not count: they are shapes and indices.
+        Initializers and `Constant` nodes count alike; integers do not, they are shapes and
+        indices.
         """
-        return sum(t.size for t in self.constants.values() if is_float_type(t.elem_type))
+        nodes = (
+            attribute.t
+            for node in self.proto.graph.node
+            if node.op_type == "Constant" and not node.domain
+            for attribute in node.attribute
+            if attribute.name == "value"
+        )
+        return sum(t.size for t in self.constants.values() if is_float_type(t.elem_type)) + sum(
+            prod(t.dims) for t in nodes if is_float_type(t.data_type)
+        )
 
     @property
     def size_bytes(self) -> int:

@@ -71,6 +71,8 @@ _BINARY = [
     "Sub",
     "Xor",
 ]
+_BROADCASTS = 7
+"""First opset in which operands are aligned from the right; before, an attribute told the axis."""
 _VARIADIC = ("Max", "Mean", "Min")
 
 
@@ -80,9 +82,9 @@ def _variadic(site: Site) -> str:
 
 OPERATORS = (
     *(signature(name, "x[*a] -> y[*a]") for name in _UNARY),
-    *(signature(name, "a[*a], b[*a] -> y[*a]") for name in _BINARY),
+    *(signature(name, "a[*a], b[*a] -> y[*a]", since=_BROADCASTS) for name in _BINARY),
     *(signature(name, _variadic) for name in _VARIADIC),
-    signature("Add", "a[*a], b[*a] -> y[*a]", role="sum"),
+    signature("Add", "a[*a], b[*a] -> y[*a]", since=_BROADCASTS, role="sum"),
     signature("Sum", _variadic, role="sum"),
     signature("CastLike", "x[*a], like[~*l] -> y[*a]"),
     signature("Clip", "x[*a], low[*l]?, high[*h]? -> y[*a]"),

@@ -51,7 +51,7 @@ def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
     x, y = site.x(), site.y()
     copies = site.op_type == "Reshape" and not site.attribute("allowzero", 0)
     lead = len(y.dims) - len(old)
-    new = []
+    new: list[int] = []
     for place, value in enumerate(old):
         size = kept_size(y.dims[lead + place], keeps)
         copied = value == 0 and copies and kept_size(x.dims[place], keeps) == size

@@ -60,7 +60,7 @@ def _einsum_sums(site: Site) -> str:
 
 
 OPERATORS = (
-    signature("Gemm", _gemm, macs="m n k"),
+    signature("Gemm", _gemm, since=7, macs="m n k"),
     signature("MatMul", _matmul, macs="b m n k"),
     signature("Einsum", _einsum_sums, since=12),
 )

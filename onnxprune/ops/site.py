@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +85,7 @@ class Site:
     def ints(self, name: str) -> list[int] | None:
         """An attribute that is a list of integers; None where it is absent."""
         value = self.attributes.get(name)
-        return [int(v) for v in value] if isinstance(value, (list, tuple)) else None
+        return [int(v) for v in cast(list[int], value)] if isinstance(value, list) else None
 
     def x(self, index: int = 0) -> Value:
         """An input that must be there."""
