@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from math import prod
 from typing import Any
 
 import numpy.typing as npt
@@ -180,8 +179,6 @@ def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | Non
         site.block_all(f"{title}: operator without a signature")
     elif not shaped:
         site.block_all(f"{node.op_type}: an operand of unknown shape")
-    elif any(prod(v.shape) == 0 for v in (*site.inputs, *site.outputs) if v is not None):
-        site.block_all("a tensor without elements")
     else:
         operator.relate(site)
         site.block_omitted()

@@ -190,6 +190,8 @@ class _Editor:
             what is computed.
         """
         place = _TARGETS[node.op_type]
+        if len(node.input) <= place or not node.input[place]:
+            return []
         computed = node.input[place]
         x, y = node.input[0], node.output[0]
         names = (x, y, computed)
@@ -198,14 +200,16 @@ class _Editor:
         ):
             return []
         shapes = tuple(f.shapes[n] for n in (x, y) for f in (facts, others))
-        if len(shapes[2]) != len(shapes[3]) or facts.shapes[computed] != (len(shapes[2]),):
+        rank = len(shapes[2])
+        if len(shapes[3]) != rank or facts.shapes[computed] != (rank,) or 0 in shapes[2]:
             return []
         target = _RULES[node.op_type](*shapes)
-        done = target.count(-1) <= (node.op_type == "Reshape") and 0 not in shapes[2]
-        if not done and not any(s == s2 and s > 1 for s, s2 in zip(*shapes[2:], strict=True)):
+        done = target.count(-1) <= (node.op_type == "Reshape")
+        static = any(s == s2 and s > 1 for s, s2 in zip(*shapes[2:], strict=True))
+        if not done and (not static or self._model.opset.get("", 1) < _WHERE_SINCE):
             return []
         for attribute in list(node.attribute):
-            if attribute.name == "allowzero" and done:
+            if attribute.name == "allowzero":
                 node.attribute.remove(attribute)
         sizes, filled = f"{y}::shape", f"{y}::target"
         self._add(sizes, np.array(target, dtype=np.int64))
@@ -241,6 +245,7 @@ class _Editor:
         A `Shape` that could not be folded follows the pruned tensor. Readers that look up computed
         elements only do not care; for all others the static elements are written over.
         """
+        outputs = {info.name for info in self._graph.output}
         readers: dict[str, list[onnx.NodeProto]] = {}
         for node in self._graph.node:
             for name in node.input:
@@ -253,7 +258,10 @@ class _Editor:
                 continue
             first, second = facts.values[y], others.values.get(y)
             static = first == second if second is not None else np.zeros(first.shape, np.bool_)
-            if not static.any() or all(self._looks_up(r, y, static) for r in readers.get(y, [])):
+            seen = y in outputs or not all(
+                self._looks_up(reader, y, static) for reader in readers.get(y, [])
+            )
+            if not static.any() or not seen or self._model.opset.get("", 1) < _WHERE_SINCE:
                 continue
             self._add(f"{y}::static", np.asarray(static))
             self._add(f"{y}::sizes", first)
@@ -388,11 +396,13 @@ def _fill_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
     return [size if size == size2 else -1 for size, size2 in zip(y, y2, strict=True)]
 
 
-_TARGETS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
+_WHERE_SINCE = 9
+_TARGETS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Resize": 3}
 _RULES = {
     "ConstantOfShape": _fill_target,
     "Expand": _expand_target,
     "Reshape": _reshape_target,
+    "Resize": _fill_target,
 }
 
 

@@ -98,5 +98,9 @@ def _correct_shapes(body: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int
             continue
         dims = info.type.tensor_type.shape.dim
         for axis, size in shapes[info.name].items():
-            if axis < len(dims):
+            if axis >= len(dims):
+                continue
+            if dims[axis].HasField("dim_value"):
                 dims[axis].dim_value = size
+            else:
+                dims[axis].Clear()  # a product of a dynamic size and one that changed

@@ -23,6 +23,7 @@ _WHERE_TYPES = frozenset(
         onnx.TensorProto.UINT8,
     )
 )
+_WHERE_SINCE = 9
 
 
 def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Model:
@@ -76,14 +77,22 @@ class ProbeBuilder:
 
         ONNX Runtime's Where knows few types on the CPU; the others take a detour over float.
         """
-        shown = self.constant(mask)
         if elem_type == onnx.TensorProto.BOOL:
-            return self.node("And", shown, x)
-        if elem_type in _WHERE_TYPES:
-            return self.node("Where", shown, x, self.typed(elem_type).like(0.0))
+            return self.node("And", self.constant(mask), x)
+        if elem_type in _WHERE_TYPES or self._version < _WHERE_SINCE:
+            return self.typed(elem_type).where(mask, x, 0.0)
         wide = self.node("Cast", x, to=onnx.TensorProto.FLOAT)
-        zero = self.typed(onnx.TensorProto.FLOAT).like(0.0)
-        return self.node("Cast", self.node("Where", shown, wide, zero), to=elem_type)
+        hidden = self.typed(onnx.TensorProto.FLOAT).where(mask, wide, 0.0)
+        return self.node("Cast", hidden, to=elem_type)
+
+    def where(self, mask: npt.NDArray[np.bool_], x: str, value: float) -> str:
+        """Add `x` with `value` where `mask` is false; before there was Where, by arithmetic."""
+        if self._version >= _WHERE_SINCE:
+            return self.node("Where", self.constant(mask), x, self.like(value))
+        dtype = dtype_of(self._elem_type)
+        shown = self.node("Mul", x, self.constant(mask.astype(dtype)))
+        filler = np.where(mask, 0.0, self._number(value)).astype(dtype)
+        return self.node("Add", shown, self.constant(filler))
 
     def rename(self, old: str, new: str) -> None:
         """Give the last value that was made its final name."""
@@ -99,16 +108,19 @@ class ProbeBuilder:
     def constant(self, array: npt.NDArray[np.generic]) -> str:
         """Add a constant and return its name."""
         name = self._fresh()
-        self._constants[name] = ArrayTensor.of(np.ascontiguousarray(array))
+        self._constants[name] = ArrayTensor.of(np.ascontiguousarray(array).reshape(array.shape))
         return name
 
     def like(self, value: float) -> str:
         """Add a scalar of the type set by `typed`; infinities become extreme finite values."""
+        return self.constant(np.array(self._number(value)).astype(dtype_of(self._elem_type)))
+
+    def _number(self, value: float) -> float:
+        if not np.isinf(value):
+            return value
         dtype = dtype_of(self._elem_type)
-        if np.isinf(value):
-            info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(_finite_kind(dtype))
-            value = float(info.max if value > 0 else info.min)
-        return self.constant(np.array(value).astype(dtype))
+        info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(_finite_kind(dtype))
+        return float(info.max if value > 0 else info.min)
 
     def finish(self) -> Model:
         """The model with the nodes that were added."""

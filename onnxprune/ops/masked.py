@@ -35,6 +35,10 @@ class Builder(Protocol):
         """Add a constant and return its name."""
         ...
 
+    def where(self, mask: BoolArray, x: str, value: float) -> str:
+        """Add `x` with `value` where `mask` is false."""
+        ...
+
     def like(self, value: float) -> str:
         """Add a scalar of the masked operand's type; infinities become its finite extremes."""
         ...
@@ -61,7 +65,7 @@ def _replaced(value: float) -> MaskedForm:
     """The operator itself, with hidden places set to `value`."""
 
     def form(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
-        shown = builder.node("Where", builder.constant(mask), x[0], builder.like(value))
+        shown = builder.where(mask, x[0], value)
         return builder.node(site.op_type, shown, *x[1:], **site.attributes)
 
     return form
@@ -74,7 +78,7 @@ def _standardised(
     count = builder.like(_count(mask, shape, axes))
     mean = builder.node("Div", builder.reduce_sum(x, axes), count)
     centred = builder.node("Sub", x, mean)
-    shown = builder.node("Where", builder.constant(mask), centred, builder.like(0.0))
+    shown = builder.where(mask, centred, 0.0)
     square = builder.node("Mul", shown, shown)
     variance = builder.node("Div", builder.reduce_sum(square, axes), count)
     epsilon = builder.like(site.attribute("epsilon", 1e-5))

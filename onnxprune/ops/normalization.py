@@ -23,7 +23,12 @@ def _batch(site: Site) -> str:
 
 
 def _batch_gain(site: Site, scale: Array, variance: Array) -> Array:
-    """Scale / sqrt(var + epsilon): what exporters fold into the layer before."""
+    """What exporters fold into the layer before: scale / sqrt(var + epsilon).
+
+    In training mode the statistics are the batch's own, and only the scale is known.
+    """
+    if site.attribute("training_mode", 0):
+        return scale.astype(np.float64)
     deviation = np.sqrt(variance.astype(np.float64) + site.attribute("epsilon", 1e-5))
     return scale.astype(np.float64) / deviation
 

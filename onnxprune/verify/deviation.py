@@ -92,7 +92,7 @@ def _calm(array: Array) -> tuple[Array, Kinds | None]:
 
 
 def _same_kinds(a: Kinds | None, b: Kinds | None) -> bool:
-    return a is None and b is None or a is not None and b is not None and np.array_equal(a, b)
+    return (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
 
 
 def _peak(array: Array) -> float:

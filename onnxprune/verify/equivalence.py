@@ -101,30 +101,34 @@ def check_equivalence(
                 result.deviations.append(deviation)
         suspects = [d for d in result.deviations if not d.passed and isfinite(d.max_abs)]
         if suspects:
-            conditioned = _condition(first, suspects, feeds[0])
+            conditioned = _condition((first, second), suspects, feeds)
             result.deviations = [conditioned.get(d.name, d) for d in result.deviations]
     _judge(result, outputs)
     return result
 
 
 def _condition(
-    reference: Session, suspects: Sequence[Deviation], feed: Feeds
+    sessions: Sequence[Session], suspects: Sequence[Deviation], feeds: Sequence[Feeds]
 ) -> dict[str, Deviation]:
-    """Judge deviations against what rounding alone does to the reference.
+    """Judge deviations against what rounding alone does to either model.
 
-    Some tensors amplify the last bit: a softmax over large logits, a chain of many layers. The
-    reference runs once more with its inputs changed by a few units in the last place. What that
-    changes by nearly as much as the deviation is rounding; and it proves nothing, so it no longer
-    counts as reacting.
+    Some tensors amplify the last bit: a softmax over large logits, the mean of what was just
+    centred, a chain of many layers. Both models run once more with their inputs changed by a few
+    units in the last place. What that changes by nearly as much as the deviation is rounding; and
+    it proves nothing, so it no longer counts as reacting.
     """
     names = [d.name for d in suspects]
-    plain, nudged = (reference.run(inputs, names) for inputs in (feed, _nudged(feed)))
-    judged = {}
-    for d in suspects:
-        noise = largest_difference(plain[d.name], nudged[d.name])
-        if d.max_abs <= AMPLIFICATION * noise:
-            judged[d.name] = Deviation(d.name, d.max_abs, 0.0, False, True)
-    return judged
+    noise = dict.fromkeys(names, 0.0)
+    for session in sessions:
+        for feed in feeds:
+            plain, nudged = (session.run(inputs, names) for inputs in (feed, _nudged(feed)))
+            for name in names:
+                noise[name] = max(noise[name], largest_difference(plain[name], nudged[name]))
+    return {
+        d.name: Deviation(d.name, d.max_abs, 0.0, False, True)
+        for d in suspects
+        if d.max_abs <= AMPLIFICATION * noise[d.name]
+    }
 
 
 def _nudged(feed: Feeds) -> Feeds:

@@ -34,12 +34,12 @@ def test_laws_hold(case: Case) -> None:
 def restricted_axes(bench: Bench) -> tuple[set[str], set[str]]:
     """Axes with more than one index that cannot be pruned, and those that can in part.
 
-    Constants of integers are left out: they say how to do, not what with.
+    Constants of integers and truth values are left out: they say how to do, not what with.
     """
     blocked: set[str] = set()
     partly: set[str] = set()
     for value in bench.values:
-        if value.data is not None and value.data.dtype.kind in "iu":
+        if value.data is not None and value.data.dtype.kind in "biu":
             continue
         for axis, dim in enumerate(value.dims):
             free = {leaf.is_free for leaf in dim.leaves() if leaf.size > 1}
