@@ -22,8 +22,9 @@ from onnxprune.data.random import Feeds
 from onnxprune.ir.graph import nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
+from onnxprune.ir.tensors import ArrayTensor, is_float_type
 from onnxprune.runtime import Session
-from onnxprune.verify.deviation import Deviation, compare, largest_difference
+from onnxprune.verify.deviation import Deviation, compare
 from onnxprune.verify.reference import masked_reference, value_mask
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tolerance import tolerance_of
@@ -34,7 +35,7 @@ REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
 
 AMPLIFICATION = 20.0
-"""A deviation is rounding if it is at most so many times what a nudge of the input does."""
+"""A deviation is rounding if it is at most so many times what a nudge of the last bits does."""
 
 Array = npt.NDArray[Any]
 
@@ -99,47 +100,72 @@ def check_equivalence(
                 shown = [_take(run.pop(name), taken[name]) for run in masked]
                 deviation = compare(name, shown, [run.pop(name) for run in sliced])
                 result.deviations.append(deviation)
-        suspects = [d for d in result.deviations if not d.passed and isfinite(d.max_abs)]
+        suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
         if suspects:
-            conditioned = _condition((first, second), suspects, feeds)
-            result.deviations = [conditioned.get(d.name, d) for d in result.deviations]
+            noise = _noise((first, second), (reference, pruned), suspects, types, feeds)
+            result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
     _judge(result, outputs)
     return result
 
 
-def _condition(
-    sessions: Sequence[Session], suspects: Sequence[Deviation], feeds: Sequence[Feeds]
-) -> dict[str, Deviation]:
-    """Judge deviations against what rounding alone does to either model.
+def _noise(
+    sessions: Sequence[Session],
+    models: Sequence[Model],
+    names: Sequence[str],
+    types: dict[str, int],
+    feeds: Sequence[Feeds],
+) -> dict[str, float]:
+    """What rounding alone does to tensors of either model.
 
-    Some tensors amplify the last bit: a softmax over large logits, the mean of what was just
-    centred, a chain of many layers. Both models run once more with their inputs changed by a few
-    units in the last place. What that changes by nearly as much as the deviation is rounding; and
-    it proves nothing, so it no longer counts as reacting.
+    Some amplify the last bit: a softmax over large logits, the mean of what was just centred, a
+    chain of many layers. Both models run once more with their inputs changed by a few units in
+    the last place; with their weights changed so, where all inputs are indices.
     """
-    names = [d.name for d in suspects]
-    noise = dict.fromkeys(names, 0.0)
-    for session in sessions:
-        for feed in feeds:
-            plain, nudged = (session.run(inputs, names) for inputs in (feed, _nudged(feed)))
-            for name in names:
-                noise[name] = max(noise[name], largest_difference(plain[name], nudged[name]))
-    return {
-        d.name: Deviation(d.name, d.max_abs, 0.0, False, True)
-        for d in suspects
-        if d.max_abs <= AMPLIFICATION * noise[d.name]
-    }
-
-
-def _nudged(feed: Feeds) -> Feeds:
     rng = np.random.default_rng(0)
-    return {
-        name: array
-        * (1 + 4 * np.finfo(array.dtype).eps * rng.choice((-1, 1), array.shape)).astype(array.dtype)
-        if array.dtype.kind == "f"
-        else array
-        for name, array in feed.items()
-    }
+    nudged = [{name: _nudged(array, rng) for name, array in feed.items()} for feed in feeds]
+    indices = not any(array.dtype.kind == "f" for array in feeds[0].values())
+    noise = dict.fromkeys(names, 0.0)
+    for session, model in zip(sessions, models, strict=True):
+        plain = [session.run(feed, names) for feed in feeds]
+        if indices:
+            with session_of(_with_nudged_weights(with_outputs(model, names, types), rng)) as other:
+                moved = [other.run(feed, names) for feed in feeds]
+        else:
+            moved = [session.run(feed, names) for feed in nudged]
+        for name in names:
+            arrays = ([run[name] for run in runs] for runs in (plain, moved))
+            noise[name] = max(noise[name], compare(name, *arrays).max_abs)
+    return noise
+
+
+def _without_noise(deviation: Deviation, noise: float) -> Deviation:
+    """Take for rounding what is hardly more; it proves nothing, so it does not count as reacting.
+
+    What a nudge changes beyond all bounds tells nothing, and excuses nothing.
+    """
+    if deviation.passed or not deviation.max_abs <= AMPLIFICATION * noise < float("inf"):
+        return deviation
+    return Deviation(deviation.name, deviation.max_abs, 0.0, False, True)
+
+
+def _nudged(array: Array, rng: np.random.Generator) -> Array:
+    if array.dtype.kind != "f":
+        return array
+    steps = rng.choice(np.array((-4, 4), dtype=array.dtype), array.shape)
+    nudged: Array = array * (1 + np.finfo(array.dtype).eps * steps)
+    return nudged
+
+
+def _with_nudged_weights(model: Model, rng: np.random.Generator) -> Model:
+    """The model itself, changed in place."""
+    model.set_constants(
+        {
+            name: ArrayTensor.of(_nudged(tensor.numpy(), rng))
+            for name, tensor in model.constants.items()
+            if is_float_type(tensor.elem_type) and tensor.size > 1
+        }
+    )
+    return model
 
 
 def check_outputs(original: Model, other: Model, feeds: Sequence[Feeds]) -> Equivalence:
