@@ -62,6 +62,7 @@ class Signature:
         contracted: letters of two inputs or more that no output has (summed away).
         batch: letters that index both factors of a product and its result.
         outer: letters that index one factor of a product and its result.
+        added: inputs beside a product that are no factor of it, such as a bias.
     """
 
     inputs: tuple[Operand, ...]
@@ -71,6 +72,7 @@ class Signature:
     contracted: frozenset[str]
     batch: frozenset[str]
     outer: frozenset[str]
+    added: frozenset[int]
 
 
 @lru_cache(maxsize=4096)
@@ -96,7 +98,11 @@ def parse(text: str) -> Signature:
     batch = frozenset(x for x in produced if sum(x in factor for factor in factors) > 1)
     outer = frozenset(x for x in produced if sum(x in factor for factor in factors) == 1)
     opaque = frozenset(marks["#"] | private)
-    return Signature(inputs, outputs, frozenset(marks["!"]), opaque, contracted, batch, outer)
+    reduced = frozenset(marks["!"])
+    added = frozenset(
+        place for place, x in enumerate(inputs) if contracted and not x.letters & contracted
+    )
+    return Signature(inputs, outputs, reduced, opaque, contracted, batch, outer, added)
 
 
 def _operands(text: str, marks: dict[str, set[str]]) -> tuple[Operand, ...]:

@@ -256,8 +256,8 @@ def _note_shared(site: Site, role: str) -> None:
 
 def _note(site: Site, line: Signature, name: str, dim: Dim, operand: int) -> None:
     letter = name.rpartition(".")[0] or name
-    if operand >= 0 and line.contracted and not line.inputs[operand].letters & line.contracted:
-        return  # a bias is added to the product, it is no factor of it
+    if operand in line.added:
+        return
     for role, letters in (
         ("contracted", line.contracted),
         ("batch", line.batch),

@@ -36,7 +36,8 @@ def kept_counts(
     """
     by_leaf = {group.leaf: group for group in ratios}
     axes = _shared_axes(analysis, by_leaf)
-    steps = {group: 0 for group in ratios if not any(group in parts for parts in axes)}
+    placed = set[Group]().union(*axes)
+    steps = {group: 0 for group in ratios if group not in placed}
     for parts in axes:
         for group in parts if len(parts) == 1 else ():
             steps[group] = gcd(steps.get(group, 0), parts[group])
