@@ -216,7 +216,7 @@ class Pipeline:
                 work.reports.append(report)
                 if verify_each:
                     self._verify_step(work, spec_of(step))
-        return self._result(work, merge=True)
+            return self._result(work, merge=True)
 
     def _verify_step(self, work: Work, name: str) -> None:
         try:
