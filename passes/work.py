@@ -62,8 +62,8 @@ class PassReport:
 
     name: str
     modified: bool = False
-    did: list[str] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    did: list[str] = field(default_factory=list[str])
+    refused: list[Refusal] = field(default_factory=list[Refusal])
     seconds: float = 0.0
 
 
@@ -83,11 +83,11 @@ class Work:
 
     original: Model
     model: Model
-    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    removals: list[Removal] = field(default_factory=list)
-    reports: list[PassReport] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    provenance: dict[str, str] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    removals: list[Removal] = field(default_factory=list[Removal])
+    reports: list[PassReport] = field(default_factory=list[PassReport])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    provenance: dict[str, str] = field(default_factory=dict[str, str])
     _canonical: Canonical | None = None
     _source: Model | None = None
 

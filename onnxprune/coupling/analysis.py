@@ -50,10 +50,10 @@ class Analysis:
 
     canonical: Canonical
     space: DimSpace
-    values: dict[str, Value] = field(default_factory=dict)
-    placed: list[Placed] = field(default_factory=list)
-    sources: dict[str, frozenset[str]] = field(default_factory=dict)
-    unknown: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, Value] = field(default_factory=dict[str, Value])
+    placed: list[Placed] = field(default_factory=list[Placed])
+    sources: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    unknown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     @property
     def weights(self) -> list[str]:
@@ -150,7 +150,7 @@ def _place(analysis: Analysis, node: Node, versions: dict[str, int], patterns: l
     facts = analysis.canonical.facts
     given = [name for name in node.inputs if name]
     if all(name in analysis.sources for name in given) and not node.captures:
-        merged = frozenset().union(*(analysis.sources[name] for name in given))
+        merged = frozenset[str]().union(*(analysis.sources[name] for name in given))
         for name in node.outputs:
             analysis.sources[name] = merged
     site = Site(

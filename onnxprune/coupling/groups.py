@@ -56,7 +56,7 @@ class Group:
     kind: str
     members: list[Member]
     parameters: int
-    rivals: list[Group] = field(default_factory=list)
+    rivals: list[Group] = field(default_factory=lambda: [])
     over: Dim | None = None
 
     @property
@@ -253,7 +253,7 @@ def _leads(root: Dim, leaf: Dim) -> bool:
 
 def block_reasons(analysis: Analysis, name: str) -> list[tuple[int, Block]]:
     """Why no axis of a weight can be pruned: the first cause on each axis."""
-    causes = []
+    causes: list[tuple[int, Block]] = []
     for axis, dim in enumerate(analysis.values[name].dims):
         blocks = sorted(leaf.block for leaf in dim.leaves() if leaf.block is not None)
         if blocks:

@@ -28,7 +28,7 @@ _PASSES_VALUES = frozenset(
 def input_specs(analysis: Analysis) -> list[InputSpec]:
     """The inputs that a user feeds, with the bounds of those that are looked up in a table."""
     facts = analysis.canonical.facts
-    specs = []
+    specs: list[InputSpec] = []
     for info in graph_inputs(analysis.canonical.model.proto):
         if info.name in facts.shapes:
             dtype = dtype_of(facts.elem_types[info.name])

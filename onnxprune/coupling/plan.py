@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -60,8 +60,10 @@ class Plan:
     """
 
     model_sha256: str
-    initializers: dict[str, dict[int, AxisPlan]] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    initializers: dict[str, dict[int, AxisPlan]] = field(
+        default_factory=dict[str, dict[int, AxisPlan]]
+    )
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
     original: Model | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -83,16 +85,18 @@ class Plan:
         Raises:
             PlanError: it is no plan, or one of another schema.
         """
-        if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        fields = cast("dict[str, Any]", document if isinstance(document, dict) else {})
+        if fields.get("schema") != SCHEMA:
             raise PlanError(
                 "this is no plan of schema 1", where=where, hint="make one with --plan PLAN.json"
             )
         try:
+            entries: dict[str, dict[str, Any]] = fields["initializers"]
             initializers = {
                 str(name): {int(axis): _from_json(kept) for axis, kept in axes.items()}
-                for name, axes in document["initializers"].items()
+                for name, axes in entries.items()
             }
-            return cls(str(document["model_sha256"]), initializers, dict(document["settings"]))
+            return cls(str(fields["model_sha256"]), initializers, dict(fields["settings"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PlanError("the plan is damaged", where=where, why=repr(error)) from error
 
@@ -244,6 +248,11 @@ def _to_json(kept: AxisPlan) -> Any:
 
 
 def _from_json(kept: Any) -> AxisPlan:
-    if isinstance(kept, dict):
-        return Blocks(int(kept["by"]), tuple(tuple(int(i) for i in row) for row in kept["blocks"]))
-    return tuple(int(index) for index in kept)
+    if not isinstance(kept, dict):
+        return _whole_numbers(kept)
+    blocks = cast("dict[str, Any]", kept)
+    return Blocks(int(blocks["by"]), tuple(_whole_numbers(row) for row in blocks["blocks"]))
+
+
+def _whole_numbers(row: Any) -> tuple[int, ...]:
+    return tuple(int(index) for index in row)

@@ -138,7 +138,7 @@ def _slice_blocks(tensor: Any, axis: int, by: int, blocks: Blocks) -> Any:
     """Take from each block its own indices, through one index array of the block axis' length."""
     count = tensor.shape[by] // len(blocks.kept)
     rows = np.repeat(np.array(blocks.kept), count, axis=0)
-    places = np.arange(tensor.shape[by])[:, None]
+    places = np.arange(int(tensor.shape[by]))[:, None]
     order = [by, axis] + [a for a in range(len(tensor.shape)) if a not in (by, axis)]
     permute = getattr(tensor, "permute", None) or tensor.transpose
     front = permute(*order)[places, rows]

@@ -7,13 +7,14 @@ a model is likely to accept. A second binding tells which elements of a computed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import onnx
 
 from onnxprune.errors import UsageError
 
 Shape = tuple[int, ...]
+Axis = onnx.TensorShapeProto.Dimension
 _BATCH = (2, 3)
 _IMAGE = ((160, 224, 288), (192, 256, 320))
 _SEQUENCE = ((17, 19, 23, 29), (31, 37, 41, 43))
@@ -47,26 +48,31 @@ def input_shapes(
             hint=f"its inputs are {', '.join(map(repr, inputs))}",
         )
     sizes: dict[str, int] = {}
-    shapes: dict[str, Shape] = {}
+    for name, shape in fixed.items():
+        if _has_shape(inputs[name]):
+            _check(name, list(inputs[name].type.tensor_type.shape.dim), shape, sizes)
+    shapes = dict(fixed)
     for name, info in inputs.items():
-        if not info.type.HasField("tensor_type") or not info.type.tensor_type.HasField("shape"):
-            if name in fixed:
-                shapes[name] = fixed[name]
-            continue
-        dims = info.type.tensor_type.shape.dim
-        if name in fixed:
-            _check(name, dims, fixed[name], sizes)
-            shapes[name] = fixed[name]
-            continue
-        shape = []
-        for axis, dim in enumerate(dims):
-            label = dim.dim_param or f"{name}.{axis}"
-            if dim.HasField("dim_value") and dim.dim_value > 0:
-                shape.append(dim.dim_value)
-            else:
-                shape.append(sizes.setdefault(label, _fresh(axis, len(dims), len(sizes), variant)))
-        shapes[name] = tuple(shape)
-    return shapes
+        if name not in fixed and _has_shape(info):
+            dims = list(info.type.tensor_type.shape.dim)
+            shapes[name] = _bound(name, dims, sizes, variant)
+    return {name: shapes[name] for name in inputs if name in shapes}
+
+
+def _has_shape(info: onnx.ValueInfoProto) -> bool:
+    return info.type.HasField("tensor_type") and info.type.tensor_type.HasField("shape")
+
+
+def _bound(name: str, dims: Sequence[Axis], sizes: dict[str, int], variant: int) -> Shape:
+    """Bind the axes of one input; axes of one symbol get one size."""
+    shape: list[int] = []
+    for axis, dim in enumerate(dims):
+        label = dim.dim_param or f"{name}.{axis}"
+        if dim.HasField("dim_value") and dim.dim_value > 0:
+            shape.append(dim.dim_value)
+        else:
+            shape.append(sizes.setdefault(label, _fresh(axis, len(dims), len(sizes), variant)))
+    return tuple(shape)
 
 
 def has_dynamic_axes(proto: onnx.ModelProto) -> bool:
@@ -81,8 +87,7 @@ def _fresh(axis: int, rank: int, taken: int, variant: int) -> int:
     return table[taken % len(table)]
 
 
-def _check(name: str, dims: object, shape: Shape, sizes: dict[str, int]) -> None:
-    declared = list(dims)  # type: ignore[call-overload]
+def _check(name: str, declared: Sequence[Axis], shape: Shape, sizes: dict[str, int]) -> None:
     clash = len(declared) != len(shape) or any(
         dim.HasField("dim_value") and dim.dim_value not in (0, size)
         for dim, size in zip(declared, shape, strict=False)

@@ -46,9 +46,9 @@ class Canonical:
     model: Model
     facts: Facts
     inputs: dict[str, Shape]
-    provenance: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict[str, str])
     blind: frozenset[str] = frozenset()
-    partial: dict[str, str] = field(default_factory=dict)
+    partial: dict[str, str] = field(default_factory=dict[str, str])
     second: Facts | None = None
 
 
@@ -124,7 +124,7 @@ class _Editor:
 
     def lift_constants(self) -> None:
         """Turn Constant nodes into initializers of the same name."""
-        kept = []
+        kept: list[onnx.NodeProto] = []
         outputs = {info.name for info in self._graph.output}
         for node in self._graph.node:
             array = constant_of(node) if node.op_type == "Constant" and not node.domain else None
@@ -347,7 +347,7 @@ class _Editor:
             if name in self._model.constants
         }
         stubs = {stub.name: stub for stub in self._graph.initializer}
-        fresh = []
+        fresh: list[onnx.TensorProto] = []
         for name, tensor in self._model.constants.items():
             stub = onnx.TensorProto()
             if name in stubs:

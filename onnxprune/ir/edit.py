@@ -23,8 +23,10 @@ class NodeEdit:
         inputs: elements of constant inputs by input index.
     """
 
-    attributes: Mapping[str, int | list[int]] = field(default_factory=dict)
-    inputs: Mapping[int, npt.NDArray[np.int64]] = field(default_factory=dict)
+    attributes: Mapping[str, int | list[int]] = field(default_factory=dict[str, int | list[int]])
+    inputs: Mapping[int, npt.NDArray[np.int64]] = field(
+        default_factory=dict[int, npt.NDArray[np.int64]]
+    )
 
 
 def edited(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx_graphsurgeon as gs
+import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings

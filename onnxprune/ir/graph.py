@@ -70,7 +70,7 @@ def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> No
 
 def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
     """Make copies of `nodes` the graph's nodes."""
-    copies = []
+    copies: list[onnx.NodeProto] = []
     for node in nodes:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
@@ -132,7 +132,7 @@ def nodes(proto: onnx.ModelProto) -> list[Node]:
             tuple(node.input),
             tuple(node.output),
             attributes(node),
-            tuple(sorted(set().union(*(captured(body) for body in subgraphs(node))))),
+            tuple(sorted(set[str]().union(*(captured(body) for body in subgraphs(node))))),
         )
         for node in proto.graph.node
     ]

@@ -45,7 +45,7 @@ def measured_shapes(
 def _feeds(model: Model, inputs: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
     """Zeros and ones for integers and truth values, normal numbers for the rest."""
     rng = np.random.default_rng(seed)
-    feeds = {}
+    feeds: dict[str, np.ndarray] = {}
     for info in graph_inputs(model.proto):
         shape = inputs.get(info.name, ())
         dtype = dtype_of(info.type.tensor_type.elem_type)

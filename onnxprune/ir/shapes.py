@@ -63,9 +63,9 @@ class Facts:
         values: elements of the tensors that follow from shapes and small constants alone.
     """
 
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    elem_types: dict[str, int] = field(default_factory=dict)
-    values: dict[str, AnyArray] = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict[str, Shape])
+    elem_types: dict[str, int] = field(default_factory=dict[str, int])
+    values: dict[str, AnyArray] = field(default_factory=dict[str, AnyArray])
 
 
 def interpret(
@@ -209,7 +209,9 @@ class _Interpreter:
         try:
             evaluator = _evaluator(plain.SerializeToString(), self._opset.get("", 1))
             with np.errstate(all="ignore"):
-                results = evaluator.run(None, dict(zip(names, feeds, strict=True)))
+                results: Any = evaluator.run(  # pyright: ignore[reportUnknownMemberType]
+                    None, dict(zip(names, feeds, strict=True))
+                )
         except _EVALUATION_ERRORS:
             return []
         return [result for result in results if isinstance(result, np.ndarray)]

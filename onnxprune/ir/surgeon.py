@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import onnx
-import onnx_graphsurgeon as gs
+import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
@@ -31,7 +31,7 @@ def operate(model: Model, edit: Callable[[Any], None]) -> Model:
     surgical = gs.import_onnx(structure)
     edit(surgical)
     surgical.cleanup(recurse_subgraphs=False).toposort(recurse_subgraphs=False)
-    exported = gs.export_onnx(surgical, do_type_check=False)
+    exported: onnx.ModelProto = gs.export_onnx(surgical, do_type_check=False)  # pyright: ignore
     result = model.copy()
     _restore(result.proto, exported)
     added: dict[str, Tensor] = {
@@ -51,7 +51,7 @@ def operate(model: Model, edit: Callable[[Any], None]) -> Model:
 def _restore(target: onnx.ModelProto, exported: onnx.ModelProto) -> None:
     """Put exported nodes into `target`, each with what graphsurgeon dropped of it."""
     originals = {name: node for node in target.graph.node for name in node.output if name}
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
     for node in exported.graph.node:
         fresh = onnx.NodeProto()
         fresh.CopyFrom(node)
@@ -65,7 +65,7 @@ def _restore(target: onnx.ModelProto, exported: onnx.ModelProto) -> None:
     del target.graph.node[:]
     target.graph.node.extend(nodes)
     live = {name for node in nodes for name in node.output}
-    infos = []
+    infos: list[onnx.ValueInfoProto] = []
     for info in target.graph.value_info:
         if info.name in live:
             copy = onnx.ValueInfoProto()

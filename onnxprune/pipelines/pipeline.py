@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -52,7 +52,7 @@ class Result:
     removals: list[Removal]
     reports: list[PassReport]
     seconds: dict[str, float]
-    input_shapes: Shapes = field(default_factory=dict)
+    input_shapes: Shapes = field(default_factory=dict[str, tuple[int, ...]])
     equivalence: Equivalence | None = None
 
     @property
@@ -246,7 +246,7 @@ class Pipeline:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def _collector_paused() -> Generator[None]:
     """Keep Python's cycle collector away from the many small objects of an analysis.
 
     They live to the end, and looking through them again and again makes the time grow faster than

@@ -43,11 +43,12 @@ def parse_pipeline(text: str) -> list[Pass]:
 
 def spec_of(step: Pass) -> str:
     """A pass as text; options that have their default are left out."""
-    options = []
+    options: list[str] = []
     for option in dataclasses.fields(step):  # type: ignore[arg-type]
         value = getattr(step, option.name)
         if value != option.default:
-            shown = "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            many = isinstance(option.default, tuple)
+            shown = "|".join(map(str, value)) if many else str(value)
             options.append(f"{option.name}={shown}")
     return step.name + ("{" + ",".join(options) + "}" if options else "")
 

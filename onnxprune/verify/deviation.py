@@ -75,7 +75,8 @@ def largest_difference(a: Array, b: Array) -> float:
 def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
     """Integers and truth values: a comparison near its threshold may flip here and there."""
     wrong = max(
-        float(np.mean(a != b)) if a.size else 0.0 for a, b in zip(reference, pruned, strict=True)
+        float(np.count_nonzero(a != b)) / max(a.size, 1)
+        for a, b in zip(reference, pruned, strict=True)
     )
     reacts = any(not np.array_equal(reference[0], other) for other in reference[1:])
     return Deviation(name, wrong, wrong, reacts, wrong <= tolerance_of(np.dtype("f4")).relative)
@@ -83,7 +84,7 @@ def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array
 
 def _calm(array: Array) -> tuple[Array, Kinds | None]:
     """The array with 0 in extreme places, and their kinds (NaN 2, otherwise the sign), if any."""
-    wide = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+    wide = array if array.dtype.name in ("float32", "float64") else array.astype(np.float32)
     if _peak(wide) <= EXTREME:  # False for NaN, too
         return wide, None
     extreme = ~(np.abs(wide) <= EXTREME)

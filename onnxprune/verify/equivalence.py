@@ -65,7 +65,7 @@ class Equivalence:
     max_rel: float = 0.0
     worst: str = ""
     why: str = ""
-    deviations: list[Deviation] = field(default_factory=list)
+    deviations: list[Deviation] = field(default_factory=list[Deviation])
 
     @property
     def passed(self) -> bool:

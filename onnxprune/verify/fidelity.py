@@ -64,8 +64,10 @@ def _agreement(
 ) -> float | None:
     if original[0].ndim < 2 or original[0].shape[-1] < 2:
         return None
-    same = [
-        np.mean(a.argmax(axis=-1) == b.argmax(axis=-1))
+    pairs = [
+        (np.argmax(a, axis=-1), np.argmax(b, axis=-1))
         for a, b in zip(original, pruned, strict=True)
     ]
-    return float(np.mean(same))
+    rows = sum(a.size for a, _ in pairs)
+    same = sum(int(np.count_nonzero(a == b)) for a, b in pairs)
+    return float(same) / max(int(rows), 1)

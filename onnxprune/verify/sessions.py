@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def session_of(
     provider: str = "cpu",
     threads: int | None = None,
     optimization: Optimization = "none",
-) -> Iterator[Session]:
+) -> Generator[Session]:
     """A session over `model`, unoptimised and on all cores unless said otherwise."""
     count = threads or os.cpu_count() or 1
     if sum(tensor.nbytes for tensor in model.constants.values()) <= EXTERNAL_THRESHOLD_BYTES:

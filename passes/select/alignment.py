@@ -99,11 +99,9 @@ def _nearest(size: int, target: float, round_to: RoundTo, step: int, minimum: in
     least = max(minimum, 1)
     if isinstance(round_to, int):
         return _rounded(size, target, round_to, step, least)
-    for multiple in AUTO_MULTIPLES:
-        count = _rounded(size, target, multiple, step, least)
-        if abs(count - target) <= AUTO_SLACK * size:
-            return count
-    return count
+    counts = [_rounded(size, target, multiple, step, least) for multiple in AUTO_MULTIPLES]
+    close = (count for count in counts if abs(count - target) <= AUTO_SLACK * size)
+    return next(close, counts[-1])
 
 
 def _rounded(size: int, target: float, multiple: int, step: int, least: int) -> int:

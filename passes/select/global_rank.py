@@ -40,9 +40,7 @@ def select_global(
         return {}
     threshold = everything[count - 1]
     shares = {
-        group: min(
-            np.searchsorted(flat[group], threshold, side="right") / group.size, LARGEST_RATIO
-        )
+        group: min(int(np.count_nonzero(flat[group] <= threshold)) / group.size, LARGEST_RATIO)
         for group in scores
     }
     return keep_counted(scores, kept_counts(analysis, shares, round_to, minimum))
