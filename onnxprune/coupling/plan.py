@@ -224,6 +224,8 @@ def _read_axis(
         )
         return
     for leaf, keep in leaf_masks(dim, _mask(kept, dim.size, value), over).items():
+        if not kept and not leaf.is_free:
+            continue  # an axis of which nothing stays does not say which of its factors went
         known = keeps.get(leaf)
         if known is None or (known.over is None and keep.over is not None):
             keeps[leaf] = keep

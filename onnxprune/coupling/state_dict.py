@@ -38,11 +38,11 @@ def slice_state_dict(
         A new dict with the same names; sliced tensors are of the same kind as before.
 
     Raises:
-        PlanError: some weights of the plan were not found; the message names them.
+        PlanError: some weights of the plan were not found, or some tensors belong to none; the
+            message names them.
     """
     result = dict(state_dict)
-    arrays = {name: _array(tensor) for name, tensor in state_dict.items()}
-    free = dict(arrays)
+    free = {name: _array(tensor) for name, tensor in state_dict.items()}
     missing: list[str] = []
     for name, axes in plan.initializers.items():
         found = _by_name(name, axes, free, original) or _by_value(name, free, original)
@@ -51,18 +51,79 @@ def slice_state_dict(
             continue
         key, moved = found
         del free[key]
-        result[key] = _slice(
-            state_dict[key], {moved[axis]: kept for axis, kept in axes.items()}, moved
-        )
-    if missing and strict:
-        raise PlanError(
-            f"{len(missing)} weights of the plan have no counterpart in the state dict",
-            where=", ".join(missing[:20]) + (" …" if len(missing) > 20 else ""),
-            why="no tensor has the name and shape, and none has equal values",
-            hint="exporters fold BatchNormalization into convolutions: export the model with its "
-            "weights unchanged (training=TrainingMode.PRESERVE), or pass strict=False",
-        )
+        result[key] = _sliced(state_dict[key], axes, moved)
+    views = missing
+    missing = [name for name in views if not _settle(name, views, plan, free, result, original)]
+    if strict:
+        _refuse(missing, _strangers(free, original))
     return result
+
+
+def _settle(
+    name: str,
+    missing: list[str],
+    plan: Plan,
+    free: dict[str, Array],
+    result: dict[str, Any],
+    original: Model | None,
+) -> bool:
+    """Place a view of a shared vector that has no name of its own.
+
+    Where several tensors have its values, all of them are sliced if all views are sliced alike.
+    Where none is left, it is one tensor that is used in several places.
+    """
+    axes = plan.initializers[name]
+    base = name.partition("::")[0]
+    family = [other for other in missing if other.partition("::")[0] == base]
+    if original is None or base not in original.constants:
+        return False
+    if any(plan.initializers[other] != axes for other in family):
+        return False
+    wanted = original.constants[base].numpy()
+    equal = {key: _layout(wanted, array) for key, array in free.items()}
+    answers = {key: moved for key, moved in equal.items() if moved is not None}
+    for key, moved in answers.items():
+        result[key] = _sliced(result[key], axes, moved)
+        del free[key]
+    relatives = (other for other in plan.initializers if other.partition("::")[0] == base)
+    return bool(answers) or all(plan.initializers[other] == axes for other in relatives)
+
+
+def _strangers(free: Mapping[str, Array], original: Model | None) -> list[str]:
+    """Tensors that no constant of the model corresponds to, so nobody knows how to slice them."""
+    if original is None:
+        return []
+    known = [tensor for tensor in original.constants.values() if tensor.size > 1]
+    shapes = {name: tensor.shape for name, tensor in original.constants.items()}
+    strangers: list[str] = []
+    for key, array in free.items():
+        if array.dtype.kind != "f" or array.size < 2 or shapes.get(key) == array.shape:
+            continue
+        same_size = (tensor for tensor in known if tensor.size == array.size)
+        if all(_layout(tensor.numpy(), array) is None for tensor in same_size):
+            strangers.append(key)
+    return strangers
+
+
+def _refuse(missing: list[str], strangers: list[str]) -> None:
+    if not missing and not strangers:
+        return
+    parts: list[str] = []
+    if missing:
+        parts.append(f"weights of the plan without counterpart: {_few(missing)}")
+    if strangers:
+        parts.append(f"tensors of the state dict that the model does not have: {_few(strangers)}")
+    raise PlanError(
+        "the plan cannot be carried over to the state dict as a whole",
+        where="; ".join(parts),
+        why="no name and shape matches, and no values are equal",
+        hint="exporters fold BatchNormalization and weight norms into layers: export the model "
+        "with its weights unchanged (training=TrainingMode.PRESERVE), or pass strict=False",
+    )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
 
 
 def _array(tensor: Any) -> Array:
@@ -124,13 +185,14 @@ def _layout(wanted: Array, array: Array) -> dict[int, int] | None:
     return None
 
 
-def _slice(tensor: Any, axes: Mapping[int, AxisPlan], moved: Mapping[int, int]) -> Any:
+def _sliced(tensor: Any, axes: Mapping[int, AxisPlan], moved: Mapping[int, int]) -> Any:
+    """Slice a tensor whose axes are `moved` against those of the plan."""
     for axis, kept in axes.items():
         if isinstance(kept, Blocks):
-            tensor = _slice_blocks(tensor, axis, moved[kept.by], kept)
+            tensor = _slice_blocks(tensor, moved[axis], moved[kept.by], kept)
     for axis, kept in axes.items():
         if not isinstance(kept, Blocks):
-            tensor = tensor[(slice(None),) * axis + (list(kept),)]
+            tensor = tensor[(slice(None),) * moved[axis] + (list(kept),)]
     return tensor
 
 

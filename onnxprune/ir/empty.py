@@ -19,8 +19,10 @@ from onnxprune.ir import bindings
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts, Shape, interpret
 from onnxprune.ir.surgeon import operate
+from onnxprune.ir.tensors import dtype_of
 
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
+_BROADCASTING = frozenset(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"))
 _UNARY: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     "Identity": lambda x: x,
     "Relu": lambda x: np.maximum(x, 0),
@@ -65,7 +67,7 @@ class _Folder:
             elif node.op == "Concat":
                 self._concat(node, outputs)
             elif node.op in _SUMS and any(self._is_empty(tensor) for tensor in node.inputs):
-                self._sum(node)
+                self._sum(node, outputs)
             elif any(tensor.name in self._constant for tensor in node.inputs):
                 self._read_constant(node, outputs)
             elif any(self._is_empty(tensor) for tensor in node.inputs):
@@ -80,11 +82,18 @@ class _Folder:
         if len(full) == 1:
             _bypass(node, node.inputs[0], outputs)
 
-    def _sum(self, node: Any) -> None:
+    def _sum(self, node: Any, outputs: set[str]) -> None:
         """The value of a sum over nothing: the bias, with axes that broadcast."""
         output = node.outputs[0]
+        if output.name in outputs:
+            raise ModelError(
+                f"nothing is left that output {output.name} could depend on",
+                where=f"node {node.name or output.name}",
+                hint="keep at least one channel of every group that it reads",
+            )
         rank = len(self._facts.shapes[output.name])
-        value: npt.NDArray[Any] = np.zeros([1] * rank, dtype=np.float32)
+        dtype = dtype_of(self._facts.elem_types[output.name])
+        value: npt.NDArray[Any] = np.zeros([1] * rank, dtype=dtype)
         if len(node.inputs) > 2 and node.op in ("Conv", "ConvTranspose", "Gemm"):
             bias = self._model.constants.get(node.inputs[2].name)
             if bias is None:
@@ -109,11 +118,12 @@ class _Folder:
         others = [t for i, t in enumerate(node.inputs) if i not in places]
         shape = self._facts.shapes.get(output.name)
         whole = [t for t in others if self._facts.shapes.get(t.name) == shape]
-        if node.op in ("Add", "Sub") and whole and places[-1] >= (node.op == "Sub"):
-            if not values[0].any():
+        if node.op in _BROADCASTING and whole:
+            changes = node.op not in ("Add", "Sub") or (node.op == "Sub" and places == [0])
+            if changes or values[0].any():
+                node.inputs[places[0]] = gs.Constant(f"{output.name}::bias", values[0])
+            else:
                 _bypass(node, whole[0], outputs)
-                return
-            node.inputs[places[0]] = gs.Constant(f"{output.name}::bias", values[0])
             return
         node.inputs = [self._written_out(tensor) for tensor in node.inputs]
 
