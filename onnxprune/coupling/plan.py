@@ -66,6 +66,10 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     original: Model | None = field(default=None, repr=False, compare=False)
 
+    def __str__(self) -> str:
+        """What a textual pipeline shows of it."""
+        return f"<made for {self.model_sha256[:12]}>"
+
     def to_json(self) -> dict[str, Any]:
         """The plan as a JSON document."""
         return {
@@ -212,23 +216,38 @@ def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict
 def _read_axis(
     value: Value, axis: int, kept: AxisPlan, over: Mapping[Dim, Dim], keeps: dict[Dim, Keep]
 ) -> None:
-    if axis >= len(value.dims):
+    if not 0 <= axis < len(value.dims):
         raise PlanError(f"initializer {value.name!r} has no axis {axis}")
     dim = value.dims[axis]
     if isinstance(kept, Blocks):
         partner = over.get(dim.root)
         if partner is None or partner.size != len(kept.kept):
             raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
-        keeps[dim.root] = Keep(
-            np.stack([_mask(row, dim.size, value) for row in kept.kept]), partner
-        )
+        table = np.stack([_mask(row, dim.size, value) for row in kept.kept])
+        keeps[dim.root] = _ragged(table, partner, value)
         return
     for leaf, keep in leaf_masks(dim, _mask(kept, dim.size, value), over).items():
         if not kept and not leaf.is_free:
             continue  # an axis of which nothing stays does not say which of its factors went
+        if keep.over is not None:
+            keep = _ragged(keep.mask, keep.over, value)
         known = keeps.get(leaf)
-        if known is None or (known.over is None and keep.over is not None):
+        if not keep.keeps_all and (known is None or (known.over is None and keep.over is not None)):
             keeps[leaf] = keep
+
+
+def _ragged(table: BoolArray, over: Dim, value: Value) -> Keep:
+    """A selection for each block; blocks that are gone as a whole say nothing about it."""
+    rows = table[table.any(axis=1)]
+    if not (rows.sum(axis=1) == rows[:1].sum()).all():
+        raise PlanError(
+            f"the plan keeps more of one block of {value.name!r} than of another",
+            hint="blocks of one axis keep equally many indices",
+        )
+    if (rows == rows[:1]).all():
+        return Keep(rows[0] if len(rows) else table[0])
+    filled = np.where(table.any(axis=1, keepdims=True), table, rows[:1])
+    return Keep(filled, over)
 
 
 def _mask(kept: tuple[int, ...], size: int, value: Value) -> BoolArray:

@@ -52,8 +52,10 @@ def slice_state_dict(
         key, moved = found
         del free[key]
         result[key] = _sliced(state_dict[key], axes, moved)
-    views = missing
-    missing = [name for name in views if not _settle(name, views, plan, free, result, original)]
+    views = list(missing)
+    for name in views:
+        if _settle(name, missing, plan, free, result, original):
+            missing.remove(name)
     if strict:
         _refuse(missing, _strangers(free, original))
     return result
@@ -73,10 +75,10 @@ def _settle(
     Where none is left, it is one tensor that is used in several places.
     """
     axes = plan.initializers[name]
-    base = name.partition("::")[0]
-    family = [other for other in missing if other.partition("::")[0] == base]
+    base = _base(name, original)
     if original is None or base not in original.constants:
         return False
+    family = [other for other in missing if _base(other, original) == base]
     if any(plan.initializers[other] != axes for other in family):
         return False
     wanted = original.constants[base].numpy()
@@ -85,8 +87,11 @@ def _settle(
     for key, moved in answers.items():
         result[key] = _sliced(result[key], axes, moved)
         del free[key]
-    relatives = (other for other in plan.initializers if other.partition("::")[0] == base)
-    return bool(answers) or all(plan.initializers[other] == axes for other in relatives)
+    relatives = [other for other in plan.initializers if _base(other, original) == base]
+    placed = any(other not in missing for other in relatives)
+    return bool(answers) or (
+        placed and all(plan.initializers[other] == axes for other in relatives)
+    )
 
 
 def _strangers(free: Mapping[str, Array], original: Model | None) -> list[str]:
@@ -146,6 +151,12 @@ def _by_name(
     return name, {axis: axis for axis in range(array.ndim)}
 
 
+def _base(name: str, original: Model | None) -> str:
+    """The initializer that a view of a shared vector, ``NAME::2``, is a view of."""
+    view = original is not None and name not in original.constants and "::" in name
+    return name.rpartition("::")[0] if view else name
+
+
 def _shape(name: str, original: Model | None) -> tuple[int, ...] | None:
     if original is None or name not in original.constants:
         return None
@@ -156,7 +167,7 @@ def _by_value(
     name: str, arrays: Mapping[str, Array], original: Model | None
 ) -> tuple[str, dict[int, int]] | None:
     """The one tensor with equal values; None where there is none, or more than one."""
-    base = name.partition("::")[0] if original and name not in original.constants else name
+    base = _base(name, original)
     if original is None or base not in original.constants:
         return None
     wanted = original.constants[base].numpy()

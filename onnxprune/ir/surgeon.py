@@ -14,6 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 
 from onnxprune.ir.edit import with_constants
+from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 
@@ -38,12 +39,9 @@ def operate(model: Model, edit: Callable[[Any], None]) -> Model:
         tensor.name: ArrayTensor.of(onnx.numpy_helper.to_array(tensor))
         for tensor in exported.graph.initializer
     }
-    read = {name for node in result.proto.graph.node for name in node.input}
-    was_read = {name for node in model.proto.graph.node for name in node.input}
+    read, was_read = uses(result.proto.graph), uses(model.proto.graph)
     kept = {
-        name: tensor
-        for name, tensor in model.constants.items()
-        if name in read or name not in was_read
+        name: tensor for name, tensor in model.constants.items() if read[name] or not was_read[name]
     }
     return with_constants(result, kept | added)
 

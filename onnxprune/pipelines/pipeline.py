@@ -149,8 +149,8 @@ class Result:
             return canonical
         verdict = Equivalence()
         for place, removal in enumerate(self.removals):
-            last = place == len(self.removals) - 1
-            pruned = self.model if last else removal.pruned
+            following = self.removals[place + 1 :]
+            pruned = following[0].analysis.canonical.model if following else self.model
             verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
             if not verdict.passed:
                 return verdict

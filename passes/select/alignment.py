@@ -105,9 +105,12 @@ def _nearest(size: int, target: float, round_to: RoundTo, step: int, minimum: in
 
 
 def _rounded(size: int, target: float, multiple: int, step: int, least: int) -> int:
+    if target > size - 1e-9:
+        return size
     unit = multiple // gcd(multiple, step)
+    target = max(target, least)
     if unit == 1:
-        return min(max(int(target + 0.5), least), size)
+        return min(int(target + 0.5), size)
     below, above = int(target + 1e-9) // unit * unit, -int(-(target - 1e-9) // unit) * unit
     nearest = below if below >= least and target - below < above - target else above
     return min(nearest, size)

@@ -1,0 +1,187 @@
+"""Plans: their format, their replay, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import onnxprune as op
+from onnxprune.coupling.plan import Blocks, compose
+from onnxprune.errors import PlanError, WriteError
+from tests.texts import Weight, model_of
+
+GROUPED = """g (float[2,3,5,5] x) => (float[2,5,5,5] y) {
+    a = Conv(x, w0)  h = Conv<group=2>(a, w1, b1)  y = Conv(h, w2)
+}"""
+WEIGHTS: dict[str, Weight] = {
+    "w0": (6, 3, 1, 1),
+    "w1": (6, 3, 1, 1),
+    "b1": (6,),
+    "w2": (5, 6, 1, 1),
+}
+
+
+def ragged() -> tuple[op.Model, op.Plan]:
+    first = np.ones((6, 3, 1, 1), np.float32)
+    first[[0, 4]] = 0.1
+    kernel = np.ones((6, 3, 1, 1), np.float32)
+    kernel[[0, 5]] = 0.1
+    model = model_of(GROUPED, WEIGHTS | {"w0": first, "w1": kernel})
+    return model, op.prune(model, 0.34, round_to=1).plan
+
+
+def test_json_has_the_agreed_form(tmp_path: Path) -> None:
+    model, plan = ragged()
+    plan.save(tmp_path / "plan.json")
+    document = json.loads((tmp_path / "plan.json").read_text())
+    settings = document.pop("settings")
+    assert document == {
+        "schema": 1,
+        "model_sha256": model.sha256,
+        "initializers": {
+            "w0": {"0": [1, 2, 3, 5]},
+            "w1": {"0": [1, 2, 3, 4], "1": {"by": 0, "blocks": [[1, 2], [0, 2]]}},
+            "b1": {"0": [1, 2, 3, 4]},
+            "w2": {"1": [1, 2, 3, 4]},
+        },
+    }
+    text = "fold-constants,remove-channels{ratio=0.34,round_to=1},fold-empty"
+    assert settings == {"pipeline": text}
+    assert op.Plan.load(tmp_path / "plan.json") == plan
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_replay_on_another_checkpoint() -> None:
+    _, plan = ragged()
+    other = model_of(GROUPED, WEIGHTS, seed=5)
+    result = op.apply_plan(plan, other)
+    assert result.verify().passed
+    whole = {name: tensor.numpy() for name, tensor in other.constants.items()}
+    found = {name: tensor.numpy() for name, tensor in result.model.constants.items()}
+    assert np.array_equal(found["w0"], whole["w0"][[1, 2, 3, 5]])
+    assert np.array_equal(found["b1"], whole["b1"][[1, 2, 3, 4]])
+    assert np.array_equal(found["w2"], whole["w2"][:, [1, 2, 3, 4]])
+    upper, lower = whole["w1"][[1, 2]][:, [1, 2]], whole["w1"][[3, 4]][:, [0, 2]]
+    assert np.array_equal(found["w1"], np.concatenate([upper, lower]))
+    assert result.plan.initializers == plan.initializers
+    assert result.plan.model_sha256 == other.sha256
+
+
+def test_whole_groups_are_replayed() -> None:
+    model, _ = ragged()
+    result = op.prune(model, 0.5, kinds=("group",), round_to=1)
+    assert result.plan.initializers["w1"] == {0: (0, 1, 2)}
+    again = op.apply_plan(result.plan, model_of(GROUPED, WEIGHTS, seed=3))
+    assert again.model.constants["w1"].shape == (3, 3, 1, 1)
+    assert again.verify().passed
+
+
+def test_some_groups_and_some_channels_of_the_others() -> None:
+    text = GROUPED.replace("group=2", "group=3")
+    weights = WEIGHTS | {"w0": (12, 3, 1, 1), "w1": (9, 4, 1, 1), "b1": (9,), "w2": (5, 9, 1, 1)}
+    model = model_of(text, weights)
+    kept = (1, 2, 8, 11)
+    blocks = Blocks(0, ((1, 2), (1, 2), (0, 3)))
+    outputs = (0, 1, 2, 6, 7, 8)
+    plan = op.Plan(
+        model.sha256,
+        {"w0": {0: kept}, "w1": {0: outputs, 1: blocks}, "b1": {0: outputs}, "w2": {1: outputs}},
+    )
+    result = op.apply_plan(plan, model)
+    assert result.model.constants["w1"].shape == (6, 2, 1, 1)
+    assert result.verify().passed
+
+
+def damaged(**changes: Any) -> Any:
+    document = copy.deepcopy(ragged()[1].to_json())
+    document.update(changes)
+    return document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        damaged(schema=2),
+        damaged(initializers=None),
+        damaged(initializers={"w0": [1]}),
+        damaged(initializers={"w0": {"zero": [1]}}),
+        damaged(initializers={"w0": {"0": 3}}),
+        damaged(initializers={"w0": {"0": ["x"]}}),
+        damaged(initializers={"w0": {"0": {"by": 0}}}),
+        damaged(settings=None),
+    ],
+)
+def test_damaged_documents(document: Any) -> None:
+    with pytest.raises(PlanError) as raised:
+        op.Plan.from_json(document)
+    assert raised.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("initializers", "message"),
+    [
+        ({"nobody": {"0": [1]}}, "no initializer 'nobody'"),
+        ({"w0": {"7": [1]}}, "has no axis 7"),
+        ({"w0": {"-1": [0]}}, "has no axis -1"),
+        ({"w0": {"0": [1, 99]}}, "indices that 'w0' does not have"),
+        ({"w0": {"0": [-1, 1]}}, "indices that 'w0' does not have"),
+        ({"w0": {"0": [2, 1, 3, 5]}}, "'w0'"),
+        ({"w0": {"0": [1, 1, 2, 3, 5]}}, "'w0'"),
+        ({"w0": {"0": [0, 1, 2, 3]}}, "more of one block of 'w0'"),
+        ({"w0": {"1": [0, 1]}}, "blocked"),
+        ({"w2": {"0": [0, 1]}}, "blocked"),
+        ({"w0": {"0": [1, 2, 3, 5]}, "w1": {"1": [0, 1]}}, "does not fit the couplings"),
+        ({"w1": {"1": {"by": 0, "blocks": [[0, 1], [0]]}}}, "more of one block"),
+        ({"w1": {"1": {"by": 0, "blocks": [[0, 1], [1, 2], [0, 1]]}}}, "block by block"),
+        ({"w0": {"0": {"by": 1, "blocks": [[0], [1]]}}}, "block by block"),
+    ],
+)
+def test_plans_that_do_not_fit(initializers: dict[str, Any], message: str) -> None:
+    model, _ = ragged()
+    plan = op.Plan.from_json(damaged(initializers=initializers))
+    with pytest.raises(PlanError, match=message):
+        op.apply_plan(plan, model)
+
+
+def test_files_that_are_no_plan(tmp_path: Path) -> None:
+    for content in (b"", b"{", b"\xff\xfe", b"[]"):
+        path = tmp_path / "plan.json"
+        path.write_bytes(content)
+        with pytest.raises(PlanError) as raised:
+            op.Plan.load(path)
+        assert str(path) in raised.value.where
+    with pytest.raises(PlanError):
+        op.Plan.load(tmp_path / "none.json")
+
+
+def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    _, plan = ragged()
+    with pytest.raises(WriteError) as raised:
+        plan.save(tmp_path / "missing" / "plan.json")
+    assert raised.value.exit_code == 7
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(WriteError):
+        plan.save(tmp_path / "folder.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
+
+
+def test_an_empty_plan_changes_nothing() -> None:
+    model, _ = ragged()
+    result = op.apply_plan(op.Plan(model.sha256), model)
+    assert not result.is_pruned
+    assert result.model.constants["w0"].shape == (6, 3, 1, 1)
+
+
+def test_composition() -> None:
+    assert compose((1, 3, 5, 7), (0, 2), "w") == (1, 5)
+    blocks = Blocks(0, ((0, 1), (1, 2)))
+    with pytest.raises(PlanError, match="block by block"):
+        compose(blocks, blocks, "w")

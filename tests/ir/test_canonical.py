@@ -1,0 +1,118 @@
+"""The canonical form beyond what the pass shows: provenance, computed targets, sizes as values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import onnxprune as op
+from onnxprune.ir.canonical import canonicalise
+from onnxprune.verify.equivalence import check_outputs
+from onnxprune.verify.sessions import session_of
+from tests.texts import Weight, model_of, node_of, op_types
+
+ATTENTION_SCALE = """g (float[n,5,8] x) => (float[n,5,6] y) {
+    a = MatMul(x, w1)  s = Shape(a)  d = Gather(s, two)  f = Cast<to=1>(d)  r = Sqrt(f)
+    b = Div(a, r)  y = MatMul(b, w2)
+}"""
+
+
+def test_sizes_that_are_read_as_values_keep_what_they_were() -> None:
+    weights: dict[str, Weight] = {"w1": (8, 16), "w2": (16, 6), "two": np.array(2)}
+    model = model_of(ATTENTION_SCALE, weights)
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.model.constants["w1"].shape == (8, 8)
+    assert result.model.constants[node_of(result.model, "b").input[1]].numpy() == 4.0
+    assert result.verify().passed
+
+
+def test_a_dynamic_size_as_a_value_stays_computed() -> None:
+    text = ATTENTION_SCALE.replace("two)", "zero)")
+    weights: dict[str, Weight] = {"w1": (8, 16), "w2": (16, 6), "zero": np.array(0)}
+    result = op.prune(model_of(text, weights), 0.5, round_to=1)
+    assert "Shape" in op_types(result.model)
+    for batch in (1, 4):
+        assert result.verify(result.feeds(batch=batch)).passed
+
+
+def test_a_whole_shape_as_values_keeps_what_it_was() -> None:
+    """The sum of all sizes: one of them is dynamic, one is pruned."""
+    model = model_of(
+        """g (float[n,8] x) => (float[n,6] y) {
+            a = MatMul(x, w1)  s = Shape(a)  t = ReduceSum<keepdims=0>(s)  f = Cast<to=1>(t)
+            b = Div(a, f)  y = MatMul(b, w2)
+        }""",
+        {"w1": (8, 16), "w2": (16, 6)},
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    x = np.ones((3, 8), np.float32)
+    with session_of(result.model) as pruned:
+        y = pruned.run({"x": x})["y"]
+    kept = [result.model.constants[name].numpy() for name in ("w1", "w2")]
+    assert y == pytest.approx((x @ kept[0] / (3 + 16)) @ kept[1], rel=1e-4)
+
+
+def test_a_target_with_two_dynamic_sizes() -> None:
+    model = model_of(
+        """g (float[n,t,8] x) => (float[n,t,6] y) {
+            a = MatMul(x, w1)
+            s = Shape(a)  n = Gather(s, i0)  t = Gather(s, i1)
+            k = Concat<axis=0>(n, t, i4, m1)
+            h = Reshape(a, k)  p = Transpose<perm=[0,2,1,3]>(h)  q = Transpose<perm=[0,2,1,3]>(p)
+            j = Concat<axis=0>(n, t, m1)
+            o = Reshape(q, j)  y = MatMul(o, w2)
+        }""",
+        {"w1": (8, 12), "w2": (12, 6), "i0": np.array([0]), "i1": np.array([1]),
+         "i4": np.array([4]), "m1": np.array([-1])},
+    )  # fmt: skip
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    for batch, length in ((1, 3), (2, 9)):
+        rng = np.random.default_rng(0)
+        feeds = [{"x": rng.standard_normal((batch, length, 8)).astype(np.float32)} for _ in "ab"]
+        assert result.verify(feeds).passed
+
+
+def test_provenance_leads_to_the_file() -> None:
+    model = model_of(
+        """g (float[2,3,4,4] x) => (float[2,8,4,4] y) {
+            k = Constant<value = float[1] {0.5}>()  same = Identity(w)
+            a = Conv(x, same, b)  c = Mul(a, k)  d = Conv(c, v, b)  y = Mul(d, k)
+        }""",
+        {"w": (8, 3, 1, 1), "v": (8, 8, 1, 1), "b": (8,)},
+    )
+    canonical = canonicalise(model)
+    assert canonical.provenance == {
+        "w": "w", "v": "v", "b": "b", "b::2": "b", "k": "k", "k::2": "k",
+    }  # fmt: skip
+    feeds = op.Pipeline("fold-constants").run(model).feeds()
+    assert check_outputs(model, canonical.model, feeds).passed
+    assert op_types(canonical.model) == ["Conv", "Mul", "Conv", "Mul"]
+
+
+def test_unused_initializers_and_initializers_as_outputs_stay() -> None:
+    model = model_of(
+        "g (float[2,3] x) => (float[2,3] y, float[3] v) { dead = Relu(x)  y = Add(x, v) }",
+        {"v": (3,), "unused": (7,)},
+    )
+    canonical = canonicalise(model).model
+    assert op_types(canonical) == ["Add"]
+    assert canonical.constants.keys() >= {"v", "unused"}
+
+
+def test_shapes_that_only_a_run_tells() -> None:
+    """Inference stops at GroupNormalization; what follows from its shape is still known."""
+    model = model_of(
+        """g (float[n,3,4,4] x) => (float[n,5,4,4] y) {
+            a = Conv(x, w1)  h = GroupNormalization<num_groups=2>(a, s, b)  y = Conv(h, w2)
+        }""",
+        {"w1": (8, 3, 1, 1), "s": (8,), "b": (8,), "w2": (5, 8, 1, 1)},
+        opset=21,
+    )
+    canonical = canonicalise(model)
+    assert not canonical.blind
+    assert canonical.facts.shapes["h"][1:] == (8, 4, 4)
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    assert result.verify().passed

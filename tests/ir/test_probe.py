@@ -1,0 +1,73 @@
+"""Models that exist only to be run: other outputs, masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.checker
+import pytest
+
+from onnxprune.ir.probe import ProbeBuilder, with_outputs
+from onnxprune.ir.tensors import dtype_of
+from onnxprune.verify.sessions import session_of
+from tests.texts import model_of
+
+FLOAT = onnx.TensorProto.FLOAT
+X = np.float32([[1, -2, 3]])
+
+
+def test_other_outputs() -> None:
+    model = model_of(
+        "g (float[1,3] x) => (float[1,3] y) { a = Relu(x)  s = Shape(a)  y = Neg(a) }", {}
+    )
+    probe = with_outputs(model, ["a", "s"], {"a": FLOAT, "s": onnx.TensorProto.INT64})
+    with session_of(probe) as session:
+        found = session.run({"x": X})
+    assert list(found) == ["a", "s"]
+    assert found["a"].tolist() == [[1, 0, 3]]
+    assert found["s"].tolist() == [1, 3]
+    assert [info.name for info in model.proto.graph.output] == ["y"]
+
+
+@pytest.mark.parametrize(
+    "name", ["FLOAT", "DOUBLE", "FLOAT16", "INT64", "INT32", "UINT8", "INT8", "BOOL"]
+)
+def test_hidden_places_are_neutral_in_every_type(name: str) -> None:
+    elem_type = onnx.TensorProto.DataType.Value(name)
+    word = {"FLOAT": "float", "DOUBLE": "double"}.get(name, name.lower())
+    model = model_of(f"g ({word}[1,3] x) => ({word}[1,3] y) {{ y = Identity(x) }}", {})
+    builder = ProbeBuilder(model, {})
+    mask = np.array([[True, False, True]])
+    builder.rename(builder.hide("x", mask, elem_type), "y")
+    probe = builder.finish()
+    onnx.checker.check_model(probe.to_proto(), full_check=True)
+    x = np.array([[1, 1, 1]]).astype(dtype_of(elem_type))
+    with session_of(probe) as session:
+        assert session.run({"x": x})["y"].astype(int).tolist() == [[1, 0, 1]]
+
+
+def test_hiding_keeps_infinities_out() -> None:
+    """A product with a mask of zeros would make NaN of them."""
+    builder = ProbeBuilder(model_of("g (float[1,3] x) => (float[1,3] y) { y = Neg(x) }", {}), {})
+    builder.rename(builder.hide("x", np.array([[True, False, False]]), FLOAT), "y")
+    x: npt.NDArray[np.float32] = np.float32([[1, np.inf, np.nan]])
+    with session_of(builder.finish()) as session:
+        assert session.run({"x": x})["y"].tolist() == [[1, 0, 0]]
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18])
+def test_sums_in_every_operator_set(opset: int) -> None:
+    model = model_of("g (float[1,3] x) => (float[n] y) { y = Neg(x) }", {}, opset=opset)
+    builder = ProbeBuilder(model, {})
+    builder.rename(builder.reduce_sum("x", [1], keepdims=False), "y")
+    with session_of(builder.finish()) as session:
+        assert session.run({"x": X})["y"].tolist() == [2]
+
+
+def test_infinities_become_extreme_numbers_of_the_type() -> None:
+    model = model_of("g (float[1,3] x) => (float[1,3] y) { y = Neg(x) }", {})
+    builder = ProbeBuilder(model, {})
+    for elem_type, low in ((FLOAT, np.finfo(np.float32).min), (onnx.TensorProto.INT8, -128)):
+        name = builder.typed(elem_type).like(-np.inf)
+        assert builder.finish().constants[name].numpy() == low

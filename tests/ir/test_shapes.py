@@ -1,0 +1,134 @@
+"""Shapes and small values under one binding."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from onnxprune.ir.bindings import input_shapes
+from onnxprune.ir.shapes import VALUE_LIMIT, Facts, constant_of, interpret
+from tests.texts import Weight, proto_of
+
+
+def facts_of(text: str, weights: dict[str, Weight] | None = None, **options: int) -> Facts:
+    proto = proto_of(text, weights or {}, **options)
+    return interpret(proto, input_shapes(proto))
+
+
+def test_shapes_flow_through_computed_targets() -> None:
+    facts = facts_of(
+        """g (float[2,6,5] x) => (float[2,30] y) {
+            s = Shape(x)  n = Gather(s, zero)  t = Concat<axis=0>(n, rest)  y = Reshape(x, t)
+        }""",
+        {"zero": np.array([0]), "rest": np.array([-1])},
+    )
+    assert facts.values["t"].tolist() == [2, -1]
+    assert facts.shapes["y"] == (2, 30)
+    assert facts.elem_types["t"] == onnx.TensorProto.INT64
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [("", [2, 6, 5]), ("<start=1>", [6, 5]), ("<start=-2, end=-1>", [6]), ("<end=1>", [2])],
+)
+def test_slices_of_shapes(attributes: str, expected: list[int]) -> None:
+    facts = facts_of(f"g (float[2,6,5] x) => (int64[r] y) {{ y = Shape{attributes}(x) }}")
+    assert facts.values["y"].tolist() == expected
+    assert facts.shapes["y"] == (len(expected),)
+
+
+def test_weights_stay_unknown_but_single_numbers_are_known() -> None:
+    facts = facts_of(
+        """g (float[2,3] x) => (float[2,4] y) {
+            v = Mul(w, two)  f = Sqrt(two)  h = MatMul(x, v)  y = Div(h, f)
+        }""",
+        {"w": (3, 4), "two": np.float32(2)},
+    )
+    assert facts.values.keys() == {"two", "f"}
+    assert facts.shapes["v"] == (3, 4)
+    assert facts.values["f"] == np.sqrt(np.float32(2))
+
+
+def test_evaluation_is_bounded() -> None:
+    side = int(np.sqrt(VALUE_LIMIT)) + 1
+    facts = facts_of(
+        """g (float[2] x) => (float[2] y) {
+            a = ConstantOfShape<value = int64[1] {1}>(bomb)
+            b = ConstantOfShape<value = int64[1] {1}>(large)
+            c = ConstantOfShape<value = int64[1] {1}>(small)
+            y = Identity(x)
+        }""",
+        {
+            "bomb": np.array([2**20, 2**20]),
+            "large": np.array([side, side]),
+            "small": np.array([3, 2]),
+        },
+    )
+    assert "a" not in facts.values
+    assert "b" not in facts.values
+    assert facts.shapes["a"] == (2**20, 2**20)
+    assert facts.values["c"].tolist() == [[1, 1]] * 3
+
+
+def test_what_cannot_be_evaluated_is_unknown_and_no_error() -> None:
+    facts = facts_of(
+        """g (float[2,3] x) => (float[2,3] y) {
+            d = Div(one, zero)  g = Gather(three, nine)  y = Identity(x)
+        }""",
+        {
+            "one": np.array([1]),
+            "zero": np.array([0]),
+            "three": np.array([1, 2, 3]),
+            "nine": np.array([9]),
+        },
+    )
+    assert "g" not in facts.values
+
+
+def custom(declared: str) -> onnx.ModelProto:
+    header = '<ir_version: 8, opset_import: ["": 17, "mine": 1]>'
+    body = "{ a = mine.Thing(x)  y = Relu(a) }"
+    return proto_of(f"{header} g (float[n,3] x) => (float[n,3] y) {declared} {body}", {})
+
+
+@pytest.mark.parametrize(
+    ("declared", "shape"),
+    [("", None), ("<float[n,5] a>", (4, 5)), ("<float[m,5] a>", None), ("<float[2,5] a>", (2, 5))],
+)
+def test_unknown_operators_go_by_what_the_file_declares(
+    declared: str, shape: tuple[int, ...] | None
+) -> None:
+    facts = interpret(custom(declared), {"x": (4, 3)})
+    assert facts.shapes.get("a") == shape
+
+
+def test_shapes_that_were_found_otherwise() -> None:
+    facts = interpret(custom("<float[m,5] a>"), {"x": (4, 3)}, {"a": (4, 7)})
+    assert facts.shapes["a"] == (4, 7)
+    assert facts.shapes["y"] == (4, 7)
+
+
+def test_random_numbers_are_never_known() -> None:
+    facts = facts_of(
+        "g (float[2] x) => (float[2] y) { r = Dropout(one)  y = Add(x, r) }",
+        {"one": np.float32([1])},
+    )
+    assert "r" not in facts.values
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("value_ints = [1, 2]", [1, 2]),
+        ("value_int = 3", 3),
+        ("value_float = 0.5", 0.5),
+        ("value_floats = [0.5, 1.5]", [0.5, 1.5]),
+        ("value = int64[2] {7, 8}", [7, 8]),
+        ('value_string = "a"', None),
+    ],
+)
+def test_constants(attribute: str, expected: object) -> None:
+    node = onnx.parser.parse_node(f"c = Constant<{attribute}>()")
+    array = constant_of(node)
+    assert (None if array is None else array.tolist()) == expected

@@ -1,0 +1,152 @@
+"""A group pruned to nothing takes its branch with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.checker
+import pytest
+
+import onnxprune as op
+from onnxprune.coupling.plan import AxisPlan
+from onnxprune.errors import ModelError
+from tests.texts import Weight, model_of, op_types
+
+Axes = dict[str, dict[int, AxisPlan]]
+IMAGE = "g (float[2,3,5,4] x) => (float[2,6,5,4] y)"
+GONE: AxisPlan = ()
+
+
+def folded(text: str, weights: dict[str, Weight], plan: Axes) -> op.Model:
+    """The model that a plan leaves: valid, and equal to the masked reference."""
+    model = model_of(text, weights)
+    result = op.apply_plan(op.Plan(model.sha256, plan), model)
+    assert result.verify().passed
+    onnx.checker.check_model(result.model.to_proto(), full_check=True)
+    assert result.reports[-1].modified
+    return result.model
+
+
+def test_concat_loses_the_branch() -> None:
+    model = folded(
+        f"{IMAGE} {{ a = Conv(x, w1, b1) r = Relu(a) b = Conv(x, w2) c = Conv(x, w4) "
+        "j = Concat<axis=1>(r, b, c) y = Conv(j, w3) }",
+        {"w1": (8, 3, 1, 1), "b1": (8,), "w2": (4, 3, 1, 1), "w4": (5, 3, 1, 1),
+         "w3": (6, 17, 1, 1)},
+        {"w1": {0: GONE}, "b1": {0: GONE}, "w3": {1: tuple(range(8, 17))}},
+    )  # fmt: skip
+    assert op_types(model) == ["Conv", "Conv", "Concat", "Conv"]
+    assert list(model.constants) == ["w2", "w4", "w3"]
+
+
+def test_concat_of_one_branch_is_that_branch() -> None:
+    model = folded(
+        f"{IMAGE} {{ a = Conv(x, w1) b = Conv(x, w2) j = Concat<axis=1>(a, b) y = Conv(j, w3) }}",
+        {"w1": (8, 3, 1, 1), "w2": (4, 3, 1, 1), "w3": (6, 12, 1, 1)},
+        {"w1": {0: GONE}, "w3": {1: (8, 9, 10, 11)}},
+    )
+    assert [list(node.input) for node in model.proto.graph.node] == [["x", "w2"], ["b", "w3"]]
+
+
+RESIDUAL = (
+    f"{IMAGE} {{ a = Conv(x, w1) r = Relu(a) b = Conv(r, w2%s) s = Conv(x, w0) z = Add(b, s) "
+    "y = Conv(z, w3) }"
+)
+RESIDUAL_WEIGHTS: dict[str, Weight] = {
+    "w1": (8, 3, 1, 1),
+    "w2": (4, 8, 1, 1),
+    "b2": (4,),
+    "w0": (4, 3, 1, 1),
+    "w3": (6, 4, 1, 1),
+}
+RESIDUAL_PLAN: Axes = {"w1": {0: GONE}, "w2": {1: GONE}}
+
+
+def test_sum_of_nothing_is_its_bias() -> None:
+    model = folded(RESIDUAL % ", b2", RESIDUAL_WEIGHTS, RESIDUAL_PLAN)
+    assert op_types(model) == ["Conv", "Add", "Conv"]
+    bias = next(t for name, t in model.constants.items() if name.endswith("::bias"))
+    assert bias.shape == (1, 4, 1, 1)
+
+
+def test_adding_nothing_is_an_identity() -> None:
+    model = folded(RESIDUAL % "", RESIDUAL_WEIGHTS | {"unused": (1,)}, RESIDUAL_PLAN)
+    assert op_types(model) == ["Conv", "Conv"]
+    assert "unused" in model.constants
+
+
+def test_gemm_and_batch_of_any_size() -> None:
+    model = folded(
+        "g (float[n,5] x) => (float[n,4] y) { a = Gemm(x, w1, b1) r = Relu(a) "
+        "b = Gemm<beta=0.5>(r, w2, b2) s = MatMul(x, w0) z = Sub(s, b) y = MatMul(z, w3) }",
+        {"w1": (5, 8), "b1": (8,), "w2": (8, 4), "b2": (4,), "w0": (5, 4), "w3": (4, 4)},
+        {"w1": {1: GONE}, "b1": {0: GONE}, "w2": {0: GONE}},
+    )
+    assert op_types(model) == ["MatMul", "Sub", "MatMul"]
+
+
+def test_gate_without_channels_is_a_constant() -> None:
+    model = folded(
+        "g (float[n,3,5,4] x) => (float[n,6,5,4] y) { a = Conv(x, w1) p = GlobalAveragePool(a) "
+        "q = Conv(p, w2) r = Relu(q) t = Conv(r, w4, b4) s = Sigmoid(t) z = Mul(a, s) "
+        "y = Conv(z, w3) }",
+        {"w1": (8, 3, 1, 1), "w2": (4, 8, 1, 1), "w4": (8, 4, 1, 1), "b4": (8,),
+         "w3": (6, 8, 1, 1)},
+        {"w2": {0: GONE}, "w4": {1: GONE}},
+    )  # fmt: skip
+    assert op_types(model) == ["Conv", "Mul", "Conv"]
+
+
+def test_flattened_branch() -> None:
+    model = folded(
+        "g (float[2,3,5,4] x) => (float[2,6] y) { a = Conv(x, w1) f = Flatten(a) "
+        "b = MatMul(f, w2) k = Flatten(x) c = MatMul(k, w4) z = Add(b, c) y = MatMul(z, w3) }",
+        {"w1": (8, 3, 1, 1), "w2": (160, 7), "w3": (7, 6), "w4": (60, 7)},
+        {"w1": {0: GONE}, "w2": {0: GONE}},
+    )
+    assert op_types(model) == ["Flatten", "MatMul", "MatMul"]
+
+
+def test_half_precision_stays_half_precision() -> None:
+    def weight(*shape: int) -> npt.NDArray[np.float16]:
+        return np.random.default_rng(0).standard_normal(shape).astype(np.float16)
+
+    model = folded(
+        "g (float16[2,5,3] x) => (float16[2,5,6] y) { a = MatMul(x, w1) b = MatMul(a, w2) "
+        "c = Concat<axis=2>(b, x) y = MatMul(c, w3) }",
+        {"w1": weight(3, 8), "w2": weight(8, 3), "w3": weight(6, 6)},
+        {"w1": {1: GONE}, "w2": {0: GONE}},
+    )
+    assert {t.dtype for t in model.constants.values()} == {np.dtype(np.float16)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"{IMAGE} {{ a = Conv(x, w1) m = ReduceMean<axes=[1]>(a) z = Add(x, m) "
+            "y = Conv(z, w3) }",
+            "ReduceMean cannot do without the channels that were removed",
+        ),
+        (
+            "g (float[2,3,5,4] x) => (float[2,1,5,4] y) { a = Conv(x, w1) y = Conv(a, w5) }",
+            "nothing is left that output y could depend on",
+        ),
+    ],
+)
+def test_what_cannot_be_folded_is_refused(text: str, message: str) -> None:
+    weights: dict[str, Weight] = {"w1": (8, 3, 1, 1)}
+    weights |= {"w5": (1, 8, 1, 1)} if "w5" in text else {"w3": (6, 3, 1, 1)}
+    model = model_of(text, weights)
+    plan: Axes = {"w1": {0: GONE}} | ({"w5": {1: GONE}} if "w5" in text else {})
+    with pytest.raises(ModelError, match=message) as raised:
+        op.apply_plan(op.Plan(model.sha256, plan), model)
+    assert "keep at least one channel" in raised.value.hint
+
+
+def test_nothing_empty_nothing_done() -> None:
+    model = model_of(f"{IMAGE} {{ y = Conv(x, w) }}", {"w": (6, 3, 1, 1)})
+    result = op.Pipeline("fold-empty").run(model)
+    assert result.model is model
+    assert not result.reports[0].modified

@@ -1,0 +1,55 @@
+"""Models in ONNX text with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.numpy_helper
+import onnx.parser
+
+from onnxprune.ir.load import load
+from onnxprune.ir.model import Model
+from onnxprune.ir.tensors import ArrayTensor
+
+Weight = tuple[int, ...] | npt.NDArray[Any]
+
+
+def proto_of(
+    text: str, weights: Mapping[str, Weight], *, opset: int = 17, seed: int = 0, scale: float = 0.5
+) -> onnx.ModelProto:
+    """A model from the text of its graph; a shape among `weights` asks for random elements."""
+    header = (
+        "" if text.lstrip().startswith("<") else f'<ir_version: 8, opset_import: ["": {opset}]>'
+    )
+    proto = onnx.parser.parse_model(header + text)
+    rng = np.random.default_rng(seed)
+    for name, weight in weights.items():
+        array = weight
+        if isinstance(array, tuple):
+            array = (rng.standard_normal(array) * scale).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    return proto
+
+
+def model_of(text: str, weights: Mapping[str, Weight], **options: Any) -> Model:
+    """The same, loaded; see `proto_of`."""
+    return load(proto_of(text, weights, **options))
+
+
+def replace(model: Model, name: str, array: npt.NDArray[Any]) -> None:
+    """Overwrite an initializer."""
+    model.set_constants({name: ArrayTensor.of(array)})
+
+
+def node_of(model: Model, output: str) -> onnx.NodeProto:
+    """The node that makes a value."""
+    return next(node for node in model.proto.graph.node if output in node.output)
+
+
+def op_types(model: Model) -> list[str]:
+    """Operator types in order."""
+    return [node.op_type for node in model.proto.graph.node]
