@@ -490,7 +490,7 @@ def _heads(net: Network, x: Tensor, heads: int) -> Tensor:
 
 
 def _rotary(net: Network, x: Tensor) -> Tensor:
-    n, h, length, d = x.shape
+    length, d = x.shape[2:]
     a, b = net.slice(x, 3, 0, d // 2), net.slice(x, 3, d // 2, d)
     turned = net.concat([net.unary(b, "Neg"), a], 3)
     return net.binary(

@@ -17,7 +17,7 @@ LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 
 
 @settings(
-    max_examples=5000 if LONG else 120,
+    max_examples=5000 if LONG else 800,
     deadline=None,
     database=None,
     derandomize=not LONG,

@@ -18,6 +18,11 @@ from onnxprune.ir.tensors import ArrayTensor
 Weight = tuple[int, ...] | npt.NDArray[Any]
 
 
+def f32(elements: object) -> npt.NDArray[np.float32]:
+    """An array of float32."""
+    return np.asarray(elements, dtype=np.float32)
+
+
 def proto_of(
     text: str, weights: Mapping[str, Weight], *, opset: int = 17, seed: int = 0, scale: float = 0.5
 ) -> onnx.ModelProto:

@@ -224,30 +224,29 @@ def _read_axis(
         if partner is None or partner.size != len(kept.kept):
             raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
         table = np.stack([_mask(row, dim.size, value) for row in kept.kept])
-        keeps[dim.root] = _ragged(table, partner, value)
+        keeps[dim.root] = Keep(_even(table, value), partner)
         return
     for leaf, keep in leaf_masks(dim, _mask(kept, dim.size, value), over).items():
         if not kept and not leaf.is_free:
             continue  # an axis of which nothing stays does not say which of its factors went
         if keep.over is not None:
-            keep = _ragged(keep.mask, keep.over, value)
+            table = _even(keep.mask, value)
+            keep = Keep(table, keep.over) if (table != table[0]).any() else Keep(table[0])
         known = keeps.get(leaf)
         if not keep.keeps_all and (known is None or (known.over is None and keep.over is not None)):
             keeps[leaf] = keep
 
 
-def _ragged(table: BoolArray, over: Dim, value: Value) -> Keep:
-    """A selection for each block; blocks that are gone as a whole say nothing about it."""
-    rows = table[table.any(axis=1)]
+def _even(table: BoolArray, value: Value) -> BoolArray:
+    """What each block keeps; blocks that are gone as a whole say nothing, and follow the first."""
+    alive: BoolArray = np.asarray(table.any(axis=1))
+    rows = table[alive]
     if not (rows.sum(axis=1) == rows[:1].sum()).all():
         raise PlanError(
             f"the plan keeps more of one block of {value.name!r} than of another",
             hint="blocks of one axis keep equally many indices",
         )
-    if (rows == rows[:1]).all():
-        return Keep(rows[0] if len(rows) else table[0])
-    filled = np.where(table.any(axis=1, keepdims=True), table, rows[:1])
-    return Keep(filled, over)
+    return table if alive.all() or not alive.any() else np.where(alive[:, None], table, rows[:1])
 
 
 def _mask(kept: tuple[int, ...], size: int, value: Value) -> BoolArray:

@@ -81,6 +81,14 @@ def test_whole_groups_are_replayed() -> None:
     assert again.verify().passed
 
 
+def test_blocks_that_keep_the_same_are_replayed() -> None:
+    model, plan = ragged()
+    plan.initializers = {"w0": {0: (1, 2, 4, 5)}, "w1": {1: Blocks(0, ((1, 2), (1, 2)))}}
+    result = op.apply_plan(plan, model)
+    assert result.plan.initializers == plan.initializers
+    assert result.verify().passed
+
+
 def test_some_groups_and_some_channels_of_the_others() -> None:
     text = GROUPED.replace("group=2", "group=3")
     weights = WEIGHTS | {"w0": (12, 3, 1, 1), "w1": (9, 4, 1, 1), "b1": (9,), "w2": (5, 9, 1, 1)}

@@ -130,7 +130,7 @@ def test_same_name_of_another_shape_is_not_taken() -> None:
     plan = op.prune(model, 0.5, round_to=1).plan
     state = framework(model)
     state["fc2.weight"] = state["fc2.weight"][:, :4]
-    with pytest.raises(PlanError, match="fc2.weight"):
+    with pytest.raises(PlanError, match=r"fc2\.weight"):
         plan.apply_to_state_dict(state)
 
 
@@ -143,12 +143,12 @@ def test_square_matrices_are_told_by_their_values() -> None:
     arrays = {name: tensor.numpy() for name, tensor in model.constants.items()}
     plan = result.plan.initializers["q"]
     assert plan[0] != plan[1]
-    for state in ({"one": arrays["q"], "two": arrays["p"], "three": arrays["r"]},
-                  {"one": arrays["q"].T, "two": arrays["p"].T, "three": arrays["r"].T}):  # fmt: skip
-        sliced = result.plan.apply_to_state_dict(state)
-        pruned = result.model.constants["q"].numpy()
-        plain = state["one"] is arrays["q"]
-        assert np.array_equal(sliced["one"], pruned if plain else pruned.T)
+    whole = {"one": arrays["q"], "two": arrays["p"], "three": arrays["r"]}
+    pruned = result.model.constants["q"].numpy()
+    sliced = result.plan.apply_to_state_dict(whole)
+    assert np.array_equal(sliced["one"], pruned)
+    sliced = result.plan.apply_to_state_dict({name: array.T for name, array in whole.items()})
+    assert np.array_equal(sliced["one"], pruned.T)
 
 
 def test_merged_vectors_that_are_sliced_apart_are_refused() -> None:

@@ -8,7 +8,7 @@ from onnxprune.ir.edit import NodeEdit, edited, with_constants
 from onnxprune.ir.merge import merge_views
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor
-from tests.texts import model_of, node_of
+from tests.texts import f32, model_of, node_of
 
 
 def reshapes() -> Model:
@@ -69,7 +69,7 @@ def test_doc_strings_of_replaced_constants_stay() -> None:
 def test_views_that_are_still_alike_are_merged() -> None:
     model = model_of(
         "g (float[2,3] x) => (float[2,3] y) { a = Add(x, v) b = Add(a, v2) y = Add(b, v3) }",
-        {"v": np.float32([1, 2, 3]), "v2": np.float32([1, 2, 3]), "v3": np.float32([1, 2, 4])},
+        {"v": f32([1, 2, 3]), "v2": f32([1, 2, 3]), "v3": f32([1, 2, 4])},
     )
     family = dict.fromkeys(("v", "v2", "v3"), "v")
     merged = merge_views(model, family)

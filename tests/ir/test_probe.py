@@ -11,10 +11,10 @@ import pytest
 from onnxprune.ir.probe import ProbeBuilder, with_outputs
 from onnxprune.ir.tensors import dtype_of
 from onnxprune.verify.sessions import session_of
-from tests.texts import model_of
+from tests.texts import f32, model_of
 
 FLOAT = onnx.TensorProto.FLOAT
-X = np.float32([[1, -2, 3]])
+X = f32([[1, -2, 3]])
 
 
 def test_other_outputs() -> None:
@@ -51,7 +51,7 @@ def test_hiding_keeps_infinities_out() -> None:
     """A product with a mask of zeros would make NaN of them."""
     builder = ProbeBuilder(model_of("g (float[1,3] x) => (float[1,3] y) { y = Neg(x) }", {}), {})
     builder.rename(builder.hide("x", np.array([[True, False, False]]), FLOAT), "y")
-    x: npt.NDArray[np.float32] = np.float32([[1, np.inf, np.nan]])
+    x: npt.NDArray[np.float32] = f32([[1, np.inf, np.nan]])
     with session_of(builder.finish()) as session:
         assert session.run({"x": x})["y"].tolist() == [[1, 0, 0]]
 

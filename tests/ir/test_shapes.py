@@ -8,7 +8,7 @@ import pytest
 
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.shapes import VALUE_LIMIT, Facts, constant_of, interpret
-from tests.texts import Weight, proto_of
+from tests.texts import Weight, f32, proto_of
 
 
 def facts_of(text: str, weights: dict[str, Weight] | None = None, **options: int) -> Facts:
@@ -43,7 +43,7 @@ def test_weights_stay_unknown_but_single_numbers_are_known() -> None:
         """g (float[2,3] x) => (float[2,4] y) {
             v = Mul(w, two)  f = Sqrt(two)  h = MatMul(x, v)  y = Div(h, f)
         }""",
-        {"w": (3, 4), "two": np.float32(2)},
+        {"w": (3, 4), "two": f32(2)},
     )
     assert facts.values.keys() == {"two", "f"}
     assert facts.shapes["v"] == (3, 4)
@@ -112,7 +112,7 @@ def test_shapes_that_were_found_otherwise() -> None:
 def test_random_numbers_are_never_known() -> None:
     facts = facts_of(
         "g (float[2] x) => (float[2] y) { r = Dropout(one)  y = Add(x, r) }",
-        {"one": np.float32([1])},
+        {"one": f32([1])},
     )
     assert "r" not in facts.values
 

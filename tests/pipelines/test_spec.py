@@ -7,6 +7,7 @@ import pytest
 import onnxprune as op
 from onnxprune.errors import UsageError
 from onnxprune.passes import PASSES, ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels
+from onnxprune.passes.work import Pass
 from onnxprune.pipelines.spec import options_of, parse_pipeline
 
 
@@ -29,7 +30,7 @@ def test_round_trip(text: str) -> None:
 
 def test_text_and_objects_are_the_same() -> None:
     text = "fold-constants,remove-channels{ratio=0.4,criterion=l1,round_to=4},fold-empty"
-    passes = [
+    passes: list[Pass] = [
         FoldConstants(),
         RemoveChannels(ratio=0.4, criterion="l1", round_to=4),
         FoldEmpty(),

@@ -12,7 +12,7 @@ import onnxprune as op
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.pipelines.pipeline import Result
 from onnxprune.verify.equivalence import check_outputs
-from tests.texts import Weight, model_of, node_of, replace
+from tests.texts import Weight, f32, model_of, node_of, replace
 
 DEPTH = 24
 
@@ -167,9 +167,9 @@ def test_output_that_does_not_react_proves_nothing(text: str, zero: float) -> No
         {
             "w1": (9, 3, 1, 1),
             "w2": (5, 9, 1, 1),
-            "nothing": np.float32([0]),
-            "far": np.float32([zero]),
-            "one": np.float32([1]),
+            "nothing": f32([0]),
+            "far": f32([zero]),
+            "one": f32([1]),
         },
     )
     result = op.prune(model, 0.3, round_to=1)

@@ -10,7 +10,7 @@ from onnxprune.coupling.analysis import analyse
 from onnxprune.coupling.groups import find_groups
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.passes.score.magnitude import Magnitude
-from tests.texts import Weight, model_of
+from tests.texts import Weight, f32, model_of
 
 
 def scores(text: str, weights: dict[str, Weight], criterion: str) -> npt.NDArray[np.float64]:
@@ -21,7 +21,7 @@ def scores(text: str, weights: dict[str, Weight], criterion: str) -> npt.NDArray
 
 
 TWO = "g (float[2,2] x) => (float[2,3] y) { h = MatMul(x, w1) y = MatMul(h, w2) }"
-FIRST = np.float32([[3, 0, 1], [4, 2, -1]])
+FIRST = f32([[3, 0, 1], [4, 2, -1]])
 
 
 @pytest.mark.parametrize(("criterion", "norms"), [("l1", [7, 2, 2]), ("l2", [5, 2, np.sqrt(2)])])
@@ -35,7 +35,7 @@ def test_producers_count_the_same_each() -> None:
     text = """g (float[2,2] x) => (float[2,3] y) {
         a = MatMul(x, w1)  b = MatMul(x, w3)  h = Add(a, b)  y = MatMul(h, w2)
     }"""
-    other = 100 * np.float32([[0, 1, 0], [1, 1, 0]])
+    other = 100 * f32([[0, 1, 0], [1, 1, 0]])
     found = scores(text, {"w1": FIRST, "w3": other, "w2": (3, 3)}, "l1")
     first, second = np.array([7, 2, 2]) / (11 / 3), np.array([1, 2, 0]) / 1
     assert found == pytest.approx((first + second) / 2)
