@@ -25,7 +25,11 @@ from onnxprune.ir import bindings, graph
 from onnxprune.ir.measure import measured_shapes
 from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.shapes import Facts, Shape, constant_of, interpret
+from onnxprune.ir.targets import PLACES, RULES, reshape_target
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
+
+_WHERE_SINCE = 9
+"""First opset with the operator that fills in computed sizes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -175,7 +179,7 @@ class _Editor:
             self._add(name, facts.values[name])
         nodes: list[onnx.NodeProto] = []
         for node in kept:
-            if node.op_type in _TARGETS and not node.domain:
+            if node.op_type in PLACES and not node.domain:
                 nodes.extend(self._state_target(node, facts, others))
             nodes.append(node)
         graph.set_nodes(self._graph, nodes)
@@ -189,7 +193,7 @@ class _Editor:
             Nodes to put before `node`: none if the constant says it all, else one that fills in
             what is computed.
         """
-        place = _TARGETS[node.op_type]
+        place = PLACES[node.op_type]
         if len(node.input) <= place or not node.input[place]:
             return []
         computed = node.input[place]
@@ -203,7 +207,7 @@ class _Editor:
         rank = len(shapes[2])
         if len(shapes[3]) != rank or facts.shapes[computed] != (rank,) or 0 in shapes[2]:
             return []
-        target = _RULES[node.op_type](*shapes)
+        target = RULES[node.op_type](*shapes)
         done = target.count(-1) <= (node.op_type == "Reshape")
         static = any(s == s2 and s > 1 for s, s2 in zip(*shapes[2:], strict=True))
         if not done and (not static or self._model.opset.get("", 1) < _WHERE_SINCE):
@@ -232,7 +236,7 @@ class _Editor:
             if not all(_takes_all_in_order(f, x, node.input[1]) for f in (facts, others)):
                 continue
             shapes = [f.shapes[name] for name in (x, y) for f in (facts, others)]
-            target = _reshape_target(*shapes)
+            target = reshape_target(*shapes)
             if target.count(-1) <= 1 and 0 not in shapes[2]:
                 self._add(f"{y}::shape", np.array(target, dtype=np.int64))
                 del node.attribute[:]
@@ -370,40 +374,6 @@ class _Editor:
         for place, name in enumerate(node.input):
             if name in alias:
                 node.input[place] = alias[name]
-
-
-def _reshape_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
-    """Static sizes as they are; 0 where a dynamic one copies the input's, else -1."""
-    target: list[int] = []
-    for axis, (size, size2) in enumerate(zip(y, y2, strict=True)):
-        copies = axis < len(x) and (x[axis], x2[axis]) == (size, size2)
-        target.append(size if size == size2 else 0 if copies else -1)
-    return target
-
-
-def _expand_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
-    """Static sizes as they are, 1 where the input has the size already, else -1."""
-    pad = len(y) - len(x)
-    target: list[int] = []
-    for axis, (size, size2) in enumerate(zip(y, y2, strict=True)):
-        mine = (x[axis - pad], x2[axis - pad]) if axis >= pad else (1, 1)
-        target.append(1 if mine == (size, size2) else size if size == size2 else -1)
-    return target
-
-
-def _fill_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
-    """Static sizes as they are, else -1."""
-    return [size if size == size2 else -1 for size, size2 in zip(y, y2, strict=True)]
-
-
-_WHERE_SINCE = 9
-_TARGETS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Resize": 3}
-_RULES = {
-    "ConstantOfShape": _fill_target,
-    "Expand": _expand_target,
-    "Reshape": _reshape_target,
-    "Resize": _fill_target,
-}
 
 
 def _takes_all_in_order(facts: Facts, x: str, indices: str) -> bool:
