@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx.checker
 import onnx.numpy_helper
 import onnx.parser
 
@@ -43,6 +44,14 @@ def proto_of(
 def model_of(text: str, weights: Mapping[str, Weight], **options: Any) -> Model:
     """The same, loaded; see `proto_of`."""
     return load(proto_of(text, weights, **options))
+
+
+def assert_valid(model: Model) -> None:
+    """Check the complete model, with strict shape inference."""
+    # onnx annotates an unused alternative with a bare PathLike.
+    onnx.checker.check_model(  # pyright: ignore[reportUnknownMemberType]
+        model.to_proto(), full_check=True
+    )
 
 
 def replace(model: Model, name: str, array: npt.NDArray[Any]) -> None:

@@ -71,7 +71,7 @@ def test_views_that_are_still_alike_are_merged() -> None:
         "g (float[2,3] x) => (float[2,3] y) { a = Add(x, v) b = Add(a, v2) y = Add(b, v3) }",
         {"v": f32([1, 2, 3]), "v2": f32([1, 2, 3]), "v3": f32([1, 2, 4])},
     )
-    family = dict.fromkeys(("v", "v2", "v3"), "v")
+    family: dict[str, str] = {"v": "v", "v2": "v", "v3": "v"}
     merged = merge_views(model, family)
     assert list(merged.constants) == ["v", "v3"]
     assert [node.input[1] for node in merged.proto.graph.node] == ["v", "v", "v3"]

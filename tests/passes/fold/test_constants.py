@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnx.numpy_helper
 import onnx.parser
 import pytest
 
 import onnxprune as op
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.verify.sessions import session_of
-from tests.texts import Weight, model_of, node_of, op_types, proto_of
+from tests.texts import Weight, assert_valid, model_of, node_of, op_types, proto_of
 
 
 def folded(text: str, weights: dict[str, Weight], opset: int = 17) -> op.Model:
@@ -19,7 +18,7 @@ def folded(text: str, weights: dict[str, Weight], opset: int = 17) -> op.Model:
     result = op.Pipeline("fold-constants").run(model)
     verdict = result.verify(check=False)
     assert verdict.passed, verdict
-    onnx.checker.check_model(result.model.to_proto(), full_check=True)
+    assert_valid(result.model)
     return result.model
 
 

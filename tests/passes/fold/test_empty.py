@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnx.checker
 import pytest
 
 import onnxprune as op
 from onnxprune.coupling.plan import AxisPlan
 from onnxprune.errors import ModelError
-from tests.texts import Weight, model_of, op_types
+from tests.texts import Weight, assert_valid, model_of, op_types
 
 Axes = dict[str, dict[int, AxisPlan]]
 IMAGE = "g (float[2,3,5,4] x) => (float[2,6,5,4] y)"
@@ -23,7 +21,7 @@ def folded(text: str, weights: dict[str, Weight], plan: Axes) -> op.Model:
     model = model_of(text, weights)
     result = op.apply_plan(op.Plan(model.sha256, plan), model)
     assert result.verify().passed
-    onnx.checker.check_model(result.model.to_proto(), full_check=True)
+    assert_valid(result.model)
     assert result.reports[-1].modified
     return result.model
 

@@ -103,15 +103,18 @@ def test_minimum_is_kept() -> None:
         == [1, 1]  # fmt: skip
 
 
+NOTHING: set[str] = set()
+
+
 @pytest.mark.parametrize(
     ("pattern", "pruned"),
     [
         ("one", {"w2"}),  # its outputs
-        ("two", set()),  # its outputs, and its inputs, which the first layer makes
+        ("two", NOTHING),  # its outputs, and its inputs, which the first layer makes
         ("three", {"w1"}),  # its inputs
-        ("t*", set()),
+        ("t*", NOTHING),
         ("s", {"w1"}),
-        ("Conv", set()),
+        ("Conv", NOTHING),
         ("nothing", {"w1", "w2"}),
     ],
 )
