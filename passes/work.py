@@ -93,19 +93,17 @@ class Work:
 
     def canonical(self) -> Canonical:
         """The canonical form of the model as it is now; made once for each model."""
-        if self._canonical is None or self._canonical.model is not self.model:
+        made = self._canonical
+        if made is None or (self.model is not made.model and self.model is not self._source):
             start = perf_counter()
-            known = self._canonical is not None and self._source is self.model
-            if not known:
-                self._source = self.model
-                self._canonical = canonicalise(self.model, self.input_shapes)
-                self.provenance = {
-                    name: self.provenance.get(source, source)
-                    for name, source in self._canonical.provenance.items()
-                }
-                self.note_time("analyse", start)
-        assert self._canonical is not None
-        return self._canonical
+            made = canonicalise(self.model, self.input_shapes)
+            self._source, self._canonical = self.model, made
+            self.provenance = {
+                name: self.provenance.get(source, source)
+                for name, source in made.provenance.items()
+            }
+            self.note_time("analyse", start)
+        return made
 
     def note_time(self, part: str, start: float) -> None:
         """Add the time since `start` to a part."""

@@ -14,8 +14,9 @@ from onnxprune.passes.work import Work
 from onnxprune.pipelines.pipeline import Pipeline, Shapes
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
+from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import session_of
-from onnxprune.verify.speed import Speedup, compare_latency
+from onnxprune.verify.speed import Speedup
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,12 @@ class Comparison:
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
         feed = self.feeds(1, batch)[0]
-        with (
-            session_of(
-                self.original, provider=provider, threads=threads, optimization="all"
-            ) as first,
-            session_of(
-                self.pruned, provider=provider, threads=threads, optimization="all"
-            ) as second,
-        ):
-            return compare_latency(first, second, feed, budget_s=budget_s, seed=self.seed)
+        return compare_models(
+            self.original,
+            self.pruned,
+            feed,
+            provider=provider,
+            threads=threads,
+            budget_s=budget_s,
+            seed=self.seed,
+        )

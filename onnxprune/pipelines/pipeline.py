@@ -23,8 +23,9 @@ from onnxprune.passes.work import Pass, PassReport, Refusal, Removal, Work
 from onnxprune.pipelines.spec import parse_pipeline, spec_of
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
+from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import session_of
-from onnxprune.verify.speed import Speedup, compare_latency
+from onnxprune.verify.speed import Speedup
 
 Shapes = Mapping[str, tuple[int, ...]]
 Progress = Callable[[str], None]
@@ -128,17 +129,16 @@ class Result:
     ) -> Speedup:
         """Measure both models, interleaved."""
         feed = self.feeds(count=1, batch=batch, seed=seed)[0]
-        with (
-            session_of(
-                self.original, provider=provider, threads=threads, optimization="all"
-            ) as first,
-            session_of(
-                self.model, provider=provider, threads=threads, optimization="all"
-            ) as second,
-        ):
-            return compare_latency(
-                first, second, feed, budget_s=budget_s, seed=seed, confidence=confidence
-            )
+        return compare_models(
+            self.original,
+            self.model,
+            feed,
+            provider=provider,
+            threads=threads,
+            budget_s=budget_s,
+            seed=seed,
+            confidence=confidence,
+        )
 
     def _compare(self, feeds: list[Feeds]) -> Equivalence:
         """Canonical form against original, then each removal against its masked reference."""

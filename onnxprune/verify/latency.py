@@ -1,0 +1,44 @@
+"""Latency of two models, measured in sessions as they would ship: fully optimised."""
+
+from __future__ import annotations
+
+from onnxprune.data.random import Feeds
+from onnxprune.ir.model import Model
+from onnxprune.verify.sessions import session_of
+from onnxprune.verify.speed import Speedup, compare_latency
+
+
+def compare_models(
+    original: Model,
+    pruned: Model,
+    feed: Feeds,
+    *,
+    provider: str,
+    threads: int,
+    budget_s: float,
+    seed: int,
+    confidence: float = 0.95,
+) -> Speedup:
+    """Measure both models, interleaved; see `compare_latency`.
+
+    Args:
+        original: the model to compare with.
+        pruned: the other one.
+        feed: the inputs of both.
+        provider: execution provider.
+        threads: threads within an operator; 0 for all cores.
+        budget_s: seconds to measure for.
+        seed: of the bootstrap and the order of turns.
+        confidence: of the interval.
+
+    Raises:
+        ProviderUnavailableError: the provider is not there.
+        RuntimeFailureError: ONNX Runtime cannot run a model.
+    """
+    with (
+        session_of(original, provider=provider, threads=threads, optimization="all") as first,
+        session_of(pruned, provider=provider, threads=threads, optimization="all") as second,
+    ):
+        return compare_latency(
+            first, second, feed, budget_s=budget_s, seed=seed, confidence=confidence
+        )
