@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from onnxprune.errors import OnnxPruneError
     from onnxprune.ir.load import load
     from onnxprune.ir.model import Model
-    from onnxprune.pipelines.pipeline import Pipeline, Result
+    from onnxprune.pipelines.pipeline import Pipeline
     from onnxprune.pipelines.presets import apply_plan, prune
+    from onnxprune.pipelines.result import Result
 
 __all__ = [
     "Model",
@@ -40,7 +41,7 @@ _HOMES = {
     "OnnxPruneError": "onnxprune.errors",
     "Pipeline": "onnxprune.pipelines.pipeline",
     "Plan": "onnxprune.coupling.plan",
-    "Result": "onnxprune.pipelines.pipeline",
+    "Result": "onnxprune.pipelines.result",
     "apply_plan": "onnxprune.pipelines.presets",
     "load": "onnxprune.ir.load",
     "prune": "onnxprune.pipelines.presets",

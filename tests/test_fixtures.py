@@ -12,7 +12,7 @@ import pytest
 
 import onnxprune as op
 from onnxprune.coupling.plan import AxisPlan, Blocks
-from onnxprune.pipelines.pipeline import Result
+from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
 from tests.texts import assert_valid
 

@@ -13,7 +13,7 @@ from onnxprune.cli.targets import check_distinct, check_plan, check_target, chec
 from onnxprune.errors import NothingToPruneError, RuntimeFailureError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
-from onnxprune.pipelines.pipeline import Result
+from onnxprune.pipelines.result import Result
 from onnxprune.reports.record import (
     describe_equivalence,
     describe_fidelity,

@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 
 from onnxprune.cli.console import output
-from onnxprune.cli.options import Shapes, input_shape_option, json_option, verbose_option
+from onnxprune.cli.options import (
+    Shapes,
+    allow_io_option,
+    input_shape_option,
+    json_option,
+    verbose_option,
+)
 from onnxprune.cli.study import study
 from onnxprune.coupling.explain import explain as explain_name
 from onnxprune.coupling.explain import render
@@ -20,14 +26,15 @@ from onnxprune.coupling.explain import render
 )
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("name", metavar="NODE_OR_TENSOR")
+@allow_io_option
 @input_shape_option
 @json_option
 @verbose_option
-def explain(model: Path, name: str, input_shapes: Shapes) -> None:
+def explain(model: Path, name: str, allow_io: tuple[str, ...], input_shapes: Shapes) -> None:
     """Say why axes of NODE_OR_TENSOR can be pruned, together with what, or why not."""
     out = output()
     with out.progress():
-        found = study(model, input_shapes)
+        found = study(model, input_shapes, allow_io)
         explanation = explain_name(found.analysis, found.groups, name)
     if out.as_json:
         out.document({"schema": 1, "explanation": asdict(explanation)})

@@ -73,6 +73,15 @@ kinds_option: Decorator = click.option(
 )
 
 
+allow_io_option: Decorator = click.option(
+    "--allow-io",
+    multiple=True,
+    metavar="NAME:AXIS",
+    help="Allow to prune this axis of a graph input or output, such as the heads of a key cache; "
+    "NAME may be a pattern. Repeat it for more.",
+)
+
+
 def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     del ctx, param
     output().as_json = output().as_json or value

@@ -9,7 +9,13 @@ import click
 
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, require_running, show
-from onnxprune.cli.options import delivering, kinds_option, parse_kinds, read_round_to
+from onnxprune.cli.options import (
+    allow_io_option,
+    delivering,
+    kinds_option,
+    parse_kinds,
+    read_round_to,
+)
 from onnxprune.errors import UsageError
 from onnxprune.passes.score.magnitude import CRITERIA
 from onnxprune.pipelines.pipeline import Pipeline
@@ -59,6 +65,7 @@ Examples:
     help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
     "and values and on operator types. Repeat it for more.",
 )
+@allow_io_option
 @kinds_option
 @click.option(
     "--passes",
@@ -131,8 +138,9 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     kinds = parse_kinds(options["kinds"])
     if kinds is not None:
         given["kinds"] = kinds
-    if options["ignore"]:
-        given["ignore"] = tuple(options["ignore"])
+    for name in ("ignore", "allow_io"):
+        if options[name]:
+            given[name] = tuple(options[name])
     if options["pipeline"] is None:
         if "ratio" not in given:
             raise click.UsageError(

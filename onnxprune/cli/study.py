@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +22,20 @@ class Study:
     groups: list[Group]
 
 
-def study(path: Path, input_shapes: Mapping[str, tuple[int, ...]]) -> Study:
+def study(
+    path: Path, input_shapes: Mapping[str, tuple[int, ...]], allow_io: Iterable[str] = ()
+) -> Study:
     """Load and analyse a model.
 
     Args:
         path: its file.
         input_shapes: shapes of dynamic inputs, by name.
+        allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``.
 
     Raises:
         ModelError: the model cannot be handled.
         UsageError: the shapes do not fit it.
     """
     model = load(path)
-    analysis = analyse(canonicalise(model, input_shapes))
+    analysis = analyse(canonicalise(model, input_shapes), allow_io=allow_io)
     return Study(model, analysis, find_groups(analysis))

@@ -53,13 +53,13 @@ def verify(
     out.record.update({"schema": SCHEMA, "status": "compared"})
     with out.progress():
         plan = None if plan_path is None else Plan.load(plan_path)
-        comparison = Comparison(load(original), load(pruned), input_shapes, seed)
+        comparison = Comparison(load(original), load(pruned), input_shapes, seed, plan)
         verdict = None
         if plan is not None:
             if plan.model_sha256 != comparison.original.sha256:
                 out.note("the plan was made for another file; it is read by names and shapes")
             out.stage("verifying")
-            verdict = comparison.equivalence(plan)
+            verdict = comparison.equivalence()
             out.record["equivalence"] = describe_equivalence(verdict)
         out.stage("comparing outputs")
         out.record["fidelity"] = describe_fidelity(comparison.fidelity())

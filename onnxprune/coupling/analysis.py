@@ -15,6 +15,7 @@ from typing import Any
 import numpy.typing as npt
 
 from onnxprune.axes import Dim, DimSpace
+from onnxprune.coupling.ports import Port, find_ports
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
 from onnxprune.ir.graph import Node, nodes
@@ -46,6 +47,7 @@ class Analysis:
         placed: the nodes in order.
         sources: the constants that a value is computed from, for values that need nothing else.
         unknown: operator types without a signature, with the nodes that have them.
+        opened: axes of graph inputs and outputs that may be pruned, as asked.
     """
 
     canonical: Canonical
@@ -54,6 +56,12 @@ class Analysis:
     placed: list[Placed] = field(default_factory=list[Placed])
     sources: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     unknown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    opened: frozenset[Port] = frozenset()
+
+    @property
+    def ports(self) -> list[Value]:
+        """What the user feeds and gets, as far as its shape is known."""
+        return [self.values[name] for name in _port_shapes(self.canonical) if name in self.values]
 
     @property
     def weights(self) -> list[str]:
@@ -66,28 +74,33 @@ class Analysis:
         ]
 
 
-def analyse(canonical: Canonical, ignore: Iterable[str] = ()) -> Analysis:
+def analyse(
+    canonical: Canonical, ignore: Iterable[str] = (), allow_io: Iterable[str] = ()
+) -> Analysis:
     """Find out which axes of a model belong together, and which can never be pruned.
 
     Args:
         canonical: the model.
         ignore: glob patterns over node names, operator types and value names; whatever a matching
             node reads or makes is blocked.
+        allow_io: axes of graph inputs and outputs that may be pruned; see `find_ports`.
 
     Raises:
         ModelError: shapes contradict an operator's definition.
+        UsageError: `allow_io` names what there is not.
     """
     patterns = list(ignore)
-    analysis = _analyse(canonical, patterns)
+    opened = find_ports(_port_shapes(canonical), allow_io)
+    analysis = _analyse(canonical, patterns, opened)
     if canonical.second is not None:
         facts, blind = canonical.second, canonical.blind
         twin = Canonical(canonical.model, facts, {}, blind=blind, partial=canonical.partial)
-        _block_coincidences(analysis, _analyse(twin, patterns))
+        _block_coincidences(analysis, _analyse(twin, patterns, opened))
     return analysis
 
 
-def _analyse(canonical: Canonical, patterns: list[str]) -> Analysis:
-    analysis = Analysis(canonical, DimSpace())
+def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port]) -> Analysis:
+    analysis = Analysis(canonical, DimSpace(), opened=opened)
     _add_sources(analysis)
     versions = canonical.model.opset
     for node in nodes(canonical.model.proto):
@@ -192,6 +205,13 @@ def _matches(node: Node, patterns: list[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names if name)
 
 
+def _port_shapes(canonical: Canonical) -> dict[str, tuple[int, ...]]:
+    """Shapes of what the user feeds and gets."""
+    proto, shapes = canonical.model.proto, canonical.facts.shapes
+    infos = [*graph_inputs(proto), *proto.graph.output]
+    return {info.name: shapes[info.name] for info in infos if info.name in shapes}
+
+
 def _block_borders(analysis: Analysis) -> None:
     proto = analysis.canonical.model.proto
     constants = analysis.canonical.model.constants
@@ -201,7 +221,7 @@ def _block_borders(analysis: Analysis) -> None:
         if name in constants and reason == "graph input":
             continue
         for axis, dim in enumerate(analysis.values[name].dims if name in analysis.values else ()):
-            if dim.size > 1:
+            if dim.size > 1 and (name, axis) not in analysis.opened:
                 analysis.space.block(dim, f"{reason} {name}, axis {axis}", "")
 
 

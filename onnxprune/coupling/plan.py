@@ -1,12 +1,13 @@
 """Plans: which indices of which original weights stay.
 
     {"schema": 1, "model_sha256": "…", "initializers": {NAME: {AXIS: [kept, ascending]}},
-     "settings": {…}}
+     "allow_io": [NAME:AXIS], "settings": {…}}
 
-Axes that keep everything are left out. Where an axis keeps different indices for each block of
-another one: ``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the original's
-initializers (of a `Constant` node: of its output). Where the exporter merged vectors that only
-happened to be equal, the further uses are called ``NAME::2``, ``NAME::3``, … in graph order.
+`allow_io` lists the axes of graph inputs and outputs that may be pruned. Axes that keep everything
+are left out. Where an axis keeps different indices for each block of another one:
+``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the original's initializers (of a
+`Constant` node: of its output). Where the exporter merged vectors that only happened to be equal,
+the further uses are called ``NAME::2``, ``NAME::3``, … in graph order.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Plan:
         model_sha256: hash of the model that the plan was made for.
         initializers: for each original initializer and axis, what is kept.
         settings: how it was made.
+        allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``.
         original: that model, where it is at hand; it helps to find weights by their values.
     """
 
@@ -64,6 +66,7 @@ class Plan:
         default_factory=dict[str, dict[int, AxisPlan]]
     )
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    allow_io: tuple[str, ...] = ()
     original: Model | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -79,6 +82,7 @@ class Plan:
                 name: {str(axis): _to_json(kept) for axis, kept in axes.items()}
                 for name, axes in self.initializers.items()
             },
+            "allow_io": list(self.allow_io),
             "settings": self.settings,
         }
 
@@ -100,7 +104,8 @@ class Plan:
                 str(name): {int(axis): _from_json(kept) for axis, kept in axes.items()}
                 for name, axes in entries.items()
             }
-            return cls(str(fields["model_sha256"]), initializers, dict(fields["settings"]))
+            opened = tuple(str(entry) for entry in fields.get("allow_io", ()))
+            return cls(str(fields["model_sha256"]), initializers, dict(fields["settings"]), opened)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PlanError("the plan is damaged", where=where, why=repr(error)) from error
 

@@ -33,10 +33,16 @@ class InputSpec:
     limit: int | None = None
 
 
-def random_feeds(specs: Iterable[InputSpec], seed: int = 0) -> Feeds:
-    """Random inputs; equal seeds give equal inputs."""
+def random_feeds(specs: Iterable[InputSpec], seed: int = 0, amplitude: float = 1.0) -> Feeds:
+    """Random inputs; equal seeds give equal inputs.
+
+    Args:
+        specs: the inputs.
+        seed: of the random numbers.
+        amplitude: standard deviation of floating-point inputs.
+    """
     rng = np.random.default_rng(seed)
-    return {spec.name: _draw(spec, rng) for spec in specs}
+    return {spec.name: _draw(spec, rng, amplitude) for spec in specs}
 
 
 def resized(specs: Iterable[InputSpec], shapes: Mapping[str, tuple[int, ...]]) -> list[InputSpec]:
@@ -47,7 +53,7 @@ def resized(specs: Iterable[InputSpec], shapes: Mapping[str, tuple[int, ...]]) -
     ]
 
 
-def _draw(spec: InputSpec, rng: np.random.Generator) -> npt.NDArray[Any]:
+def _draw(spec: InputSpec, rng: np.random.Generator, amplitude: float) -> npt.NDArray[Any]:
     drawn: npt.NDArray[Any]
     if spec.dtype == np.bool_:
         drawn = np.asarray(rng.random(spec.shape) < 0.8)
@@ -57,5 +63,5 @@ def _draw(spec: InputSpec, rng: np.random.Generator) -> npt.NDArray[Any]:
         drawn = np.asarray(rng.random(spec.shape) < 0.8)
         drawn.reshape(-1)[:1] = True
     else:
-        drawn = np.asarray(rng.standard_normal(spec.shape))
+        drawn = np.asarray(rng.standard_normal(spec.shape) * amplitude)
     return drawn.astype(spec.dtype)

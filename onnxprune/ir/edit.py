@@ -95,7 +95,7 @@ def _fresh_name(name: str, taken: Mapping[str, object]) -> str:
 
 
 def _correct_shapes(body: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int]]) -> None:
-    for info in (*body.value_info, *body.input):
+    for info in (*body.value_info, *body.input, *body.output):
         if info.name not in shapes or not info.type.HasField("tensor_type"):
             continue
         dims = info.type.tensor_type.shape.dim

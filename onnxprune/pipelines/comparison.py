@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 
-from onnxprune.coupling.analysis import analyse
+from onnxprune.axes import Dim, Keep
+from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import find_groups
 from onnxprune.coupling.plan import Plan, keeps_from_plan
+from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.narrow import Kept
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
+from onnxprune.ir.bindings import input_shapes
+from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
-from onnxprune.passes.work import Work
-from onnxprune.pipelines.pipeline import Pipeline, Shapes
+from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
@@ -19,41 +23,59 @@ from onnxprune.verify.sessions import session_of
 from onnxprune.verify.speed import Speedup
 
 
-@dataclass(frozen=True, slots=True)
 class Comparison:
-    """An original and a model that is said to be it, pruned.
+    """An original and a model that is said to be it, pruned."""
 
-    Attributes:
-        original: the model before.
-        pruned: the model after.
-        input_shapes: shapes of dynamic inputs, by name.
-        seed: of random inputs.
-    """
-
-    original: Model
-    pruned: Model
-    input_shapes: Shapes
-    seed: int = 0
-
-    def feeds(self, count: int, batch: int) -> list[Feeds]:
-        """Random inputs that the original takes."""
-        unchanged = Pipeline([]).run(self.original, input_shapes=self.input_shapes)
-        return unchanged.feeds(count, batch, self.seed)
-
-    def equivalence(self, plan: Plan) -> Equivalence:
-        """Compare with the masked original, whose masks are derived anew from the plan.
+    def __init__(
+        self,
+        original: Model,
+        pruned: Model,
+        input_shapes: Shapes,
+        seed: int = 0,
+        plan: Plan | None = None,
+    ) -> None:
+        """Compare two models.
 
         Args:
+            original: the model before.
+            pruned: the model after.
+            input_shapes: shapes of dynamic inputs, by name.
+            seed: of random inputs.
             plan: what is said to be kept.
+        """
+        self.original = original
+        self.pruned = pruned
+        self._shapes = input_shapes
+        self._seed = seed
+        self._plan = plan
+
+    @cached_property
+    def _removal(self) -> tuple[Analysis, dict[Dim, Keep]]:
+        """The original's analysis, and the masks that the plan stands for, derived anew."""
+        plan = self._plan or Plan("")
+        analysis = analyse(canonicalise(self.original, self._shapes), allow_io=plan.allow_io)
+        return analysis, keeps_from_plan(plan, analysis, find_groups(analysis))
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        return Inputs(self.original, self._shapes, self._removal[0], self._seed)
+
+    @cached_property
+    def _ports(self) -> Kept:
+        analysis, keeps = self._removal
+        return kept_of_ports(analysis.ports, keeps)
+
+    def equivalence(self) -> Equivalence:
+        """Compare with the masked original.
 
         Raises:
             PlanError: the plan does not fit the original.
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
-        work = Work(self.original, self.original, dict(self.input_shapes))
-        analysis = analyse(work.canonical())
-        keeps = keeps_from_plan(plan, analysis, find_groups(analysis))
-        return check_equivalence(analysis, keeps, self.pruned, self.feeds(2, 2))
+        analysis, keeps = self._removal
+        return self._inputs.prove(
+            lambda feeds: check_equivalence(analysis, keeps, self.pruned, feeds)
+        )
 
     def fidelity(self) -> dict[str, Fidelity]:
         """How close the outputs are, on random inputs.
@@ -68,7 +90,7 @@ class Comparison:
                     "the models do not take the same inputs",
                     why=f"one takes {sorted(wanted)}, the other {sorted(given)}",
                 )
-            return measure_fidelity(first, second, self.feeds(4, 2))
+            return measure_fidelity(first, second, self._inputs.feeds(4), self._ports)
 
     def latency(self, provider: str, threads: int, batch: int, budget_s: float) -> Speedup:
         """Measure both, interleaved.
@@ -83,13 +105,24 @@ class Comparison:
             ProviderUnavailableError: the provider is not there.
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
-        feed = self.feeds(1, batch)[0]
+        feed = self._inputs.feeds(1, batch)[0]
         return compare_models(
             self.original,
             self.pruned,
             feed,
+            _cut_to_fit(feed, self.pruned),
             provider=provider,
             threads=threads,
             budget_s=budget_s,
-            seed=self.seed,
+            seed=self._seed,
         )
+
+
+def _cut_to_fit(feed: Feeds, model: Model) -> Feeds:
+    """Inputs for a model that takes fewer channels than the one that they were made for."""
+    first, second = (input_shapes(model.proto, variant=variant) for variant in (0, 1))
+    fitting = dict(feed)
+    for name in feed.keys() & first.keys():
+        pairs = zip(first[name], second[name], strict=True)
+        fitting[name] = feed[name][tuple(slice(a if a == b else None) for a, b in pairs)]
+    return fitting

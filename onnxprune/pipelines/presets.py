@@ -9,7 +9,9 @@ from onnxprune.coupling.plan import Plan
 from onnxprune.ir.model import Model
 from onnxprune.passes import ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels
 from onnxprune.passes.work import Pass
-from onnxprune.pipelines.pipeline import Pipeline, Result, Shapes
+from onnxprune.pipelines.inputs import Shapes
+from onnxprune.pipelines.pipeline import Pipeline
+from onnxprune.pipelines.result import Result
 
 
 def pruning(**options: Any) -> Pipeline:

@@ -19,7 +19,7 @@ from onnxprune.errors import NothingToPruneError, OnnxPruneError
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Refusal
-from onnxprune.pipelines.pipeline import Result
+from onnxprune.pipelines.result import Result
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.fidelity import Fidelity
 from onnxprune.verify.speed import Latency, Speedup
@@ -72,6 +72,11 @@ def start_record(result: Result, load_s: float) -> Record:
         ),
         "macs": ratio(macs_touched(first.analysis, first.chosen), count_macs(first.analysis)),
     }
+    record["io"] = [
+        {"name": name, "axis": axis, "kept": [int(index) for index in kept]}
+        for name, axes in result.ports.items()
+        for axis, kept in axes.items()
+    ]
     record["blocked"] = blocked_entries(result.refused, weights_total(first.analysis))
     return record
 

@@ -42,6 +42,7 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
         out.print(title, style="bold")
     out.print(comparison(record), "")
     print_groups(out, record)
+    print_io(out, record.get("io", ()))
     if "equivalence" in record:
         print_equivalence(out, record["equivalence"])
     if record.get("fidelity"):
@@ -202,6 +203,13 @@ def print_groups(out: Console, record: Mapping[str, Any]) -> None:
         )
     print_blocked(out, record["blocked"])
     print_unknown(out, record.get("unknown", {}))
+
+
+def print_io(out: Console, ports: Iterable[Mapping[str, Any]]) -> None:
+    """Print which inputs and outputs have fewer channels now."""
+    for port in ports:
+        kept = len(port["kept"])
+        out.print(f"Input or output {port['name']} changed: axis {port['axis']} keeps {kept}.")
 
 
 def print_unknown(out: Console, unknown: Mapping[str, Sequence[str]]) -> None:

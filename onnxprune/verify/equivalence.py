@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite, prod
 from typing import Any
 
@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keep, axis_mask
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.narrow import hidden, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.graph import nodes
@@ -67,6 +69,19 @@ class Equivalence:
     why: str = ""
     deviations: list[Deviation] = field(default_factory=list[Deviation])
 
+    def joined(self, other: Equivalence) -> Equivalence:
+        """The worse of two verdicts on the same removal, with the larger deviations of both."""
+        order = ("passed", "cannot tell", "failed")
+        worse, better = sorted((self, other), key=lambda v: -order.index(v.verdict))
+        deviant = max((self, other), key=lambda verdict: verdict.max_rel)
+        return replace(
+            worse,
+            reacting=min(self.reacting, other.reacting),
+            max_abs=max(self.max_abs, other.max_abs),
+            max_rel=deviant.max_rel,
+            worst=worse.worst if better.verdict != worse.verdict else deviant.worst,
+        )
+
     @property
     def passed(self) -> bool:
         """Whether equivalence was shown."""
@@ -82,9 +97,12 @@ def check_equivalence(
         analysis: of the canonical model before removal.
         keeps: what stays of each leaf.
         pruned: the model after removal.
-        feeds: two sets of inputs or more, different from each other.
+        feeds: two sets of inputs of the model before removal or more, different from each other.
     """
     reference = masked_reference(analysis, keeps)
+    ports = kept_of_ports(analysis.ports, keeps)
+    masked_feeds = [hidden(feed, ports) for feed in feeds]
+    pruned_feeds = [narrowed(feed, ports) for feed in feeds]
     names = shared_values(analysis, reference, pruned)
     taken = {name: _axes_taken(analysis, name, keeps) for name in names}
     batch = _scale(analysis, feeds)
@@ -95,53 +113,53 @@ def check_equivalence(
         first = stack.enter_context(session_of(with_outputs(reference, names, types)))
         try:
             second = stack.enter_context(session_of(with_outputs(pruned, names, types)))
-            second.run(feeds[0], names[:1])
+            second.run(pruned_feeds[0], names[:1])
         except RuntimeFailureError as error:
-            first.run(feeds[0], names[:1])
+            first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", why=f"only the masked reference runs: {error.why}")
         for portion in _portions(analysis, names, batch):
-            masked = [first.run(feed, portion) for feed in feeds]
-            sliced = [second.run(feed, portion) for feed in feeds]
+            masked = [first.run(feed, portion) for feed in masked_feeds]
+            sliced = [second.run(feed, portion) for feed in pruned_feeds]
             for name in portion:
                 shown = [_take(run.pop(name), taken[name]) for run in masked]
                 deviation = compare(name, shown, [run.pop(name) for run in sliced])
                 result.deviations.append(deviation)
         suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
         if suspects:
-            noise = _noise((first, second), (reference, pruned), suspects, types, feeds)
+            noise = dict.fromkeys(suspects, 0.0)
+            for side in ((first, reference, masked_feeds), (second, pruned, pruned_feeds)):
+                for name, moved in _noise(*side, suspects, types).items():
+                    noise[name] = max(noise[name], moved)
             result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
     _judge(result, outputs)
     return result
 
 
 def _noise(
-    sessions: Sequence[Session],
-    models: Sequence[Model],
+    session: Session,
+    model: Model,
+    feeds: Sequence[Feeds],
     names: Sequence[str],
     types: dict[str, int],
-    feeds: Sequence[Feeds],
 ) -> dict[str, float]:
-    """What rounding alone does to tensors of either model.
+    """What rounding alone does to tensors of a model.
 
     Some amplify the last bit: a softmax over large logits, the mean of what was just centred, a
-    chain of many layers. Both models run once more with their inputs changed by a few units in
-    the last place; with their weights changed so, where all inputs are indices.
+    chain of many layers. The model runs once more with its inputs changed by a few units in the
+    last place; with its weights changed so, where all inputs are indices.
     """
     rng = np.random.default_rng(0)
     nudged = [{name: _nudged(array, rng) for name, array in feed.items()} for feed in feeds]
-    indices = not any(array.dtype.kind == "f" for array in feeds[0].values())
-    noise = dict.fromkeys(names, 0.0)
-    for session, model in zip(sessions, models, strict=True):
-        plain = [session.run(feed, names) for feed in feeds]
-        if indices:
-            with session_of(_with_nudged_weights(with_outputs(model, names, types), rng)) as other:
-                moved = [other.run(feed, names) for feed in feeds]
-        else:
-            moved = [session.run(feed, names) for feed in nudged]
-        for name in names:
-            arrays = ([run[name] for run in runs] for runs in (plain, moved))
-            noise[name] = max(noise[name], compare(name, *arrays).max_abs)
-    return noise
+    plain = [session.run(feed, names) for feed in feeds]
+    if any(array.dtype.kind == "f" for array in feeds[0].values()):
+        moved = [session.run(feed, names) for feed in nudged]
+    else:
+        with session_of(_with_nudged_weights(with_outputs(model, names, types), rng)) as other:
+            moved = [other.run(feed, names) for feed in feeds]
+    return {
+        name: compare(name, *([run[name] for run in runs] for runs in (plain, moved))).max_abs
+        for name in names
+    }
 
 
 def _without_noise(deviation: Deviation, noise: float) -> Deviation:

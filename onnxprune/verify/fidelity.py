@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.runtime import Session
 
@@ -31,11 +32,19 @@ class Fidelity:
 
 
 def measure_fidelity(
-    original: Session, pruned: Session, feeds: Sequence[Feeds]
+    original: Session, pruned: Session, feeds: Sequence[Feeds], ports: Kept | None = None
 ) -> dict[str, Fidelity]:
-    """Compare all floating-point outputs of two models on the same inputs."""
-    first = [original.run(feed) for feed in feeds]
-    second = [pruned.run(feed) for feed in feeds]
+    """Compare all floating-point outputs of two models on the same inputs.
+
+    Args:
+        original: the model before.
+        pruned: the model after.
+        feeds: inputs of the original.
+        ports: what the pruned model keeps of inputs and outputs; only that is compared.
+    """
+    kept = ports or {}
+    first = [narrowed(original.run(feed), kept) for feed in feeds]
+    second = [pruned.run(narrowed(feed, kept)) for feed in feeds]
     return {
         name: compare_outputs([run[name] for run in first], [run[name] for run in second])
         for name in first[0]

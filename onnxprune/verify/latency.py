@@ -12,6 +12,7 @@ def compare_models(
     original: Model,
     pruned: Model,
     feed: Feeds,
+    pruned_feed: Feeds | None = None,
     *,
     provider: str,
     threads: int,
@@ -24,7 +25,8 @@ def compare_models(
     Args:
         original: the model to compare with.
         pruned: the other one.
-        feed: the inputs of both.
+        feed: the inputs of the original.
+        pruned_feed: the inputs of the other one; the same if None.
         provider: execution provider.
         threads: threads within an operator; 0 for all cores.
         budget_s: seconds to measure for.
@@ -40,5 +42,5 @@ def compare_models(
         session_of(pruned, provider=provider, threads=threads, optimization="all") as second,
     ):
         return compare_latency(
-            first, second, feed, budget_s=budget_s, seed=seed, confidence=confidence
+            first, second, feed, pruned_feed, budget_s=budget_s, seed=seed, confidence=confidence
         )

@@ -37,6 +37,8 @@ class RemoveChannels:
         kinds: kinds of groups that are pruned.
         ignore: glob patterns over node names, operator types and value names; what a matching node
             reads or makes stays as it is.
+        allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``; the name
+            may be a glob pattern.
         minimum: fewest channels kept of a group.
         seed: for criteria that draw random numbers; none of those here do.
     """
@@ -49,6 +51,7 @@ class RemoveChannels:
     round_to: RoundTo = "auto"
     kinds: tuple[str, ...] = DEFAULT_KINDS
     ignore: tuple[str, ...] = ()
+    allow_io: tuple[str, ...] = ()
     minimum: int = 1
     seed: int = 0
 
@@ -76,7 +79,7 @@ class RemoveChannels:
     def run(self, work: Work) -> PassReport:
         """Replace the model by one with fewer channels."""
         start = perf_counter()
-        analysis = analyse(work.canonical(), self.ignore)
+        analysis = analyse(work.canonical(), self.ignore, self.allow_io)
         groups = find_groups(analysis)
         chosen = choose(groups, self.kinds)
         work.note_time("analyse", start)

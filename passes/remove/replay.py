@@ -34,7 +34,7 @@ class ApplyPlan:
         """
         plan = self.plan if isinstance(self.plan, Plan) else Plan.load(self.plan)
         start = perf_counter()
-        analysis = analyse(work.canonical())
+        analysis = analyse(work.canonical(), allow_io=plan.allow_io)
         groups = find_groups(analysis)
         work.note_time("analyse", start)
         start = perf_counter()

@@ -49,6 +49,7 @@ def test_json_has_the_agreed_form(tmp_path: Path) -> None:
             "b1": {"0": [1, 2, 3, 4]},
             "w2": {"1": [1, 2, 3, 4]},
         },
+        "allow_io": [],
     }
     text = "fold-constants,remove-channels{ratio=0.34,round_to=1},fold-empty"
     assert settings == {"pipeline": text}

@@ -10,7 +10,7 @@ import pytest
 
 import onnxprune as op
 from onnxprune.errors import CannotTellError, EquivalenceError
-from onnxprune.pipelines.pipeline import Result
+from onnxprune.pipelines.result import Result
 from onnxprune.verify.equivalence import check_outputs
 from tests.texts import Weight, f32, model_of, node_of, replace
 

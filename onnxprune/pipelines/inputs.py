@@ -1,0 +1,106 @@
+"""Random inputs for whole models, at more than one size where the model takes more than one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from onnxprune.coupling.analysis import Analysis, analyse
+from onnxprune.coupling.inputs import input_specs
+from onnxprune.data.random import Feeds, InputSpec, random_feeds, resized
+from onnxprune.errors import RuntimeFailureError
+from onnxprune.ir import bindings
+from onnxprune.ir.canonical import canonicalise
+from onnxprune.ir.model import Model
+from onnxprune.verify.equivalence import Equivalence
+from onnxprune.verify.sessions import session_of
+
+Shapes = Mapping[str, tuple[int, ...]]
+AMPLITUDES = (1.0, 4.0, 16.0, 64.0)
+"""Some models hardly react to standard normal numbers: their outputs saturate, or biases rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a model can be fed.
+
+    Attributes:
+        model: the model.
+        shapes: shapes of dynamic inputs that the user gave.
+        analysis: of the model, where it is at hand.
+        seed: of the random numbers.
+    """
+
+    model: Model
+    shapes: Shapes
+    analysis: Analysis | None = None
+    seed: int = 0
+
+    def specs(self, batch: int = 2, variant: int = 0) -> list[InputSpec]:
+        """The inputs with the shapes they are run at.
+
+        Args:
+            batch: size of dynamic leading axes.
+            variant: 0 for the sizes that the analysis bound dynamic axes to; 1 for others.
+        """
+        analysis = self.analysis or analyse(canonicalise(self.model, self.shapes))
+        return resized(input_specs(analysis), self._run_shapes(batch, variant))
+
+    def feeds(
+        self, count: int = 2, batch: int = 2, variant: int = 0, amplitude: float = 1.0
+    ) -> list[Feeds]:
+        """Random inputs, each set different; see `specs`."""
+        specs = self.specs(batch, variant)
+        return [random_feeds(specs, self.seed + index, amplitude) for index in range(count)]
+
+    def prove(self, compare: Callable[[list[Feeds]], Equivalence]) -> Equivalence:
+        """Compare on random inputs, at every size that the model runs at.
+
+        Args:
+            compare: gives the verdict on two sets of inputs.
+
+        Returns:
+            The worst verdict met, with the largest deviations.
+        """
+        verdicts = [self._insist(compare, *size) for size in self._sizes()]
+        worst = verdicts[0]
+        for verdict in verdicts[1:]:
+            worst = worst.joined(verdict)
+        return worst
+
+    def _insist(
+        self, compare: Callable[[list[Feeds]], Equivalence], batch: int, variant: int
+    ) -> Equivalence:
+        """Take larger inputs as long as they prove nothing; no answer is better than the first."""
+        verdict = compare(self.feeds(batch=batch, variant=variant))
+        for amplitude in AMPLITUDES[1:]:
+            if verdict.verdict != "cannot tell":
+                break
+            larger = compare(self.feeds(batch=batch, variant=variant, amplitude=amplitude))
+            verdict = larger if larger.verdict != "cannot tell" else verdict
+        return verdict
+
+    def _sizes(self) -> Iterator[tuple[int, int]]:
+        """(batch, variant) of the sizes to run at: another one where axes are dynamic."""
+        yield 2, 0
+        first, second = self._run_shapes(2, 0), self._run_shapes(3, 1)
+        if first != second and self._runs_at(3, 1):
+            yield 3, 1
+
+    def _runs_at(self, batch: int, variant: int) -> bool:
+        """Whether the model itself takes the size: a dynamic axis may be less free than it says."""
+        with session_of(self.model) as session:
+            try:
+                session.run(self.feeds(1, batch, variant)[0])
+            except RuntimeFailureError:
+                return False
+        return True
+
+    def _run_shapes(self, batch: int, variant: int) -> dict[str, tuple[int, ...]]:
+        """Shapes to run at, with `batch` for leading axes that are dynamic."""
+        both = [bindings.input_shapes(self.model.proto, self.shapes, v) for v in (0, 1)]
+        chosen, other = both[variant], both[1 - variant]
+        return {
+            name: (batch, *shape[1:]) if shape and other[name][0] != shape[0] else shape
+            for name, shape in chosen.items()
+        }

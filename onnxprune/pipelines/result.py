@@ -1,0 +1,163 @@
+"""What a pipeline made of a model: the smaller model with its plan, its proof, its measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from onnxprune.coupling.plan import Plan
+from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.narrow import Kept, composed, narrowed
+from onnxprune.data.random import Feeds, InputSpec
+from onnxprune.errors import CannotTellError, EquivalenceError
+from onnxprune.ir.model import Model
+from onnxprune.passes.work import PassReport, Refusal, Removal
+from onnxprune.pipelines.inputs import Inputs, Shapes
+from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
+from onnxprune.verify.fidelity import Fidelity, measure_fidelity
+from onnxprune.verify.latency import compare_models
+from onnxprune.verify.sessions import session_of
+from onnxprune.verify.speed import Speedup
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """What a pipeline made of a model.
+
+    Attributes:
+        original: the model as it was loaded.
+        model: the model as it is now.
+        plan: which indices of the original weights stay.
+        removals: every removal, with the analysis it was based on.
+        reports: one for each pass.
+        seconds: time spent on ``analyse``, ``remove``, ``verify``.
+        input_shapes: shapes of dynamic inputs that the user gave.
+        equivalence: the last verdict of `verify`.
+    """
+
+    original: Model
+    model: Model
+    plan: Plan
+    removals: list[Removal]
+    reports: list[PassReport]
+    seconds: dict[str, float]
+    input_shapes: Shapes = field(default_factory=dict[str, tuple[int, ...]])
+    equivalence: Equivalence | None = None
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether any channel was removed."""
+        return any(removal.keeps for removal in self.removals)
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """What passes left as it was, with reasons."""
+        return [refusal for report in self.reports for refusal in report.refused]
+
+    @property
+    def ports(self) -> Kept:
+        """What stays of graph inputs and outputs, by name and axis; whole ones are absent."""
+        kept: Kept = {}
+        for removal in self.removals:
+            kept = composed(kept, kept_of_ports(removal.analysis.ports, removal.keeps))
+        return kept
+
+    def specs(self, batch: int = 2) -> list[InputSpec]:
+        """The original's inputs at the shapes used for running.
+
+        Args:
+            batch: size of dynamic leading axes.
+        """
+        return self._inputs().specs(batch)
+
+    def feeds(self, count: int = 2, batch: int = 2, seed: int = 0) -> list[Feeds]:
+        """Random inputs of the original, each set different."""
+        return self._inputs(seed).feeds(count, batch)
+
+    def verify(self, feeds: Sequence[Feeds] | None = None, *, check: bool = True) -> Equivalence:
+        """Prove that the pruned model computes what the masked original computes.
+
+        Args:
+            feeds: two sets of inputs of the original or more; by default random ones, at two sizes
+                where the model has dynamic axes.
+            check: whether anything but success is an error.
+
+        Raises:
+            EquivalenceError: the compiler's own result is wrong.
+            CannotTellError: the inputs prove nothing.
+            RuntimeFailureError: ONNX Runtime cannot run the model.
+        """
+        start = perf_counter()
+        if feeds is not None:
+            verdict = self._compare(list(feeds))
+        else:
+            verdict = self._inputs().prove(self._compare)
+        self.equivalence = verdict
+        self.seconds["verify"] = perf_counter() - start
+        if check and verdict.verdict == "failed":
+            raise EquivalenceError(
+                "the pruned model does not compute what the masked original computes",
+                where=verdict.worst,
+                why=verdict.why,
+                hint="nothing was written; please report the model, it is a fault of onnxprune",
+            )
+        if check and verdict.verdict != "passed":
+            raise CannotTellError(
+                "equivalence cannot be shown on these inputs",
+                why=verdict.why,
+                hint="nothing was written; --no-verify writes the model unproven",
+            )
+        return verdict
+
+    def fidelity(self, feeds: Sequence[Feeds] | None = None) -> dict[str, Fidelity]:
+        """How close the outputs stay to the original's, on random inputs unless given."""
+        chosen = list(feeds) if feeds is not None else self.feeds(count=4)
+        with session_of(self.original) as original, session_of(self.model) as pruned:
+            return measure_fidelity(original, pruned, chosen, self.ports)
+
+    def benchmark(
+        self,
+        *,
+        provider: str = "cpu",
+        threads: int = 1,
+        batch: int = 1,
+        budget_s: float = 3.0,
+        seed: int = 0,
+        confidence: float = 0.95,
+    ) -> Speedup:
+        """Measure both models, interleaved."""
+        feed = self.feeds(count=1, batch=batch, seed=seed)[0]
+        return compare_models(
+            self.original,
+            self.model,
+            feed,
+            narrowed(feed, self.ports),
+            provider=provider,
+            threads=threads,
+            budget_s=budget_s,
+            seed=seed,
+            confidence=confidence,
+        )
+
+    def _compare(self, feeds: list[Feeds]) -> Equivalence:
+        """Canonical form against original, then each removal against its masked reference."""
+        if not self.removals:
+            return check_outputs(self.original, self.model, feeds)
+        canonical = check_outputs(self.original, self.removals[0].analysis.canonical.model, feeds)
+        if canonical.verdict == "failed":
+            return canonical
+        verdict = Equivalence()
+        for place, removal in enumerate(self.removals):
+            following = self.removals[place + 1 :]
+            pruned = following[0].analysis.canonical.model if following else self.model
+            verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
+            if not verdict.passed:
+                return verdict
+            ports = kept_of_ports(removal.analysis.ports, removal.keeps)
+            feeds = [narrowed(feed, ports) for feed in feeds]
+        return verdict
+
+    def _inputs(self, seed: int = 0) -> Inputs:
+        analysis = self.removals[0].analysis if self.removals else None
+        return Inputs(self.original, self.input_shapes, analysis, seed)
