@@ -17,6 +17,7 @@ from onnxprune.cli.options import (
     read_round_to,
 )
 from onnxprune.errors import UsageError
+from onnxprune.passes.remove.channels import SCOPES
 from onnxprune.passes.score.magnitude import CRITERIA
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.presets import pruning
@@ -44,8 +45,9 @@ Examples:
 )
 @click.option(
     "--scope",
-    type=click.Choice(["uniform", "global"]),
-    help="The same fraction of every group (default), or all channels ranked together.",
+    type=click.Choice(SCOPES),
+    help="The same fraction of every group (default), all channels ranked together, or those of "
+    "groups with the same structure ranked together.",
 )
 @click.option(
     "--criterion",

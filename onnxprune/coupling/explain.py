@@ -17,6 +17,7 @@ from onnxprune.axes import Block, Dim, Tracer
 from onnxprune.axes.trace import Step
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import DEFAULT_KINDS, Group, Member, choose
+from onnxprune.coupling.isomorphism import isomorphism_classes
 from onnxprune.errors import UsageError
 
 _SHOWN = 8
@@ -77,6 +78,7 @@ class GroupSummary:
         rivals: names of the groups that share a product with it.
         offered: whether it is pruned unless asked otherwise.
         ragged: whether each index of another leaf may keep its own selection.
+        isomorphic: names of the other groups with the same structure.
     """
 
     index: int
@@ -88,6 +90,7 @@ class GroupSummary:
     rivals: tuple[str, ...]
     offered: bool
     ragged: bool
+    isomorphic: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,7 @@ class _Explainer:
         self._offered = {group.index for group in choose(groups, DEFAULT_KINDS)}
         self._op_types = {p.node.name: p.node.op_type for p in reversed(analysis.placed)}
         self._causes: dict[Dim, dict[Dim, Block]] | None = None
+        self._classes: dict[Group, int] | None = None
 
     def axis(self, place: Place, dim: Dim) -> AxisExplanation:
         leaves = tuple(self._leaf(dim, leaf) for leaf in dim.leaves())
@@ -226,8 +230,15 @@ class _Explainer:
             tuple(rival.name for rival in group.rivals),
             group.index in self._offered,
             group.over is not None,
+            self._isomorphic_to(group),
         )
         return LeafExplanation(leaf.size, Fate.FREE, summary, self._ties(dim, group))
+
+    def _isomorphic_to(self, group: Group) -> tuple[str, ...]:
+        if self._classes is None:
+            self._classes = isomorphism_classes(self._analysis, list(self._groups.values()))
+        mine = self._classes[group]
+        return tuple(g.name for g, own in self._classes.items() if own == mine and g is not group)
 
     def _ties(self, dim: Dim, group: Group) -> tuple[Link, ...]:
         """The nodes on the way from the axis to each member, each once."""
@@ -340,6 +351,7 @@ def _group_lines(group: GroupSummary, ties: Sequence[Link]) -> list[str]:
         lines.append(f"  instead of: {', '.join(group.rivals)}")
     if group.ragged:
         lines.append("  each group of the convolution may keep its own selection")
+    lines += [f"  {line}" for line in _listed("of the same structure", group.isomorphic)]
     nodes = [_node(link) for link in ties if link.node]
     return lines + [f"  {line}" for line in _listed("tied by", nodes)]
 

@@ -16,13 +16,17 @@ from onnxprune.coupling.groups import (
     choose,
     find_groups,
 )
+from onnxprune.coupling.isomorphism import isomorphism_classes
 from onnxprune.errors import UsageError
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.magnitude import CRITERIA, Magnitude
 from onnxprune.passes.select.alignment import RoundTo
-from onnxprune.passes.select.global_rank import select_global
+from onnxprune.passes.select.global_rank import select_ranked
 from onnxprune.passes.select.uniform import select_uniform
 from onnxprune.passes.work import PassReport, Refusal, Removal, Work
+
+SCOPES = ("uniform", "global", "isomorphic")
+"""What a ratio is meant of; see `RemoveChannels.scope`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +35,8 @@ class RemoveChannels:
 
     Attributes:
         ratio: fraction to remove, in [0, 1).
-        scope: ``uniform`` (of every group) or ``global`` (all channels ranked together).
+        scope: ``uniform`` (of every group), ``global`` (all channels ranked together) or
+            ``isomorphic`` (channels of groups with the same structure ranked together).
         criterion: ``l1`` or ``l2``, norms of the weights that produce a channel.
         round_to: widths become multiples of it; ``auto`` takes what hardware likes.
         kinds: kinds of groups that are pruned.
@@ -46,7 +51,7 @@ class RemoveChannels:
     name: ClassVar[str] = "remove-channels"
 
     ratio: float = 0.3
-    scope: Literal["uniform", "global"] = "uniform"
+    scope: Literal["uniform", "global", "isomorphic"] = "uniform"
     criterion: str = "l2"
     round_to: RoundTo = "auto"
     kinds: tuple[str, ...] = DEFAULT_KINDS
@@ -67,7 +72,7 @@ class RemoveChannels:
                 why="it must be at least 0 and less than 1",
                 hint="0.3 removes 30 % of the channels",
             )
-        _one_of("scope", self.scope, ("uniform", "global"))
+        _one_of("scope", self.scope, SCOPES)
         _one_of("criterion", self.criterion, CRITERIA)
         for kind in self.kinds:
             _one_of("kind", kind, KINDS)
@@ -98,8 +103,12 @@ class RemoveChannels:
         """Decide what stays of each group."""
         magnitude = Magnitude(analysis, self.criterion, chosen)
         scores = {group: magnitude.score(group) for group in chosen}
-        select = select_global if self.scope == "global" else select_uniform
-        return select(analysis, scores, self.ratio, self.round_to, self.minimum)
+        how = (self.ratio, self.round_to, self.minimum)
+        if self.scope == "uniform":
+            return select_uniform(analysis, scores, *how)
+        isomorphic = self.scope == "isomorphic"
+        classes = isomorphism_classes(analysis, chosen) if isomorphic else None
+        return select_ranked(analysis, scores, *how, classes)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

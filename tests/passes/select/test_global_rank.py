@@ -8,7 +8,7 @@ from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.ir.canonical import canonicalise
-from onnxprune.passes.select.global_rank import LARGEST_RATIO, select_global
+from onnxprune.passes.select.global_rank import LARGEST_RATIO, select_ranked
 from onnxprune.passes.select.uniform import keep_best, select_uniform
 from tests.texts import model_of
 
@@ -38,16 +38,16 @@ def test_uniform_takes_the_same_share_of_each() -> None:
 def test_global_takes_the_weakest_of_all() -> None:
     analysis, (small, large) = two_groups()
     scores = {small: np.linspace(5, 6, 10), large: np.linspace(0, 4, 20)}
-    keeps = select_global(analysis, scores, 0.3, 1)
+    keeps = select_ranked(analysis, scores, 0.3, 1)
     assert counts(keeps, [small, large]) == [10, 11]
-    assert not select_global(analysis, scores, 0.0, 1)
-    assert not select_global(analysis, {}, 0.5, 1)
+    assert not select_ranked(analysis, scores, 0.0, 1)
+    assert not select_ranked(analysis, {}, 0.5, 1)
 
 
 def test_no_group_is_strangled() -> None:
     analysis, (small, large) = two_groups()
     scores = {small: np.zeros(10), large: np.ones(20)}
-    keeps = select_global(analysis, scores, 0.5, 1)
+    keeps = select_ranked(analysis, scores, 0.5, 1)
     assert keeps[small.leaf].count == round(10 * (1 - LARGEST_RATIO))
 
 
@@ -63,3 +63,12 @@ def test_ragged_scores_are_ranked_row_by_row() -> None:
     assert keep.mask.tolist() == [[True, False, True], [False, True, True]]
     assert keep.over is large.leaf
     assert keep.count == 2
+
+
+def test_classes_are_ranked_apart() -> None:
+    analysis, (small, large) = two_groups()
+    scores = {small: np.linspace(5, 6, 10), large: np.linspace(0, 4, 20)}
+    keeps = select_ranked(analysis, scores, 0.3, 1, classes={small: 0, large: 1})
+    assert counts(keeps, [small, large]) == [7, 14]
+    keeps = select_ranked(analysis, scores, 0.3, 1, classes={small: 0, large: 0})
+    assert counts(keeps, [small, large]) == [10, 11]
