@@ -14,11 +14,35 @@ from dataclasses import dataclass, field
 from onnxprune.axes import Block, Dim
 from onnxprune.coupling.analysis import Analysis, Placed
 
-KINDS = ("channel", "residual", "intermediate", "head", "head_dim", "group", "vocabulary")
+KINDS = (
+    "channel",
+    "residual",
+    "intermediate",
+    "head",
+    "kv_group",
+    "head_dim",
+    "group",
+    "vocabulary",
+)
 """Every kind that a group can have."""
-DEFAULT_KINDS = ("channel", "residual", "intermediate", "head", "group")
+DEFAULT_KINDS = ("channel", "residual", "intermediate", "head", "kv_group", "group")
 """What is pruned unless asked otherwise."""
-_PREFERENCE = ("head", "channel", "intermediate", "residual", "head_dim", "group", "vocabulary")
+_RANKS = {
+    kind: rank
+    for rank, kinds in enumerate(
+        (
+            ("head", "kv_group"),
+            ("channel",),
+            ("intermediate",),
+            ("residual",),
+            ("head_dim",),
+            ("group",),
+            ("vocabulary",),
+        )
+    )
+    for kind in kinds
+}
+"""Of the factors of one axis, which is pruned: lower ranks first, the larger one of equals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +137,7 @@ def choose(groups: Iterable[Group], kinds: Iterable[str]) -> list[Group]:
     allowed = set(kinds)
     candidates = sorted(
         (group for group in groups if group.kind in allowed and group.size > 1),
-        key=lambda group: (_PREFERENCE.index(group.kind), -group.size, group.index),
+        key=lambda group: (_RANKS[group.kind], -group.size, group.index),
     )
     chosen: set[int] = set()
     for group in candidates:
@@ -188,10 +212,25 @@ def _relate(analysis: Analysis, groups: list[Group]) -> None:
                 _relate_factors(product.walk_factors(), by_leaf, rivals)
     for group in groups:
         group.rivals = [rivals[group][index] for index in sorted(rivals[group])]
+    for group in [group for group in groups if _is_shared(group)]:
+        group.kind = "kv_group"
     for group in groups:
         partners = [rival for rival in group.rivals if rival.kind == "group"]
         if len(group.rivals) == len(partners) == 1 and may_be_ragged(analysis, group, partners[0]):
             group.over = partners[0].leaf
+
+
+def _is_shared(group: Group) -> bool:
+    """Whether several heads share each index of the group, as queries share keys and values.
+
+    The heads then are a product of the group and of what tells those apart that share; the weights
+    of keys and values carry the group alone.
+    """
+    heads = [rival for rival in group.rivals if rival.kind == "head"]
+    axes = {(member.weight, member.axis) for member in group.members}
+    return group.kind == "head" and any(
+        not axes <= {(member.weight, member.axis) for member in rival.members} for rival in heads
+    )
 
 
 def _products(root: Dim, seen: set[Dim]) -> Iterable[Dim]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import IO, Any
 
+from rich.console import Console
 from rich.table import Table
 
 from onnxprune.axes import Dim
 from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.coupling.uncoupled import uncoupled_axes
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.channels import refusals
 from onnxprune.reports.quantities import compact, count, share, size
@@ -79,6 +82,10 @@ def inspection(
         ],
         "blocked": blocked_entries(refusals(analysis, groups, chosen), total),
         "unknown": analysis.unknown,
+        "uncoupled": [
+            {**asdict(axis), "nodes": nodes}
+            for axis, nodes in sorted(uncoupled_axes(analysis).items())
+        ],
     }
 
 
@@ -115,6 +122,24 @@ def print_inspection(record: Mapping[str, Any], file: IO[str], title: str) -> No
     )
     print_blocked(out, record["blocked"])
     print_unknown(out, record["unknown"])
+    _print_uncoupled(out, record["uncoupled"])
+
+
+def _print_uncoupled(out: Console, axes: Iterable[Mapping[str, Any]]) -> None:
+    """A line for each operator and reason: an axis that should not be there has a wrong signature.
+
+    Args:
+        out: where to print.
+        axes: entries with `op_type`, `operand`, `axis`, `reason` and `nodes`.
+    """
+    places: dict[tuple[str, str], list[str]] = {}
+    for entry in axes:
+        title = entry["op_type"], entry["reason"] or "free"
+        places.setdefault(title, []).append(f"{entry['operand']}.{entry['axis']}")
+    if places:
+        out.print("Axes that an operator couples with no other (operand.axis):")
+    for (op_type, reason), found in places.items():
+        out.print(f"  {op_type} {' '.join(found)}: {reason}")
 
 
 def _table(groups: Iterable[Mapping[str, Any]]) -> Table:

@@ -120,6 +120,35 @@ def test_fused_attention_has_heads_and_head_dims() -> None:
     assert choose(model.groups, DEFAULT_KINDS) == [head]
 
 
+def test_queries_that_share_keys_are_heads_of_a_kv_group() -> None:
+    model = couple(
+        """
+        heads = Constant <value_ints = [1, 5, 6, 4]> ()
+        shared = Constant <value_ints = [1, 5, 2, 4]> ()
+        apart = Constant <value_ints = [1, 5, 2, 1, 4]> ()
+        repeated = Constant <value_ints = [1, 5, 2, 3, 4]> ()
+        flat = Constant <value_ints = [1, 5, 24]> ()
+        q0 = MatMul(x, wq)  q1 = Reshape(q0, heads)  q = Transpose <perm = [0, 2, 1, 3]> (q1)
+        k0 = MatMul(x, wk)  k1 = Reshape(k0, apart)  k2 = Expand(k1, repeated)
+        k3 = Reshape(k2, heads)  k = Transpose <perm = [0, 2, 3, 1]> (k3)
+        v0 = MatMul(x, wv)  v1 = Reshape(v0, apart)  v2 = Expand(v1, repeated)
+        v3 = Reshape(v2, heads)  v = Transpose <perm = [0, 2, 1, 3]> (v3)
+        s = MatMul(q, k)  p = Softmax(s)  o = MatMul(p, v)
+        ot = Transpose <perm = [0, 2, 1, 3]> (o)  c = Reshape(ot, flat)  y = MatMul(c, wo)
+        """,
+        {"wq": (6, 24), "wk": (6, 8), "wv": (6, 8), "wo": (24, 6)},
+        x="float[1,5,6] x",
+        y="float[1,5,6] y",
+    )
+    assert model.tree("wq", 1) == "((2 3) 4)"
+    kinds = [group.kind for group in model.groups_on("wq", 1)]
+    assert kinds == ["kv_group", "head", "head_dim"]
+    (shared, _) = model.groups_on("wk", 1)
+    assert members(shared) == {("wq", 1), ("wk", 1), ("wv", 1), ("wo", 0)}
+    assert [g.kind for g in choose(model.groups, DEFAULT_KINDS)] == ["head"]
+    assert [g.kind for g in choose(model.groups, ("kv_group",))] == ["kv_group"]
+
+
 def test_flatten_makes_a_channel_a_block_of_a_fully_connected_layer() -> None:
     model = couple(
         "h = Conv(x, w1)\nf = Flatten <axis = 1> (h)\ny = Gemm <transB = 1> (f, w2, b2)",

@@ -14,9 +14,12 @@ from onnxprune.errors import UsageError
 from onnxprune.runtime import Session
 from tests.texts import model_of
 
-DECODER = """g (float[batch,1,24] x, float[batch,4,past,6] past_key, float[batch,4,past,6] past_value)
-    => (float[batch,1,24] y, float[batch,4,total,6] present_key, float[batch,4,total,6] present_value)
-    <int64[4] heads = {0,-1,4,6}, int64[3] flat = {0,-1,24}> {
+DECODER = """g (
+        float[batch,1,24] x, float[batch,4,past,6] past_key, float[batch,4,past,6] past_value
+    ) => (
+        float[batch,1,24] y,
+        float[batch,4,total,6] present_key, float[batch,4,total,6] present_value
+    ) <int64[4] heads = {0,-1,4,6}, int64[3] flat = {0,-1,24}> {
     [q] q0 = MatMul(x, wq)  q1 = Reshape(q0, heads)  q2 = Transpose<perm=[0,2,1,3]>(q1)
     [k] k0 = MatMul(x, wk)  k1 = Reshape(k0, heads)  k2 = Transpose<perm=[0,2,1,3]>(k1)
     [v] v0 = MatMul(x, wv)  v1 = Reshape(v0, heads)  v2 = Transpose<perm=[0,2,1,3]>(v1)
