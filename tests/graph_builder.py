@@ -39,6 +39,7 @@ class Network:
         self.dynamic: bool = self.flag()
         self._rng = np.random.default_rng(self.number(0, 999))
         self._nodes: list[onnx.NodeProto] = []
+        self._made = 0
         self._weights: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._shared: dict[tuple[int, ...], str] = {}
@@ -96,7 +97,7 @@ class Network:
     def ops(
         self, kind: str, shapes: Iterable[Iterable[int]], *inputs: Tensor | str, **attributes: Any
     ) -> list[Tensor]:
-        place = len(self._nodes)
+        place, self._made = self._made, self._made + 1
         made = [Tensor(f"v{place}_{i}", tuple(shape)) for i, shape in enumerate(shapes)]
         names = [x.name if isinstance(x, Tensor) else x for x in inputs]
         node = helper.make_node(
@@ -231,6 +232,79 @@ class Network:
         y = self.op("Div", x.shape, centred, self.unary(shifted, "Sqrt"))
         y = self.binary("Mul", y, scale)
         return self.binary("Add", y, bias) if self.flag() else y
+
+    # Control flow.
+
+    def either(self, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
+        """One of two blocks, as an input says; their values may have the same names."""
+        flag = f"input{len(self._inputs)}"
+        self._inputs.append(helper.make_tensor_value_info(flag, TensorProto.BOOL, []))
+        start = self._made
+        first, x = self._body("then", [], then)
+        self._made, start = (start, self._made) if self.flag() else (self._made, start)
+        second, y = self._body("else", [], otherwise)
+        self._made = max(self._made, start)
+        assert x.shape == y.shape
+        return self.op("If", x.shape, flag, then_branch=first, else_branch=second)
+
+    def loop(self, x: Tensor, trips: int, step: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """A block that is repeated; what it came to, and all results on the way."""
+        state = self._inner(x.shape)
+        borders = [("i", TensorProto.INT64, []), ("on", TensorProto.BOOL, [])]
+        infos = [
+            helper.make_tensor_value_info(f"{name}{state.name}", kind, shape)
+            for name, kind, shape in borders
+        ]
+
+        def body() -> list[Tensor]:
+            going = self.op("Identity", (), Tensor(infos[1].name, ()))
+            result = step(state)
+            return [going, result, self.op("Neg", result.shape, result)]
+
+        graph, *_ = self._body("loop", [*infos, self._info(state)], body)
+        shapes = [x.shape, (trips, *x.shape)]
+        count = self.constant(np.array(trips, dtype=np.int64))
+        return self.ops("Loop", shapes, count, "", x, body=graph)
+
+    def scan(
+        self, start: Tensor, x: Tensor, step: Callable[[Tensor, Tensor], Tensor]
+    ) -> list[Tensor]:
+        """A cell over the second axis of `x`, N L C; its last state, and all of them."""
+        n, length, c = x.shape
+        state, part = self._inner(start.shape), self._inner((n, c))
+
+        def body() -> list[Tensor]:
+            result = step(state, part)
+            return [result, self.op("Identity", result.shape, result)]
+
+        graph, *_ = self._body("scan", [self._info(state), self._info(part)], body)
+        shapes = [start.shape, (n, length, start.shape[1])]
+        axes = {"scan_input_axes": [1], "scan_output_axes": [1]}
+        return self.ops("Scan", shapes, start, x, body=graph, num_scan_inputs=1, **axes)
+
+    def _inner(self, shape: Iterable[int]) -> Tensor:
+        self._made += 1
+        return Tensor(f"s{self._made}", tuple(shape))
+
+    def _info(self, tensor: Tensor) -> onnx.ValueInfoProto:
+        """A value inside a body, a scalar being a condition; Scan wants to know the rank."""
+        kind = TensorProto.FLOAT if tensor.shape else TensorProto.BOOL
+        return helper.make_tensor_value_info(tensor.name, kind, [None for _ in tensor.shape])
+
+    def _body(
+        self,
+        name: str,
+        inputs: list[onnx.ValueInfoProto],
+        make: Callable[[], Tensor | list[Tensor]],
+    ) -> tuple[onnx.GraphProto, Any]:
+        """A graph of what `make` adds, with its results as outputs."""
+        before = len(self._nodes)
+        made = make()
+        results = [made] if isinstance(made, Tensor) else made
+        outputs = [self._info(tensor) for tensor in results]
+        nodes = self._nodes[before:]
+        del self._nodes[before:]
+        return helper.make_graph(nodes, name, inputs, outputs), made
 
     def finish(self, *outputs: Tensor) -> onnx.ModelProto:
         infos: list[onnx.ValueInfoProto] = []

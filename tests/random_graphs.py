@@ -328,7 +328,41 @@ def token_mix(net: Network, x: Tensor) -> Tensor:
     return net.transpose(perceptron(net, net.transpose(x, 0, 2, 1)), 0, 2, 1)
 
 
-SEQUENCES = (perceptron, attention, attention, einsum_mix, token_mix)
+def either(net: Network, x: Tensor) -> Tensor:
+    """One of two blocks."""
+    return net.either(lambda: sequence_leaf(net, x), lambda: sequence_leaf(net, x))
+
+
+def looped(net: Network, x: Tensor) -> Tensor:
+    """One block several times, with the same weights; what it makes on the way matters, too."""
+    trips = net.number(1, 3)
+    y, steps = net.loop(x, trips, lambda s: net.layer_norm(sequence_leaf(net, s)))
+    total = net.reduce("ReduceMean", steps, 0, keep=False)
+    return net.linear(net.binary("Add", y, total) if net.flag() else total, x.shape[-1])
+
+
+def recurrent(net: Network, x: Tensor) -> Tensor:
+    """A plain recurrent cell over the tokens."""
+    hidden = net.width()
+    start = net.linear(net.reduce("ReduceMean", x, 1, keep=False), hidden)
+
+    def cell(state: Tensor, part: Tensor) -> Tensor:
+        return net.unary(
+            net.binary("Add", net.linear(part, hidden), net.linear(state, hidden)), "Tanh"
+        )
+
+    last, states = net.scan(start, x, cell)
+    if net.flag():
+        states = net.binary("Add", states, net.reshape(last, x.shape[0], 1, hidden))
+    return net.linear(states, x.shape[-1])
+
+
+LEAF_SEQUENCES = (perceptron, attention, attention, einsum_mix, token_mix)
+SEQUENCES = (*LEAF_SEQUENCES, either, looped, recurrent)
+
+
+def sequence_leaf(net: Network, x: Tensor) -> Tensor:
+    return net.choose(*LEAF_SEQUENCES, either)(net, x)
 
 
 def sequence_block(net: Network, x: Tensor) -> Tensor:

@@ -2,21 +2,25 @@
 
 import resource
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import onnx
-from zoo_shares import measure_shares
+from zoo_blocked import Blocks, Cause, causes
+from zoo_shares import Shares, measure_shares, weigh
 from zoo_skeleton import name_of, read_model
+from zoo_variants import Variant
 
 import onnxprune as op
-from onnxprune.coupling.analysis import Analysis
 from onnxprune.errors import InternalError, OnnxPruneError, RuntimeFailureError
-from onnxprune.runtime import Session
+from onnxprune.passes import FoldConstants, FoldEmpty, RemoveChannels
+from onnxprune.passes.work import Removal
+from onnxprune.runtime import Optimization, Session
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.speed import compare_latency
 
@@ -24,10 +28,8 @@ PRUNED, NOTHING, REFUSED = "pruned", "nothing", "refused"
 CANNOT_TELL, FAILED = "cannot tell", "FAILED"
 STATUSES = (PRUNED, NOTHING, REFUSED, CANNOT_TELL, FAILED)
 
-_CONVOLUTIONS = ("Conv", "ConvTranspose")
-_RECURRENT = ("LSTM", "GRU", "RNN")
 _BUDGET_S = 1.0
-_REFUSALS_SHOWN = 4
+_CAUSES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,126 +38,178 @@ class Task:
 
     Attributes:
         path: a skeleton or an ONNX file.
-        ratio: the fraction of channels to remove.
+        settings: what to prune it with, one after the other.
+        variant: what is done to it before.
         keep: folder that pruned models are left in; None for none.
         speed: whether latencies are compared.
         confidence: of the latencies' intervals.
     """
 
     path: Path
-    ratio: float
+    settings: tuple[RemoveChannels, ...]
+    variant: Variant
     keep: Path | None
     speed: bool
     confidence: float
 
 
 @dataclass(slots=True)
+class Pruning:
+    """What came of one model with one ratio and scope.
+
+    Attributes:
+        ratio: the fraction of channels to remove.
+        scope: what they are ranked with.
+        status: one of `STATUSES`.
+        why: what stands behind a status other than pruned.
+        removed: share of the file's parameters that was removed, widths rounded, in [0, 1].
+        shares: what was removed before rounding, and could be.
+        short: free groups that keep more before rounding than they need.
+        equivalence: verdict, largest deviation, tensors compared and reacting.
+        seconds: for analysing, removing, verifying and saving.
+        speed: ratio of the latencies, its interval, the noise floor, verdict, milliseconds.
+    """
+
+    ratio: float
+    scope: str
+    status: str = FAILED
+    why: str = ""
+    removed: float = 0.0
+    shares: Shares | None = None
+    short: list[str] = field(default_factory=list)
+    equivalence: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    speed: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Ratio and scope in words."""
+        return f"{self.scope} {self.ratio:g}"
+
+
+@dataclass(slots=True)
 class Row:
-    """What came of one model; shares are of its parameters, in [0, 1].
+    """What came of one model.
 
     Attributes:
         name: the model.
-        status: one of `STATUSES`.
-        why: what stands behind a status other than pruned.
+        prunings: one for each of the task's settings.
         parameters: of the original.
-        convolutional: whether most multiply-accumulates are in convolutions, and no operator is
-            recurrent.
-        shares: what can be pruned, was before rounding, and could be: fields of `Shares`.
-        removed: share of the file's parameters that was removed, widths rounded.
-        equivalence: verdict, largest deviation, tensors compared and reacting.
-        seconds: for reading, analysing, removing, verifying and saving.
-        speed: ratio of the latencies, its interval, the noise floor, verdict, milliseconds.
-        blocked: the largest refusals, with their share of the parameters.
-        short: groups that lose less than the ratio before rounding, for want of channels.
+        weights: elements of the floating-point constants of its canonical form.
+        touched: share of these that is in weights that an offered group touches, in [0, 1].
+        causes: why the others stay as they are, most parameters first.
         nodes: operators of the original.
+        load_s: seconds to read it.
         peak_mb: largest memory of the process.
     """
 
     name: str
-    status: str = FAILED
-    why: str = ""
+    prunings: list[Pruning]
     parameters: int = 0
-    convolutional: bool = False
-    shares: dict[str, float] = field(default_factory=dict)
-    removed: float = 0.0
-    equivalence: dict[str, Any] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    speed: dict[str, Any] = field(default_factory=dict)
-    blocked: list[dict[str, Any]] = field(default_factory=list)
-    short: list[str] = field(default_factory=list)
+    weights: int = 0
+    touched: float = 0.0
+    causes: list[Cause] = field(default_factory=list)
     nodes: int = 0
+    load_s: float = 0.0
     peak_mb: int = 0
+
+    def share(self, *sorts: str) -> float:
+        """Returns the share of the weights that is out of reach for reasons of some sorts."""
+        sizes = (cause.parameters for cause in self.causes if cause.sort in sorts)
+        return sum(sizes) / max(self.weights, 1)
+
+
+class _NoVariantError(Exception):
+    """The variant of a model cannot be made, which is no fault of onnxprune."""
 
 
 def examine(task: Task) -> Row:
-    """Does everything with one model; its failures become the row's status.
-
-    Faults of onnxprune itself, of any kind, are what the report is there to show: they end this
-    model and are told in its row.
-    """
-    row = Row(name_of(task.path))
-    try:
-        _examine(task, row)
-    except InternalError as error:
-        row.status, row.why = FAILED, _line(error)
-    except OnnxPruneError as error:
-        row.status, row.why = REFUSED, _line(error)
-    except Exception as error:  # a fault that would reach the user as a traceback
-        row.status, row.why = FAILED, f"{type(error).__name__}: {error}"[:300]
+    """Does everything with one model; its failures become the row's statuses."""
+    row = new_row(task)
+    with _telling(row.prunings):
+        start = perf_counter()
+        proto = _read(task)
+        model = op.load(proto)
+        row.load_s = perf_counter() - start
+        row.parameters, row.nodes = model.parameters, len(proto.graph.node)
+        for settings, pruning in zip(task.settings, row.prunings, strict=True):
+            with _telling([pruning]):
+                _examine(task, settings, model, row, pruning)
     row.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     return row
 
 
-def _examine(task: Task, row: Row) -> None:
+def new_row(task: Task, why: str = "") -> Row:
+    """Returns a row in which nothing has come of anything yet."""
+    prunings = [Pruning(s.ratio, s.scope, why=why) for s in task.settings]
+    return Row(name_of(task.path), prunings)
+
+
+@contextmanager
+def _telling(prunings: Iterable[Pruning]) -> Iterator[None]:
+    """Turns an error into the status of prunings.
+
+    Faults of onnxprune itself, of any kind, are what the report is there to show.
+    """
+    try:
+        yield
+        return
+    except _NoVariantError as error:
+        status, why = CANNOT_TELL, str(error)
+    except InternalError as error:
+        status, why = FAILED, _line(error)
+    except OnnxPruneError as error:
+        status, why = REFUSED, _line(error)
+    except Exception as error:  # a fault that would reach the user as a traceback
+        status, why = FAILED, f"{type(error).__name__}: {error}"[:300]
+    for pruning in prunings:
+        pruning.status, pruning.why = status, why
+
+
+def _read(task: Task) -> onnx.ModelProto:
     proto = read_model(task.path)
-    model = _timed(row, "load", lambda: op.load(proto))
-    row.parameters, row.nodes = model.parameters, len(proto.graph.node)
-    result = _timed(row, "run", lambda: op.prune(model, task.ratio))
-    row.seconds |= result.seconds
-    removal = result.removals[0]
-    row.convolutional = is_convolutional(removal.analysis)
-    shares, row.short = measure_shares(removal, task.ratio)
-    row.shares = asdict(shares)
-    row.removed = 1 - result.model.parameters / max(model.parameters, 1)
-    row.blocked = [
-        {"reason": r.reason, "node": r.node, "parameters": r.parameters / max(row.parameters, 1)}
-        for r in result.refused[:_REFUSALS_SHOWN]
-    ]
+    try:
+        return task.variant.of(proto)
+    except Exception as error:  # whatever the converter raises
+        raise _NoVariantError(f"no such variant: {error}"[:300]) from error
+
+
+def _examine(
+    task: Task, settings: RemoveChannels, model: op.Model, row: Row, pruning: Pruning
+) -> None:
+    result = op.Pipeline([FoldConstants(), settings, FoldEmpty()]).run(model)
+    pruning.seconds |= result.seconds
+    pruning.removed = 1 - result.model.parameters / max(model.parameters, 1)
+    _measure(result.removals[0], settings, row, pruning)
     if not result.is_pruned:
-        row.status = NOTHING
-        row.why = "; ".join(f"{b['reason']} ({b['parameters']:.0%})" for b in row.blocked)
+        pruning.status = NOTHING
+        pruning.why = "; ".join(cause.reason for cause in row.causes[:_CAUSES_SHOWN])
         return
-    _prove(result, row)
-    row.seconds |= result.seconds
-    if row.status != PRUNED:
-        return
-    _write(result, row, task.keep, proto)
-    if row.status == PRUNED and task.speed:
-        _compare_speed(result, row, task.confidence)
+    _prove(result, pruning)
+    pruning.seconds |= result.seconds
+    if pruning.status == PRUNED:
+        _write(result, pruning, task.keep, row.name)
+    if pruning.status == PRUNED and task.speed:
+        _compare_speed(result, pruning, task.confidence)
 
 
-def is_convolutional(analysis: Analysis) -> bool:
-    """Whether most multiply-accumulates are in convolutions, and no operator is recurrent."""
-    inside = total = 0
-    for placed in analysis.placed:
-        if placed.node.op_type in _RECURRENT:
-            return False
-        if placed.operator is not None:
-            macs = placed.operator.mac_count(placed.site, {})
-            total += macs
-            inside += macs if placed.node.op_type in _CONVOLUTIONS else 0
-    return inside > total / 2
+def _measure(removal: Removal, settings: RemoveChannels, row: Row, pruning: Pruning) -> None:
+    blocks = Blocks(removal.analysis)
+    row.weights, row.touched = weigh(removal)
+    row.causes = causes(removal, blocks)
+    pruning.shares, pruning.short = measure_shares(removal, settings, blocks)
 
 
-def _prove(result: op.Result, row: Row) -> None:
+def _prove(result: op.Result, pruning: Pruning) -> None:
     try:
         verdict = result.verify(check=False)
     except RuntimeFailureError as error:
-        row.status, row.why = FAILED, f"verification: {_line(error)}"
+        pruning.status, pruning.why = FAILED, f"verification: {_line(error)}"
         if not _runs(result):
-            row.status, row.why = CANNOT_TELL, f"the original does not run: {_line(error)}"
+            pruning.status = CANNOT_TELL
+            pruning.why = f"the original does not run: {_line(error)}"
         return
-    row.equivalence = {
+    pruning.equivalence = {
         "verdict": verdict.verdict,
         "max_rel": verdict.max_rel,
         "max_rel_reacting": max((d.max_rel for d in verdict.deviations if d.reacts), default=0.0),
@@ -165,10 +219,10 @@ def _prove(result: op.Result, row: Row) -> None:
         "reacting": verdict.reacting,
     }
     if verdict.verdict == "passed":
-        row.status = PRUNED
+        pruning.status = PRUNED
     else:
-        row.status = FAILED if verdict.verdict == "failed" else CANNOT_TELL
-        row.why = f"{verdict.why} (worst {verdict.worst}: {verdict.max_rel:.2g})"
+        pruning.status = FAILED if verdict.verdict == "failed" else CANNOT_TELL
+        pruning.why = f"{verdict.why} (worst {verdict.worst}: {verdict.max_rel:.2g})"
 
 
 def _runs(result: op.Result) -> bool:
@@ -180,20 +234,22 @@ def _runs(result: op.Result) -> bool:
     return True
 
 
-def _write(result: op.Result, row: Row, keep: Path | None, original: onnx.ModelProto) -> None:
+def _write(result: op.Result, pruning: Pruning, keep: Path | None, name: str) -> None:
     """Saves the pruned model and reads, checks and runs the file, as its user would."""
     with tempfile.TemporaryDirectory(prefix="zoo-report-") as scratch:
-        path = (keep or Path(scratch)) / f"{row.name}.onnx"
-        _timed(row, "save", lambda: result.model.save(path))
+        path = (keep or Path(scratch)) / f"{name}.{pruning.scope}-{pruning.ratio:g}.onnx"
+        start = perf_counter()
+        result.model.save(path)
+        pruning.seconds["save"] = perf_counter() - start
         op.load(path)
         fault = _fault(str(path))
-        if fault and not _fault(original.SerializeToString()):
-            row.status, row.why = FAILED, f"the checker rejects the file: {fault}"
+        if fault and not _fault(result.original.to_bytes()):
+            pruning.status, pruning.why = FAILED, f"the checker rejects the file: {fault}"
             return
         try:
-            outputs = Session(path).run(result.feeds(count=1)[0])
+            outputs = Session(path, optimization=_level(result)).run(result.feeds(count=1)[0])
         except RuntimeFailureError as error:
-            row.status, row.why = FAILED, f"the file does not run: {_line(error)}"
+            pruning.status, pruning.why = FAILED, f"the file does not run: {_line(error)}"
             return
     broken = [
         name
@@ -201,7 +257,16 @@ def _write(result: op.Result, row: Row, keep: Path | None, original: onnx.ModelP
         if array.dtype.kind == "f" and not np.isfinite(array).all()
     ]
     if broken:
-        row.why = f"not finite: {', '.join(broken)}"
+        pruning.why = f"not finite: {', '.join(broken)}"
+
+
+def _level(result: op.Result) -> Optimization:
+    """The level of optimization that ONNX Runtime can bear: it trips over some of its own files."""
+    try:
+        with session_of(result.original, optimization="all"):
+            return "all"
+    except RuntimeFailureError:
+        return "none"
 
 
 def _fault(model: str | bytes) -> str:
@@ -213,14 +278,15 @@ def _fault(model: str | bytes) -> str:
     return ""
 
 
-def _compare_speed(result: op.Result, row: Row, confidence: float) -> None:
+def _compare_speed(result: op.Result, pruning: Pruning, confidence: float) -> None:
     feed = result.feeds(count=1, batch=1)[0]
+    level = _level(result)
     with (
-        session_of(result.original, threads=1, optimization="all") as first,
-        session_of(result.model, threads=1, optimization="all") as second,
+        session_of(result.original, threads=1, optimization=level) as first,
+        session_of(result.model, threads=1, optimization=level) as second,
     ):
         measured = compare_latency(first, second, feed, budget_s=_BUDGET_S, confidence=confidence)
-    row.speed = {
+    pruning.speed = {
         "ratio": measured.ratio,
         "low": measured.low,
         "high": measured.high,
@@ -231,13 +297,6 @@ def _compare_speed(result: op.Result, row: Row, confidence: float) -> None:
         "pruned_ms": measured.pruned.p50_ms,
         "pairs": measured.pairs,
     }
-
-
-def _timed(row: Row, part: str, work: Callable[[], Any]) -> Any:
-    start = perf_counter()
-    done = work()
-    row.seconds[part] = perf_counter() - start
-    return done
 
 
 def _line(error: OnnxPruneError) -> str:

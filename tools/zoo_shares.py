@@ -3,9 +3,11 @@
 All shares are of the elements of the floating-point constants of the canonical model.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from math import prod
+
+from zoo_blocked import Blocks
 
 from onnxprune.axes import Dim, Keep, kept_size
 from onnxprune.cost.macs import parameters_touched
@@ -20,49 +22,60 @@ class Shares:
     """Shares of the parameters, each in [0, 1].
 
     Attributes:
-        prunable: in weights that an offered group touches.
-        before_rounding: removed at the ratio when widths need not be multiples of anything.
-        bound: removed if every offered group could lose exactly the ratio.
-        free_bound: removed if every axis with an index that is neither blocked nor of a kind that
-            is off by default lost exactly the ratio, whichever factor of it was offered.
+        exact: removed when widths need not be multiples of anything.
+        free: removed if every free axis lost the ratio, to the nearest whole index, whichever
+            groups were offered; but for kinds that are off by default.
+        bound: the same if the axes that are blocked for convenience were free, too.
     """
 
-    prunable: float
-    before_rounding: float
+    exact: float
+    free: float
     bound: float
-    free_bound: float
 
 
-def measure_shares(removal: Removal, ratio: float) -> tuple[Shares, list[str]]:
-    """Measures the shares of one removal's model at a ratio.
+def weigh(removal: Removal) -> tuple[int, float]:
+    """Returns the parameters, and the share of them in weights that an offered group touches."""
+    analysis = removal.analysis
+    total = int(_size(analysis, _whole))
+    return total, parameters_touched(analysis, removal.chosen) / max(total, 1)
+
+
+def measure_shares(
+    removal: Removal, settings: RemoveChannels, blocks: Blocks
+) -> tuple[Shares, list[str]]:
+    """Measures the shares of one removal's model.
+
+    Args:
+        removal: what was removed.
+        settings: what the removal was asked for.
+        blocks: what blocks the leaves of the model.
 
     Returns:
-        The shares, and the groups that miss the ratio by most parameters before rounding.
+        The shares, and the groups that keep too much before rounding, by most parameters.
     """
-    analysis, chosen = removal.analysis, removal.chosen
-    total = _size(analysis, {})
-    if not total:
-        return Shares(0.0, 0.0, 0.0, 0.0), []
-    keeps = RemoveChannels(ratio=ratio, round_to=1).select(analysis, chosen)
-    kept = sum(
-        prod(kept_size(dim, keeps) for dim in analysis.values[name].dims)
-        for name in analysis.weights
-    )
-    offered = {group.leaf: 1 - ratio for group in chosen}
-    free = {g.leaf: 1 - ratio for g in removal.groups if g.kind in DEFAULT_KINDS}
+    analysis, ratio = removal.analysis, settings.ratio
+    keeps = replace(settings, round_to=1).select(analysis, removal.chosen)
+    best = _best(removal.groups, ratio)
+    free = {group.leaf: nearest(group.size, ratio) for group in best}
+    freed = free | {leaf: nearest(leaf.size, ratio) for leaf in blocks.convenient}
+    total = max(_size(analysis, _whole), 1)
     shares = Shares(
-        parameters_touched(analysis, chosen) / total,
-        1 - kept / total,
-        1 - _size(analysis, offered) / total,
-        1 - _size(analysis, free) / total,
+        1 - _size(analysis, lambda dim: kept_size(dim, keeps)) / total,
+        1 - _size(analysis, lambda dim: dim.size * kept_fraction(dim, free)) / total,
+        1 - _size(analysis, lambda dim: dim.size * kept_fraction(dim, freed)) / total,
     )
-    return shares, _short_groups(chosen, keeps, ratio)
+    return shares, _short_groups(best, keeps, ratio)
+
+
+def nearest(size: int, ratio: float) -> float:
+    """Returns the part that stays of a leaf: the nearest whole number of indices, at least one."""
+    return max(int((1 - ratio) * size + 0.5), 1) / size
 
 
 def kept_fraction(dim: Dim, fractions: Mapping[Dim, float]) -> float:
     """Returns the part of an axis that stays.
 
-    Of a product, one factor is cut: the one that loses most.
+    Of a product whose factors clash, the one that loses most is cut.
 
     Args:
         dim: the axis.
@@ -78,23 +91,36 @@ def kept_fraction(dim: Dim, fractions: Mapping[Dim, float]) -> float:
     )
 
 
+def _best(groups: Iterable[Group], ratio: float) -> list[Group]:
+    """One group of each product: the one that comes nearest to the ratio, of those the largest."""
+
+    def rank(group: Group) -> tuple[float, int, int]:
+        off = abs(nearest(group.size, ratio) - (1 - ratio))
+        return round(off, 6), -group.parameters, -group.size
+
+    best: list[Group] = []
+    for group in sorted(groups, key=rank):
+        if group.kind in DEFAULT_KINDS and not any(rival in best for rival in group.rivals):
+            best.append(group)
+    return best
+
+
+def _whole(dim: Dim) -> float:
+    return dim.size
+
+
+def _size(analysis: Analysis, kept: Callable[[Dim], float]) -> float:
+    return sum(prod(map(kept, analysis.values[name].dims)) for name in analysis.weights)
+
+
 def _short_groups(
-    chosen: Iterable[Group], keeps: Mapping[Dim, Keep], ratio: float, count: int = 3
+    groups: Iterable[Group], keeps: Mapping[Dim, Keep], ratio: float, count: int = 3
 ) -> list[str]:
-    """The groups whose whole channels fall short of the ratio by most parameters."""
+    """The groups that keep more than whole indices ask for, by most parameters."""
     short = []
-    for group in chosen:
+    for group in groups:
         kept = keeps[group.leaf].count if group.leaf in keeps else group.size
-        excess = (kept / group.size - (1 - ratio)) * group.parameters
-        short.append((excess, f"{group.name} keeps {kept} of {group.size}"))
+        excess = kept / group.size - nearest(group.size, ratio)
+        short.append((excess * group.parameters, f"{group.name} keeps {kept} of {group.size}"))
     short.sort(reverse=True)
     return [text for excess, text in short[:count] if excess >= 1]
-
-
-def _size(analysis: Analysis, fractions: Mapping[Dim, float]) -> float:
-    return sum(_kept_elements(analysis, name, fractions) for name in analysis.weights)
-
-
-def _kept_elements(analysis: Analysis, name: str, fractions: Mapping[Dim, float]) -> float:
-    dims: Iterable[Dim] = analysis.values[name].dims
-    return prod(dim.size * kept_fraction(dim, fractions) for dim in dims)

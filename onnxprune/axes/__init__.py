@@ -9,11 +9,14 @@ from onnxprune.axes.mask import (
     BoolArray,
     Keep,
     Keeps,
+    Rows,
     axis_mask,
     is_touched,
     kept_size,
     leaf_masks,
+    ragged_rows,
     sum_onto,
+    tensor_mask,
 )
 from onnxprune.axes.space import DimSpace, Edge
 from onnxprune.axes.trace import Tracer
@@ -26,10 +29,13 @@ __all__ = [
     "Edge",
     "Keep",
     "Keeps",
+    "Rows",
     "Tracer",
     "axis_mask",
     "is_touched",
     "kept_size",
     "leaf_masks",
+    "ragged_rows",
     "sum_onto",
+    "tensor_mask",
 ]

@@ -20,11 +20,13 @@ class Block:
         order: rank of the event; where several blocks meet, the earliest is shown.
         reason: the cause in words.
         where: the operator that caused it, or "" when the algebra did.
+        inherent: whether the indices are places by nature, such as those of a kernel.
     """
 
     order: int
     reason: str
     where: str
+    inherent: bool = False
 
 
 class Dim:

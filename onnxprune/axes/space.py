@@ -35,20 +35,33 @@ class Edge:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two runs of factors that index the same places in orders that have nothing in common.
+
+    Attributes:
+        edge: the unification that failed.
+        runs: the factors on either side.
+    """
+
+    edge: Edge
+    runs: tuple[tuple[Dim, ...], tuple[Dim, ...]]
+
+
 class DimSpace:
     """An arena of dims with the log of what was unified and what was blocked.
 
     Attributes:
         edges: every unification in order.
         blocks: every blocked dim with its cause, in order.
-        clashes: the unification that failed, by `Block.order`, where the algebra blocked.
+        clashes: what failed, by `Block.order`, where the algebra blocked.
     """
 
     def __init__(self) -> None:
         """Make an empty space."""
         self.edges: list[Edge] = []
         self.blocks: list[tuple[Dim, Block]] = []
-        self.clashes: dict[int, Edge] = {}
+        self.clashes: dict[int, Clash] = {}
 
     def dim(self, size: int, label: object = None) -> Dim:
         """A fresh atomic dim of `size` indices."""
@@ -72,11 +85,21 @@ class DimSpace:
         dim.segments = tuple(kept)
         return dim
 
-    def block(self, dim: Dim, reason: str, where: str = "") -> None:
-        """Forbid pruning any index of `dim`, for good."""
-        event = Block(len(self.blocks), reason, where)
+    def block(self, dim: Dim, reason: str, where: str = "", *, inherent: bool = False) -> None:
+        """Forbid pruning any index of `dim`, for good; see `Block`."""
+        event = Block(len(self.blocks), reason, where, inherent)
         self.blocks.append((dim, event))
         self._mark(dim, event)
+
+    def cause(self, block: Block) -> Block:
+        """What stands behind a block: of a clash with what is blocked anyway, that block."""
+        clash = self.clashes.get(block.order)
+        for run in clash.runs if clash is not None else ():
+            blocks = [leaf.block for factor in run for leaf in factor.leaves() if leaf.size > 1]
+            known = [b for b in blocks if b is not None and b.order not in self.clashes]
+            if known and len(known) == len(blocks):
+                return min(known)
+        return block
 
     def unify(self, left: Dim, right: Dim, where: str = "") -> None:
         """Say that both dims index the same things.
@@ -170,8 +193,9 @@ class DimSpace:
                 self._unify(mine[0], theirs[0], where)
                 continue
             shape = " x ".join(str(f.size) for f in mine), " x ".join(str(f.size) for f in theirs)
+            clash = Clash(self.edges[-1], (tuple(mine), tuple(theirs)))
             for factor in (*mine, *theirs):
-                self.clashes[len(self.blocks)] = self.edges[-1]
+                self.clashes[len(self.blocks)] = clash
                 self.block(factor, f"index orders clash: ({shape[0]}) against ({shape[1]})", where)
 
     def _factor_runs(self, factors: list[Dim], cuts: list[int]) -> list[list[Dim]]:

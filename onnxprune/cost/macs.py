@@ -13,22 +13,17 @@ NOTHING: Keeps = {}
 
 
 def count_macs(analysis: Analysis, keeps: Keeps = NOTHING) -> int:
-    """Multiply-accumulates of one run at the analysed input shapes."""
-    return sum(
-        placed.operator.mac_count(placed.site, keeps)
-        for placed in analysis.placed
-        if placed.operator is not None
-    )
+    """Multiply-accumulates of one run at the analysed input shapes; every branch counts."""
+    return sum(placed.macs(keeps) for placed in analysis.placed)
 
 
 def macs_touched(analysis: Analysis, groups: Iterable[Group]) -> int:
     """Multiply-accumulates of the operators that carry a leaf of some group."""
     leaves = {group.leaf for group in groups}
     return sum(
-        placed.operator.mac_count(placed.site, NOTHING)
+        placed.macs(NOTHING)
         for placed in analysis.placed
-        if placed.operator is not None
-        and any(leaf in leaves for dim in placed.site.letters.values() for leaf in dim.leaves())
+        if any(leaf in leaves for dim in placed.site.letters.values() for leaf in dim.leaves())
     )
 
 

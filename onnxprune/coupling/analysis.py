@@ -1,8 +1,8 @@
 """From a canonical model to dims: every operator says how its axes belong together.
 
-`analyse` makes one atomic dim for each axis of each tensor, applies the operators' signatures in
-graph order, and blocks what the outside world sees: graph inputs and outputs, bodies of control
-flow, operators without a signature.
+`analyse` makes one atomic dim for each axis of each tensor, inside the bodies of control flow as
+well, applies the operators' signatures in graph order, and blocks what nobody can answer for: what
+the outside world sees of graph inputs and outputs, and what operators without a signature touch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from onnxprune.axes import Dim, DimSpace
+from onnxprune.axes import Dim, DimSpace, Keeps
 from onnxprune.coupling.ports import Port, find_ports
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
@@ -22,18 +22,31 @@ from onnxprune.ir.graph import Node, nodes
 from onnxprune.ir.tensors import is_float_type
 from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup
-from onnxprune.ops.site import Site, Value
+from onnxprune.ops.site import Interface, Site, Value
 
 VALUE_SHOWN = 1 << 20
 
 
 @dataclass(slots=True, eq=False)
 class Placed:
-    """A node with its operator, if it has a signature, and its site."""
+    """A node with its operator, if it has a signature, and its site.
+
+    Attributes:
+        node: the node.
+        site: its operands.
+        operator: what is known of it.
+        runs: how often it runs each time that the model does: in the body of a loop once for each
+            iteration, or once where the number of iterations is unknown.
+    """
 
     node: Node
     site: Site
     operator: Operator | None
+    runs: int = 1
+
+    def macs(self, keeps: Keeps) -> int:
+        """Multiply-accumulates in one run of the model; none where there is no signature."""
+        return self.operator.mac_count(self.site, keeps) * self.runs if self.operator else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -101,12 +114,24 @@ def analyse(
 
 def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port]) -> Analysis:
     analysis = Analysis(canonical, DimSpace(), opened=opened)
-    _add_sources(analysis)
+    order = nodes(canonical.model.proto)
+    _add_sources(analysis, order)
     versions = canonical.model.opset
-    for node in nodes(canonical.model.proto):
+    for node in order:
         _place(analysis, node, versions, patterns)
+    _count_runs(analysis)
     _block_borders(analysis)
     return analysis
+
+
+def _count_runs(analysis: Analysis) -> None:
+    """Count the runs of nodes in loops, from the outer loops to the inner."""
+    trips = analysis.canonical.facts.trips
+    runs: dict[str, int] = {}
+    for placed in reversed(analysis.placed):
+        placed.runs = runs.get(placed.node.within, 1)
+        for body in placed.node.bodies:
+            runs[body.name] = placed.runs * trips.get(placed.node.outputs[0], 1)
 
 
 def _block_coincidences(analysis: Analysis, twin: Analysis) -> None:
@@ -131,12 +156,15 @@ def _trees(analysis: Analysis) -> dict[tuple[str, int], tuple[object, ...]]:
     return trees
 
 
-def _add_sources(analysis: Analysis) -> None:
+def _add_sources(analysis: Analysis, order: Iterable[Node]) -> None:
+    """Add the values that no node makes: inputs of the model and of bodies, and constants."""
     canonical = analysis.canonical
     facts = canonical.facts
-    for info in graph_inputs(canonical.model.proto):
-        if info.name in facts.shapes:
-            _new_value(analysis, info.name)
+    names = [info.name for info in graph_inputs(canonical.model.proto)]
+    names += [name for node in order for body in node.bodies for name in body.inputs]
+    for name in names:
+        if name in facts.shapes:
+            _new_value(analysis, name)
     for name in canonical.model.constants:
         analysis.sources[name] = frozenset((name,))
         _new_value(analysis, name)
@@ -176,11 +204,19 @@ def _place(analysis: Analysis, node: Node, versions: dict[str, int], patterns: l
             _new_value(analysis, name) if name in facts.shapes else None for name in node.outputs
         ),
         analysis.space,
+        tuple(
+            Interface(
+                tuple(analysis.values.get(name) for name in body.inputs),
+                tuple(analysis.values.get(name) for name in body.outputs),
+            )
+            for body in node.bodies
+        ),
     )
     operator = lookup(node.domain, node.op_type, site.version)
     _relate(analysis, node, site, operator)
     if _matches(node, patterns):
         site.block_all("ignored as asked")
+        _block_captures(analysis, node, site, "ignored as asked")
     analysis.placed.append(Placed(node, site, operator))
 
 
@@ -190,14 +226,18 @@ def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | Non
         title = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         analysis.unknown.setdefault(title, []).append(node.name)
         site.block_all(f"{title}: operator without a signature")
-    elif not shaped:
+        _block_captures(analysis, node, site, f"used inside the body of {node.op_type}")
+    elif not shaped and not node.bodies:
         site.block_all(f"{node.op_type}: an operand of unknown shape")
     else:
         operator.relate(site)
         site.block_omitted()
+
+
+def _block_captures(analysis: Analysis, node: Node, site: Site, reason: str) -> None:
     for name in node.captures:
         for dim in analysis.values[name].dims if name in analysis.values else ():
-            site.block(dim, f"used inside the body of {node.op_type}")
+            site.block(dim, reason)
 
 
 def _matches(node: Node, patterns: list[str]) -> bool:

@@ -15,6 +15,7 @@ Attributes are plain strings and numbers, so that every format can hold them.
 | input     | value or weight to operator | index                                                 |
 | output    | operator to value       | index                                                     |
 | capture   | value to operator       | index; a body of the operator reads the value             |
+| body      | value to operator, or back | index; a body of the operator makes it, or is handed it |
 | member    | group to weight         | axis, producer                                            |
 | rewrites  | group to operator       | the operator has operands that carry the group            |
 """
@@ -127,13 +128,16 @@ def _add_operator(
         op_type=_text(node.op_type),
         domain=_text(node.domain),
     )
-    for kind, names in (("input", node.inputs), ("capture", node.captures)):
+    made = [name for body in node.bodies for name in body.outputs]
+    for kind, names in (("input", node.inputs), ("capture", node.captures), ("body", made)):
         for index, name in enumerate(names):
             if name:
                 graph.add_edge(_value_key(graph, analysis, name), key, kind=kind, index=index)
-    for index, name in enumerate(node.outputs):
-        if name:
-            graph.add_edge(key, _value_key(graph, analysis, name), kind="output", index=index)
+    handed = [name for body in node.bodies for name in body.inputs]
+    for kind, names in (("output", node.outputs), ("body", handed)):
+        for index, name in enumerate(names):
+            if name:
+                graph.add_edge(key, _value_key(graph, analysis, name), kind=kind, index=index)
 
 
 def _carried(placed: Placed, by_leaf: dict[Dim, Group]) -> list[Group]:

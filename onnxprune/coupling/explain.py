@@ -275,7 +275,7 @@ class _Explainer:
             space = self._analysis.space
             for dim, block in space.blocks:
                 clash = space.clashes.get(block.order)
-                ends = (dim,) if clash is None else (dim, clash.left, clash.right)
+                ends = (dim,) if clash is None else (dim, clash.edge.left, clash.edge.right)
                 for carried in dim.leaves():
                     for end in ends:
                         self._causes[carried].setdefault(end, block)
@@ -350,7 +350,7 @@ def _group_lines(group: GroupSummary, ties: Sequence[Link]) -> list[str]:
     if group.rivals:
         lines.append(f"  instead of: {', '.join(group.rivals)}")
     if group.ragged:
-        lines.append("  each group of the convolution may keep its own selection")
+        lines.append("  each block of another axis may keep its own selection")
     lines += [f"  {line}" for line in _listed("of the same structure", group.isomorphic)]
     nodes = [_node(link) for link in ties if link.node]
     return lines + [f"  {line}" for line in _listed("tied by", nodes)]

@@ -8,11 +8,12 @@ because a ratio is meant for the axis.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from onnxprune.axes import Block, Dim
 from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.ragged import Partners
 
 KINDS = (
     "channel",
@@ -27,6 +28,8 @@ KINDS = (
 """Every kind that a group can have."""
 DEFAULT_KINDS = ("channel", "residual", "intermediate", "head", "kv_group", "group")
 """What is pruned unless asked otherwise."""
+_COARSE = 0.1
+"""A group whose indices miss the ratio by more than this share is too coarse for it."""
 _RANKS = {
     kind: rank
     for rank, kinds in enumerate(
@@ -132,18 +135,35 @@ def find_groups(analysis: Analysis) -> list[Group]:
     return groups
 
 
-def choose(groups: Iterable[Group], kinds: Iterable[str]) -> list[Group]:
-    """The groups to select from: of the given kinds, and one for each product."""
+def choose(
+    groups: Iterable[Group], kinds: Iterable[str], ratio: float | None = None
+) -> list[Group]:
+    """The groups to select from: of the given kinds, and one for each product.
+
+    Args:
+        groups: all groups.
+        kinds: the kinds to take.
+        ratio: the fraction to remove, if it is known: of equals, a group that has about that
+            fraction of whole indices goes first.
+    """
     allowed = set(kinds)
     candidates = sorted(
         (group for group in groups if group.kind in allowed and group.size > 1),
-        key=lambda group: (_RANKS[group.kind], -group.size, group.index),
+        key=lambda g: (_RANKS[g.kind], _is_too_coarse(g, ratio), -g.size, g.index),
     )
     chosen: set[int] = set()
     for group in candidates:
         if not any(rival.index in chosen for rival in group.rivals):
             chosen.add(group.index)
     return [group for group in groups if group.index in chosen]
+
+
+def _is_too_coarse(group: Group, ratio: float | None) -> bool:
+    """Whether no number of whole indices comes near the ratio."""
+    if ratio is None:
+        return False
+    nearest = min(round(ratio * group.size), group.size - 1) / group.size
+    return abs(nearest - ratio) > _COARSE
 
 
 def _produced(analysis: Analysis) -> set[tuple[str, Dim]]:
@@ -162,8 +182,10 @@ def _produced(analysis: Analysis) -> set[tuple[str, Dim]]:
 def _kinds(analysis: Analysis, leaves: Iterable[Dim]) -> dict[Dim, str]:
     roles: dict[Dim, set[str]] = defaultdict(set)
     producers: dict[Dim, set[str]] = defaultdict(set)
+    ports = {leaf for value in analysis.ports for dim in value.dims for leaf in dim.leaves()}
+    samples = {leaf for leaf in ports if leaf.block is not None}
     for placed in analysis.placed:
-        for name, dim in _used_as(placed, analysis):
+        for name, dim in _used_as(placed, analysis, samples):
             for leaf in dim.leaves():
                 roles[leaf].add(name)
         for role in placed.site.roles:
@@ -176,14 +198,20 @@ def _kinds(analysis: Analysis, leaves: Iterable[Dim]) -> dict[Dim, str]:
     return {leaf: next((k for k in order if k in roles[leaf]), "intermediate") for leaf in leaves}
 
 
-def _used_as(placed: Placed, analysis: Analysis) -> Iterable[tuple[str, Dim]]:
+def _used_as(
+    placed: Placed, analysis: Analysis, samples: Collection[Dim]
+) -> Iterable[tuple[str, Dim]]:
     """What a node's roles say about kinds.
 
     A product of two activations is attention: what indexes both and the result is a head, what
-    it sums over or carries through on one side is a head_dim.
+    it sums over or carries through on one side is a head_dim. Where only samples or places index
+    both, there are no heads, and a channel is a channel.
     """
     inputs = placed.node.inputs
-    attention = not any(name in analysis.sources for name in inputs[:2])
+    attention = not any(name in analysis.sources for name in inputs[:2]) and any(
+        role.name == "batch" and any(_may_be_head(leaf, samples) for leaf in role.dim.leaves())
+        for role in placed.site.roles
+    )
     convolution = "Conv" in placed.node.op_type
     inner = placed.site.letters.get("i")
     for role in placed.site.roles:
@@ -201,8 +229,14 @@ def _used_as(placed: Placed, analysis: Analysis) -> Iterable[tuple[str, Dim]]:
             yield "channel", role.dim
 
 
+def _may_be_head(leaf: Dim, samples: Collection[Dim]) -> bool:
+    """Whether an index tells heads apart, and not samples or places."""
+    place = leaf.block is not None and leaf.block.inherent
+    return leaf.size > 1 and leaf not in samples and not place
+
+
 def _relate(analysis: Analysis, groups: list[Group]) -> None:
-    """Find rivals and ragged partners on the axes of all values."""
+    """Find rivals on the axes of all values, and ragged partners."""
     by_leaf = {group.leaf: group for group in groups}
     rivals: dict[Group, dict[int, Group]] = {group: {} for group in groups}
     seen: set[Dim] = set()
@@ -214,10 +248,9 @@ def _relate(analysis: Analysis, groups: list[Group]) -> None:
         group.rivals = [rivals[group][index] for index in sorted(rivals[group])]
     for group in [group for group in groups if _is_shared(group)]:
         group.kind = "kv_group"
+    partners = Partners(analysis, by_leaf)
     for group in groups:
-        partners = [rival for rival in group.rivals if rival.kind == "group"]
-        if len(group.rivals) == len(partners) == 1 and may_be_ragged(analysis, group, partners[0]):
-            group.over = partners[0].leaf
+        group.over = partners.of(group.leaf, dict.fromkeys(m.weight for m in group.members))
 
 
 def _is_shared(group: Group) -> bool:
@@ -258,43 +291,12 @@ def _relate_factors(
                     rivals[group].update((rival.index, rival) for rival in theirs)
 
 
-def may_be_ragged(analysis: Analysis, group: Group, partner: Group) -> bool:
-    """Whether `group` may keep different indices for each index of `partner`.
-
-    It may iff on every axis that carries the group, the partner stands outside it in the same
-    product, or the axis belongs to a weight whose other axis carries the partner (the operator
-    declares the pair, as a grouped convolution's ``w[(g o), i]`` does).
-    """
-    for value in analysis.values.values():
-        for axis, dim in enumerate(value.dims):
-            if group.leaf not in dim.leaves():
-                continue
-            if _stands_outside(dim.root, partner.leaf, group.leaf):
-                continue
-            others = [d for place, d in enumerate(value.dims) if place != axis]
-            paired = value.constant and dim.root is group.leaf
-            if not paired or not any(_leads(other.root, partner.leaf) for other in others):
-                return False
-    return True
-
-
-def _stands_outside(root: Dim, outer: Dim, inner: Dim) -> bool:
-    if root.segments:
-        parts = [segment for segment in root.walk_segments() if inner in segment.leaves()]
-        return all(_stands_outside(part.root, outer, inner) for part in parts)
-    factors = root.walk_factors()
-    return outer in factors and inner in factors and factors.index(outer) < factors.index(inner)
-
-
-def _leads(root: Dim, leaf: Dim) -> bool:
-    return root.walk_factors()[0] is leaf
-
-
 def block_reasons(analysis: Analysis, name: str) -> list[tuple[int, Block]]:
-    """Why no axis of a weight can be pruned: the first cause on each axis."""
-    causes: list[tuple[int, Block]] = []
-    for axis, dim in enumerate(analysis.values[name].dims):
-        blocks = sorted(leaf.block for leaf in dim.leaves() if leaf.block is not None)
-        if blocks:
-            causes.append((axis, blocks[0]))
-    return causes
+    """Why a weight cannot be pruned: axis and cause of each blocked leaf; what is inherent last."""
+    causes = [
+        (axis, analysis.space.cause(leaf.block))
+        for axis, dim in enumerate(analysis.values[name].dims)
+        for leaf in dim.leaves()
+        if leaf.block is not None
+    ]
+    return sorted(causes, key=lambda cause: (cause[1].inherent, *cause))

@@ -22,9 +22,19 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.axes import BoolArray, Dim, Keep, Keeps, axis_mask, is_touched, leaf_masks
+from onnxprune.axes import (
+    BoolArray,
+    Dim,
+    Keep,
+    Keeps,
+    axis_mask,
+    is_touched,
+    leaf_masks,
+    ragged_rows,
+)
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.coupling.ragged import block_axis
 from onnxprune.errors import PlanError, WriteError
 from onnxprune.ir.model import Model
 from onnxprune.ops.site import Value
@@ -154,20 +164,14 @@ class Plan:
 
 def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:
     """What a removal keeps on each axis of a weight; axes that keep all are left out."""
+    ragged = ragged_rows(value.dims, keeps)
     plans: dict[int, AxisPlan] = {}
     for axis, dim in enumerate(value.dims):
-        if not is_touched(dim, keeps):
-            continue
-        keep = keeps.get(dim.root)
-        if keep is None or keep.over is None:
+        if axis in ragged:
+            rows = ragged[axis]
+            plans[axis] = Blocks(rows.by, tuple(_indices(row) for row in rows.masks))
+        elif is_touched(dim, keeps):
             plans[axis] = _indices(axis_mask(dim, keeps))
-            continue
-        by = next(
-            place
-            for place, other in enumerate(value.dims)
-            if place != axis and other.root.walk_factors()[0] is keep.over.root
-        )
-        plans[axis] = Blocks(by, tuple(_indices(row) for row in keep.mask))
     return plans
 
 
@@ -225,21 +229,36 @@ def _read_axis(
         raise PlanError(f"initializer {value.name!r} has no axis {axis}")
     dim = value.dims[axis]
     if isinstance(kept, Blocks):
-        partner = over.get(dim.root)
-        if partner is None or partner.size != len(kept.kept):
-            raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
-        table = np.stack([_mask(row, dim.size, value) for row in kept.kept])
-        keeps[dim.root] = Keep(_even(table, value), partner)
-        return
-    for leaf, keep in leaf_masks(dim, _mask(kept, dim.size, value), over).items():
+        found = _read_blocks(value, axis, kept, over)
+    else:
+        found = leaf_masks(dim, _mask(kept, dim.size, value), over)
+    for leaf, keep in found.items():
         if not kept and not leaf.is_free:
             continue  # an axis of which nothing stays does not say which of its factors went
         if keep.over is not None:
             table = _even(keep.mask, value)
-            keep = Keep(table, keep.over) if (table != table[0]).any() else Keep(table[0])
+            even = not isinstance(kept, Blocks) and (table == table[0]).all()
+            keep = Keep(table[0]) if even else Keep(table, keep.over)
         known = keeps.get(leaf)
         if not keep.keeps_all and (known is None or (known.over is None and keep.over is not None)):
             keeps[leaf] = keep
+
+
+def _read_blocks(value: Value, axis: int, kept: Blocks, over: Mapping[Dim, Dim]) -> dict[Dim, Keep]:
+    dim = value.dims[axis]
+    rows = [leaf_masks(dim, _mask(row, dim.size, value)) for row in kept.kept]
+    found: dict[Dim, Keep] = {}
+    for leaf in dict.fromkeys(leaf for row in rows for leaf in row):
+        whole = Keep(np.ones(leaf.size, dtype=np.bool_))
+        partner = over.get(leaf)
+        if (
+            partner is None
+            or partner.size != len(rows)
+            or block_axis(value.dims, axis, leaf, partner) != kept.by
+        ):
+            raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
+        found[leaf] = Keep(np.stack([row.get(leaf, whole).mask for row in rows]), partner)
+    return found
 
 
 def _even(table: BoolArray, value: Value) -> BoolArray:

@@ -6,6 +6,7 @@ key and value caches of a decoder.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
@@ -51,6 +52,11 @@ def find_ports(shapes: Mapping[str, tuple[int, ...]], allow_io: Iterable[str]) -
                 )
             ports.add((name, axis % rank))
     return frozenset(ports)
+
+
+def as_entries(ports: Iterable[Port]) -> tuple[str, ...]:
+    """Ports as entries that `find_ports` reads."""
+    return tuple(f"{glob.escape(name)}:{axis}" for name, axis in sorted(ports))
 
 
 def _parse(entry: str) -> tuple[str, int]:

@@ -17,6 +17,8 @@ Shape = tuple[int, ...]
 Axis = onnx.TensorShapeProto.Dimension
 _BATCH = (2, 3)
 _IMAGE = ((160, 224, 288), (192, 256, 320))
+TRIPS = (5, 7)
+"""How often loops run, under each binding, that end when the data say so."""
 _SEQUENCE = ((17, 19, 23, 29), (31, 37, 41, 43))
 
 
@@ -27,7 +29,10 @@ def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
 
 
 def input_shapes(
-    proto: onnx.ModelProto, fixed: Mapping[str, Shape] | None = None, variant: int = 0
+    proto: onnx.ModelProto,
+    fixed: Mapping[str, Shape] | None = None,
+    variant: int = 0,
+    tied: Mapping[str, Shape] | None = None,
 ) -> dict[str, Shape]:
     """Concrete shapes of the graph inputs.
 
@@ -35,6 +40,8 @@ def input_shapes(
         proto: the model.
         fixed: shapes given by the user, by input name.
         variant: 0 or 1, for two bindings that differ in every dynamic axis.
+        tied: shapes of some inputs under another binding, that of the user; axes that have one
+            size there, and no names that tell them apart, have one size here.
 
     Raises:
         UsageError: `fixed` names no input, or contradicts its declared shape.
@@ -47,6 +54,7 @@ def input_shapes(
             where="--input-shape",
             hint=f"its inputs are {', '.join(map(repr, inputs))}",
         )
+    ties = {name: shape for name, shape in (tied or {}).items() if name in inputs}
     sizes: dict[str, int] = {}
     for name, shape in fixed.items():
         if _has_shape(inputs[name]):
@@ -55,7 +63,7 @@ def input_shapes(
     for name, info in inputs.items():
         if name not in fixed and _has_shape(info):
             dims = list(info.type.tensor_type.shape.dim)
-            shapes[name] = _bound(name, dims, sizes, variant)
+            shapes[name] = _bound(dims, _labels(name, dims, ties), sizes, variant)
     return {name: shapes[name] for name in inputs if name in shapes}
 
 
@@ -63,11 +71,21 @@ def _has_shape(info: onnx.ValueInfoProto) -> bool:
     return info.type.HasField("tensor_type") and info.type.tensor_type.HasField("shape")
 
 
-def _bound(name: str, dims: Sequence[Axis], sizes: dict[str, int], variant: int) -> Shape:
-    """Bind the axes of one input; axes of one symbol get one size."""
+def _labels(name: str, dims: Sequence[Axis], ties: Mapping[str, Shape]) -> list[str]:
+    """What the dynamic axes of an input are called; those of one label have one size."""
+    sizes = ties.get(name, ())
+    return [
+        dim.dim_param or (f"={sizes[axis]}" if axis < len(sizes) else f"{name}.{axis}")
+        for axis, dim in enumerate(dims)
+    ]
+
+
+def _bound(
+    dims: Sequence[Axis], labels: Sequence[str], sizes: dict[str, int], variant: int
+) -> Shape:
+    """Bind the axes of one input; axes of one label get one size."""
     shape: list[int] = []
-    for axis, dim in enumerate(dims):
-        label = dim.dim_param or f"{name}.{axis}"
+    for axis, (dim, label) in enumerate(zip(dims, labels, strict=True)):
         if dim.HasField("dim_value") and dim.dim_value > 0:
             shape.append(dim.dim_value)
         else:

@@ -41,16 +41,17 @@ def edited(
     Args:
         model: the model; it is left as it is.
         constants: new data by initializer name.
-        edits: new values by position of the node. A constant that other nodes read too is not
-            changed under them: the node gets one of its own.
+        edits: new values by place of the node (`graph.all_nodes`). A constant that other nodes read
+            too is not changed under them: the node gets one of its own.
         shapes: new sizes by value name and axis, of the axes that changed.
         partial: constants that stand for computed inputs (`Canonical.partial`).
     """
     result = model.copy()
     tensors = dict(model.constants) | dict(constants)
     uses = graph.uses(result.proto.graph)
+    nodes = [node for node, _ in graph.all_nodes(result.proto.graph)] if edits else []
     for place, edit in edits.items():
-        node = result.proto.graph.node[place]
+        node = nodes[place]
         for name, value in edit.attributes.items():
             _set_attribute(node, name, value)
         for index, array in edit.inputs.items():
@@ -59,7 +60,8 @@ def edited(
             if uses[name] > 1 and name == node.input[index]:
                 name = node.input[index] = _fresh_name(f"{name}::{place}", tensors)
             tensors[name] = tensor
-    _correct_shapes(result.proto.graph, shapes)
+    for part in graph.all_graphs(result.proto.graph):
+        _correct_shapes(part, shapes)
     return with_constants(result, tensors)
 
 
@@ -94,8 +96,8 @@ def _fresh_name(name: str, taken: Mapping[str, object]) -> str:
     return name
 
 
-def _correct_shapes(body: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int]]) -> None:
-    for info in (*body.value_info, *body.input, *body.output):
+def _correct_shapes(part: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int]]) -> None:
+    for info in (*part.value_info, *part.input, *part.output):
         if info.name not in shapes or not info.type.HasField("tensor_type"):
             continue
         dims = info.type.tensor_type.shape.dim

@@ -7,8 +7,8 @@ empty tensors go, and so does everything that only they needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,13 @@ import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it h
 
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings
+from onnxprune.ir.graph import all_nodes, captured, label, subgraphs
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts, Shape, interpret
 from onnxprune.ir.surgeon import operate
-from onnxprune.ir.tensors import dtype_of
+from onnxprune.ir.tensors import dtype_of, is_float_type
 
+T = TypeVar("T")
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
 _BROADCASTING = frozenset(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"))
 _UNARY: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
@@ -29,6 +31,8 @@ _UNARY: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "Tanh": np.tanh,
 }
+_LISTS_FROM = {"Resize": 1}
+"""The first input that lists sizes or factors, which may be empty by itself."""
 Constants = dict[str, npt.NDArray[Any]]
 
 
@@ -42,12 +46,40 @@ def fold_empty(model: Model, fixed: Mapping[str, Shape] | None = None) -> Model:
     Raises:
         ModelError: an operator that needs the channels that are gone.
     """
-    if all(tensor.size for tensor in model.constants.values()):
+    tensors = model.constants.values()
+    if all(tensor.size or not is_float_type(tensor.elem_type) for tensor in tensors):
         return model
     inputs = bindings.input_shapes(model.proto, fixed)
     facts = interpret(model.proto, inputs)
+    _check_bodies(model, facts)
     folder = _Folder(model, facts)
     return operate(model, folder.fold)
+
+
+def _check_bodies(model: Model, facts: Facts) -> None:
+    """Refuse empty tensors inside bodies, where nothing is folded."""
+    for node, part in all_nodes(model.proto.graph):
+        read = _channels(node.op_type, node.input)
+        if part is not model.proto.graph and any(_is_empty(facts, name) for name in read):
+            raise _cannot_do_without(node.op_type, label(node))
+
+
+def _is_empty(facts: Facts, name: str) -> bool:
+    """Whether a tensor lost all its channels; a list of sizes may be empty by itself."""
+    return 0 in facts.shapes.get(name, (1,)) and is_float_type(facts.elem_types[name])
+
+
+def _channels(op_type: str, inputs: Sequence[T]) -> Sequence[T]:
+    """The inputs of a node that carry channels."""
+    return inputs[: _LISTS_FROM.get(op_type, len(inputs))]
+
+
+def _cannot_do_without(op_type: str, where: str) -> ModelError:
+    return ModelError(
+        f"{op_type} cannot do without the channels that were removed",
+        where=f"node {where}",
+        hint="keep at least one channel of every group that it reads",
+    )
 
 
 class _Folder:
@@ -60,6 +92,8 @@ class _Folder:
 
     def fold(self, graph: Any) -> None:
         outputs = {tensor.name for tensor in graph.outputs}
+        for node in self._model.proto.graph.node:
+            outputs.update(*(captured(body) for body in subgraphs(node)))
         for node in list(graph.nodes):
             made = [tensor for tensor in node.outputs if not tensor.is_empty()]
             if made and all(self._is_empty(tensor) for tensor in made):
@@ -70,11 +104,11 @@ class _Folder:
                 self._sum(node, outputs)
             elif any(tensor.name in self._constant for tensor in node.inputs):
                 self._read_constant(node, outputs)
-            elif any(self._is_empty(tensor) for tensor in node.inputs):
+            elif any(self._is_empty(tensor) for tensor in _channels(node.op, node.inputs)):
                 self._refuse(node)
 
     def _is_empty(self, tensor: Any) -> bool:
-        return 0 in self._facts.shapes.get(tensor.name, (1,))
+        return _is_empty(self._facts, tensor.name)
 
     def _concat(self, node: Any, outputs: set[str]) -> None:
         full = [tensor for tensor in node.inputs if not self._is_empty(tensor)]
@@ -142,11 +176,7 @@ class _Folder:
         return gs.Constant(f"{tensor.name}::full", np.ascontiguousarray(value))
 
     def _refuse(self, node: Any) -> None:
-        raise ModelError(
-            f"{node.op} cannot do without the channels that were removed",
-            where=f"node {node.name or node.outputs[0].name}",
-            hint="keep at least one channel of every group that it reads",
-        )
+        raise _cannot_do_without(node.op, node.name or node.outputs[0].name)
 
 
 def _bypass(node: Any, source: Any, outputs: set[str]) -> None:

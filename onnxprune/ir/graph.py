@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -14,12 +14,42 @@ def label(node: onnx.NodeProto) -> str:
     return node.name or next((name for name in node.output if name), node.op_type)
 
 
+def body_name(node: onnx.NodeProto, attribute: str) -> str:
+    """What a body is called: by the first value that its node makes, which no other node does."""
+    return f"{next((name for name in node.output if name), node.name)}.{attribute}"
+
+
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     """The bodies of If, Loop, Scan and their like."""
+    return (body for _, body in named_subgraphs(node))
+
+
+def named_subgraphs(node: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
+    """The bodies with the names of their attributes."""
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-        yield from attribute.graphs
+            yield attribute.name, attribute.g
+        for index, body in enumerate(attribute.graphs):
+            yield f"{attribute.name}.{index}", body
+
+
+def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The bodies at every depth and the graph itself, each behind those inside it."""
+    for node in graph.node:
+        for body in subgraphs(node):
+            yield from all_graphs(body)
+    yield graph
+
+
+def all_nodes(graph: onnx.GraphProto) -> Iterator[tuple[onnx.NodeProto, onnx.GraphProto]]:
+    """Every node with the graph that it stands in, those of its bodies before it.
+
+    A node's position in this order is its *place*.
+    """
+    for node in graph.node:
+        for body in subgraphs(node):
+            yield from all_nodes(body)
+        yield node, graph
 
 
 def captured(graph: onnx.GraphProto) -> set[str]:
@@ -44,9 +74,11 @@ def reads(node: onnx.NodeProto) -> list[str]:
 
 
 def uses(graph: onnx.GraphProto) -> Counter[str]:
-    """How often each value is read, by nodes and as an output of the graph."""
-    count = Counter(name for node in graph.node for name in reads(node))
-    count.update(info.name for info in graph.output)
+    """How often each value is read, by nodes and as an output of the graph; bodies included."""
+    count: Counter[str] = Counter()
+    for part in all_graphs(graph):
+        count.update(name for node in part.node for name in node.input if name)
+        count.update(info.name for info in part.output)
     return count
 
 
@@ -79,6 +111,25 @@ def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
     graph.node.extend(copies)
 
 
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename values in a graph and its bodies, in place; each name must stand for one value."""
+    for part in all_graphs(graph):
+        rename_here(part, names)
+
+
+def rename_here(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename values in a graph, in place; its bodies stay as they are."""
+    for node in graph.node if names else ():
+        for operands in (node.input, node.output):
+            for place, name in enumerate(operands):
+                if name in names:
+                    operands[place] = names[name]
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        info.name = names.get(info.name, info.name)
+    for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
+        tensor.name = names.get(tensor.name, tensor.name)
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, object]:
     """A node's attributes as Python values; tensors and graphs are left out."""
     skipped = (
@@ -100,6 +151,21 @@ def attributes(node: onnx.NodeProto) -> dict[str, object]:
 
 
 @dataclass(frozen=True, slots=True)
+class Body:
+    """A body of If, Loop, Scan and their like.
+
+    Attributes:
+        name: what messages call it (`body_name`).
+        inputs: names of the values that the node hands to it.
+        outputs: names of its results.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """A node as the other rooms see it.
 
@@ -110,7 +176,9 @@ class Node:
         inputs: value names, ``""`` where an optional input is absent.
         outputs: value names likewise.
         attributes: attribute values as Python values; tensors and graphs are left out.
-        captures: values that its bodies (If, Loop, Scan) take from around.
+        captures: names that its bodies take from around.
+        bodies: its bodies, in the order of its attributes.
+        within: the body that it stands in itself; ``""`` in the main graph.
     """
 
     name: str
@@ -119,20 +187,39 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, object]
-    captures: tuple[str, ...]
+    captures: tuple[str, ...] = ()
+    bodies: tuple[Body, ...] = ()
+    within: str = ""
 
 
 def nodes(proto: onnx.ModelProto) -> list[Node]:
-    """Views of the main graph's nodes, in order."""
-    return [
-        Node(
+    """Views of all nodes, bodies included, in the order of `all_nodes`."""
+    return list(_views(proto.graph, ""))
+
+
+def _views(graph: onnx.GraphProto, within: str) -> Iterator[Node]:
+    for node in graph.node:
+        bodies: list[Body] = []
+        captures: set[str] = set()
+        for attribute, body in named_subgraphs(node):
+            name = body_name(node, attribute)
+            yield from _views(body, name)
+            captures |= captured(body)
+            bodies.append(
+                Body(
+                    name,
+                    tuple(info.name for info in body.input),
+                    tuple(info.name for info in body.output),
+                )
+            )
+        yield Node(
             label(node),
             node.op_type,
             "" if node.domain == "ai.onnx" else node.domain,
             tuple(node.input),
             tuple(node.output),
             attributes(node),
-            tuple(sorted(set[str]().union(*(captured(body) for body in subgraphs(node))))),
+            tuple(sorted(captures)),
+            tuple(bodies),
+            within,
         )
-        for node in proto.graph.node
-    ]

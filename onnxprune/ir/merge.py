@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxprune.ir.edit import with_constants
+from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import Tensor
 
@@ -36,7 +37,7 @@ def merge_views(model: Model, provenance: Mapping[str, str]) -> Model:
     if not alias:
         return model
     merged = model.copy()
-    for node in merged.proto.graph.node:
+    for node, _ in all_nodes(merged.proto.graph):
         for place, name in enumerate(node.input):
             if name in alias:
                 node.input[place] = alias[name]

@@ -11,6 +11,7 @@ from typing import Final
 import onnx
 
 from onnxprune.errors import InternalError, ModelError
+from onnxprune.ir.graph import all_graphs, all_nodes
 from onnxprune.ir.tensors import ExternalTensor, FileStamp, InlineTensor, Tensor, is_float_type
 
 STUB_DATA_LIMIT: Final = 1024
@@ -88,21 +89,28 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """Number of elements of all floating-point constants of the main graph.
+        """Number of elements of all floating-point constants, those in bodies included.
 
         Initializers and `Constant` nodes count alike; integers do not, they are shapes and
         indices.
         """
-        nodes = (
+        nested = [
             attribute.t
-            for node in self.proto.graph.node
+            for node, _ in all_nodes(self.proto.graph)
             if node.op_type == "Constant" and not node.domain
             for attribute in node.attribute
             if attribute.name == "value"
-        )
+        ]
+        for part in all_graphs(self.proto.graph):
+            nested.extend(part.initializer if part is not self.proto.graph else ())
         return sum(t.size for t in self.constants.values() if is_float_type(t.elem_type)) + sum(
-            prod(t.dims) for t in nodes if is_float_type(t.data_type)
+            prod(t.dims) for t in nested if is_float_type(t.data_type)
         )
+
+    @property
+    def node_count(self) -> int:
+        """Number of operators, those in bodies included."""
+        return sum(1 for _ in all_nodes(self.proto.graph))
 
     @property
     def size_bytes(self) -> int:

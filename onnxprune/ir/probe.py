@@ -11,6 +11,7 @@ import onnx
 
 from onnxprune.ir import graph
 from onnxprune.ir.edit import with_constants
+from onnxprune.ir.exposure import exposable, expose
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor, dtype_of
 
@@ -24,13 +25,21 @@ _WHERE_TYPES = frozenset(
     )
 )
 _WHERE_SINCE = 9
+_AXES_ARE_INPUT_SINCE = {"ReduceMean": 18, "ReduceSum": 13}
 
 
 def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Model:
-    """A copy of a model whose outputs are the given values and nothing else."""
+    """A copy of a model whose outputs are the given values and nothing else.
+
+    Values in bodies are brought out (`ir/exposure.py`).
+    """
     probe = model.copy()
+    wanted = list(names)
+    inside = exposable(probe.proto.graph).keys() & set(wanted)
+    if inside:
+        expose(probe.proto.graph, inside, elem_types)
     del probe.proto.graph.output[:]
-    for name in names:
+    for name in wanted:
         known = elem_types.get(name, 0)
         info = onnx.helper.make_tensor_value_info(name, known, None)
         if not known:
@@ -41,21 +50,34 @@ def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int])
 
 
 class ProbeBuilder:
-    """Writes a new list of nodes for a copy of a model, in graph order."""
+    """Writes new lists of nodes for a copy of a model and its bodies, in graph order."""
 
     def __init__(self, model: Model, elem_types: dict[str, int]) -> None:
         """Start from `model`, which stays as it is."""
         self._model = model.copy()
         self._constants: dict[str, Tensor] = dict(model.constants)
         self._elem_types = elem_types
-        self._nodes: list[onnx.NodeProto] = []
+        self._parts: list[tuple[onnx.GraphProto, list[onnx.NodeProto]]] = []
+        self._places: list[tuple[onnx.NodeProto, list[onnx.NodeProto]]] = []
+        self._nodes = self._open(self._model.proto.graph)
         self._count = 0
         self._elem_type = 0
         self._version = model.opset.get("", 1)
 
+    def _open(self, part: onnx.GraphProto) -> list[onnx.NodeProto]:
+        """Prepare the lists of a graph and its bodies, in the order of `graph.all_nodes`."""
+        fresh: list[onnx.NodeProto] = []
+        for node in part.node:
+            for body in graph.subgraphs(node):
+                self._open(body)
+            self._places.append((node, fresh))
+        self._parts.append((part, fresh))
+        return fresh
+
     def source(self, place: int) -> onnx.NodeProto:
-        """The node at a position of the model's graph."""
-        return self._model.proto.graph.node[place]
+        """The node at a place of the model; what follows is written into the graph around it."""
+        node, self._nodes = self._places[place]
+        return node
 
     def add(self, node: onnx.NodeProto) -> None:
         """Take a node over as it is."""
@@ -98,12 +120,12 @@ class ProbeBuilder:
         """Give the last value that was made its final name."""
         self._nodes.append(onnx.helper.make_node("Identity", [old], [new]))
 
-    def reduce_sum(self, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
-        """Add a ReduceSum over `axes`; they are an attribute before opset 13."""
-        if self._version < 13:
-            return self.node("ReduceSum", x, axes=list(axes), keepdims=int(keepdims))
+    def reduce(self, op_type: str, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
+        """Add a ReduceSum or ReduceMean over `axes`; they are an attribute in older opsets."""
+        if self._version < _AXES_ARE_INPUT_SINCE[op_type]:
+            return self.node(op_type, x, axes=list(axes), keepdims=int(keepdims))
         places = self.constant(np.array(axes, dtype=np.int64))
-        return self.node("ReduceSum", x, places, keepdims=int(keepdims))
+        return self.node(op_type, x, places, keepdims=int(keepdims))
 
     def constant(self, array: npt.NDArray[np.generic]) -> str:
         """Add a constant and return its name."""
@@ -124,7 +146,8 @@ class ProbeBuilder:
 
     def finish(self) -> Model:
         """The model with the nodes that were added."""
-        graph.set_nodes(self._model.proto.graph, self._nodes)
+        for part, nodes in self._parts:
+            graph.set_nodes(part, nodes)
         return with_constants(self._model, self._constants)
 
     def _fresh(self) -> str:

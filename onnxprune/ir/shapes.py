@@ -1,15 +1,16 @@
 """Concrete shapes and known values of every tensor, for one binding of the dynamic input sizes.
 
-One forward pass in graph order: each node's output types come from onnx's own inference for that
-node (it costs some 10 µs), given the input types and whatever small values are known; a node whose
-inputs are all known is evaluated with onnx's reference implementation. Only integers, booleans and
-single numbers are ever *known*: weights stay weights. Evaluation is bounded by `VALUE_LIMIT`
-elements a tensor, so that a few bytes of model cannot ask for gigabytes.
+One forward pass in graph order, through the bodies of control flow too (`ir/flow.py`): each node's
+output types come from onnx's own inference for that node (it costs some 10 µs), given the input
+types and whatever small values are known; a node whose inputs are all known is evaluated with
+onnx's reference implementation. Only integers, booleans and single numbers are ever *known*:
+weights stay weights. Evaluation is bounded by `VALUE_LIMIT` elements a tensor, so that a few bytes
+of model cannot ask for gigabytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -20,6 +21,9 @@ import numpy.typing as npt
 import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import InferenceError, infer_node_outputs
+
+from onnxprune.ir.bindings import TRIPS
+from onnxprune.ir.flow import CONTROL, follow
 
 VALUE_LIMIT = 1 << 20
 """A value of more elements is never computed."""
@@ -61,33 +65,71 @@ class Facts:
         shapes: concrete shape by value name; values without one are absent.
         elem_types: onnx element type by value name.
         values: elements of the tensors that follow from shapes and small constants alone.
+        containers: values that are no tensors: sequences, optionals, maps.
+        trips: how often the body of a loop runs, by the loop's first result, where that is known.
+        guessed: whether some loop was taken to run as often as the binding says.
     """
 
     shapes: dict[str, Shape] = field(default_factory=dict[str, Shape])
     elem_types: dict[str, int] = field(default_factory=dict[str, int])
     values: dict[str, AnyArray] = field(default_factory=dict[str, AnyArray])
+    containers: set[str] = field(default_factory=set[str])
+    trips: dict[str, int] = field(default_factory=dict[str, int])
+    guessed: bool = False
+
+    def without(self, names: Collection[str]) -> Facts:
+        """The facts of all other values."""
+        return Facts(
+            {name: shape for name, shape in self.shapes.items() if name not in names},
+            {name: kind for name, kind in self.elem_types.items() if name not in names},
+            {name: value for name, value in self.values.items() if name not in names},
+            self.containers - set(names),
+            self.trips,
+            self.guessed,
+        )
 
 
 def interpret(
-    proto: onnx.ModelProto, inputs: Mapping[str, Shape], known: Mapping[str, Shape] | None = None
+    proto: onnx.ModelProto,
+    inputs: Mapping[str, Shape],
+    known: Mapping[str, Shape] | None = None,
+    trips: int = TRIPS[0],
 ) -> Facts:
-    """Follow shapes and small values through the main graph.
+    """Follow shapes and small values through a model, bodies of control flow included.
 
     Args:
-        proto: the structure; initializers may lack their data if they are large.
+        proto: the structure; initializers may lack their data if they are large. Names in bodies
+            should be unique over the model: facts of values that share one are mixed up.
         inputs: concrete shapes of the graph inputs.
         known: shapes found otherwise (by running the model), for what inference cannot tell.
+        trips: how often loops run that end when the data say so: a dynamic size like others.
 
     Returns:
         The facts; a value that nothing tells the shape of is absent.
     """
-    return _Interpreter(proto, inputs, known or {}).run()
+    return Interpreter(proto, inputs, known or {}, trips).run()
 
 
-class _Interpreter:
+class Interpreter:
+    """One forward pass; `ir/flow.py` leads it through the bodies.
+
+    Attributes:
+        facts: what is known so far.
+        types: type by value name, with the shape where that is known.
+        trips: how often loops run that end when the data say so.
+    """
+
     def __init__(
-        self, proto: onnx.ModelProto, inputs: Mapping[str, Shape], known: Mapping[str, Shape]
+        self,
+        proto: onnx.ModelProto,
+        inputs: Mapping[str, Shape],
+        known: Mapping[str, Shape],
+        trips: int,
     ) -> None:
+        """Prepare the pass; see `interpret`."""
+        self.trips = trips
+        self.facts = Facts()
+        self.types: dict[str, onnx.TypeProto] = {}
         self._graph = proto.graph
         self._opset = {
             o.domain.replace("ai.onnx", "", 1) or "": o.version for o in proto.opset_import
@@ -95,12 +137,8 @@ class _Interpreter:
         self._imports = list(proto.opset_import)
         self._ir_version = proto.ir_version
         self._known = known
-        self._types: dict[str, onnx.TypeProto] = {}
         self._tensors: dict[str, onnx.TensorProto] = {}
-        self._facts = Facts()
-        self._declared = {
-            info.name: info.type for info in (*self._graph.value_info, *self._graph.output)
-        }
+        self._declared: dict[str, onnx.TypeProto] = {}
         self._symbols: dict[str, int] = {}
         for info in self._graph.input:
             if info.type.HasField("tensor_type"):
@@ -108,37 +146,50 @@ class _Interpreter:
                 for dim, size in zip(dims, inputs.get(info.name, ()), strict=False):
                     self._symbols[dim.dim_param] = size
                 elem_type = info.type.tensor_type.elem_type
-                self._note(info.name, elem_type, inputs.get(info.name))
+                self.note(info.name, elem_type, inputs.get(info.name))
             else:
-                self._types[info.name] = info.type
-        for tensor in self._graph.initializer:
-            self._note(tensor.name, tensor.data_type, tuple(tensor.dims))
+                self.note_type(info.name, info.type)
+
+    def run(self) -> Facts:
+        """Go through the whole model."""
+        self.walk(self._graph)
+        return self.facts
+
+    def walk(self, graph: onnx.GraphProto) -> None:
+        """Go through the main graph or a body; what is known of a body's inputs must be noted."""
+        for info in (*graph.value_info, *graph.output):
+            self._declared[info.name] = info.type
+        for tensor in graph.initializer:
+            self.note(tensor.name, tensor.data_type, tuple(tensor.dims))
             if not has_data(tensor):
                 continue
             if _may_know(tensor.data_type, prod(tensor.dims)):
-                self._learn(tensor.name, onnx.numpy_helper.to_array(tensor))
+                self.learn(tensor.name, onnx.numpy_helper.to_array(tensor))
             elif prod(tensor.dims) <= _HINT_LIMIT:
                 self._tensors[tensor.name] = tensor
-
-    def run(self) -> Facts:
-        for node in self._graph.node:
+        for node in graph.node:
             self._visit(node)
-        return self._facts
+
+    def version(self, domain: str = "") -> int:
+        """The version of an operator set; 0 where the model does not import it."""
+        return self._opset.get(domain, 0)
 
     def _visit(self, node: onnx.NodeProto) -> None:
         if node.op_type == "Constant" and not node.domain:
             self._constant(node)
             return
-        for name, kind in self._infer(node).items():
-            self._note_type(name, kind)
+        if not (node.op_type in CONTROL and follow(self, node)):
+            for name, kind in self._infer(node).items():
+                if name:
+                    self.note_type(name, kind)
         for name in node.output:
-            if name and name not in self._facts.shapes:
+            if name and name not in self.facts.shapes:
                 self._accept(node, name)
         self._evaluate(node)
 
     def _accept(self, node: onnx.NodeProto, name: str) -> None:
         """Take a shape from elsewhere: from a run, or for an unknown operator from the file."""
-        declared = self._types.get(name) or self._declared.get(name)
+        declared = self.types.get(name) or self._declared.get(name)
         if declared is None or not declared.HasField("tensor_type"):
             return
         tensor = declared.tensor_type
@@ -151,22 +202,22 @@ class _Interpreter:
             sizes = [d.dim_value or self._symbols.get(d.dim_param, 0) for d in tensor.shape.dim]
             shape = tuple(sizes) if all(sizes) else None
         if shape is not None:
-            self._note(name, tensor.elem_type, shape)
+            self.note(name, tensor.elem_type, shape)
 
     def _constant(self, node: onnx.NodeProto) -> None:
         array = constant_of(node)
         if array is None:
             return
         elem_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-        self._note(node.output[0], elem_type, array.shape)
+        self.note(node.output[0], elem_type, array.shape)
         if _may_know(elem_type, array.size):
-            self._learn(node.output[0], array)
+            self.learn(node.output[0], array)
 
     def _infer(self, node: onnx.NodeProto) -> Mapping[str, onnx.TypeProto]:
         domain = "" if node.domain == "ai.onnx" else node.domain
         version = self._opset.get(domain)
         schema = None if version is None else _schema(node.op_type, version, domain)
-        types = {name: self._types[name] for name in node.input if name in self._types}
+        types = {name: self.types[name] for name in node.input if name in self.types}
         if schema is None or any(name and name not in types for name in node.input):
             return {}
         data = {name: self._tensors[name] for name in node.input if name in self._tensors}
@@ -178,9 +229,9 @@ class _Interpreter:
             return {}
 
     def _evaluate(self, node: onnx.NodeProto) -> None:
-        facts = self._facts
+        facts = self.facts
         if node.op_type in ("Shape", "Size") and node.input[0] in facts.shapes:
-            self._learn(node.output[0], _shape_value(node, facts.shapes[node.input[0]]))
+            self.learn(node.output[0], _shape_value(node, facts.shapes[node.input[0]]))
             return
         if node.domain not in ("", "ai.onnx") or node.op_type in _NEVER_FOLDED or not node.input:
             return
@@ -197,7 +248,7 @@ class _Interpreter:
         feeds = [facts.values[name] for name in node.input if name]
         for name, array in zip(node.output, self._results(node, feeds), strict=False):
             if name and facts.shapes.get(name) == array.shape:
-                self._learn(name, array)
+                self.learn(name, array)
 
     def _results(self, node: onnx.NodeProto, feeds: list[AnyArray]) -> list[AnyArray]:
         plain = onnx.NodeProto()
@@ -216,27 +267,40 @@ class _Interpreter:
             return []
         return [result for result in results if isinstance(result, np.ndarray)]
 
-    def _learn(self, name: str, array: AnyArray) -> None:
-        self._facts.values[name] = array
+    def learn(self, name: str, array: AnyArray) -> None:
+        """Take over the elements of a tensor."""
+        self.facts.values[name] = array
         self._tensors[name] = onnx.numpy_helper.from_array(array, name)
-        if name not in self._facts.shapes:
+        if name not in self.facts.shapes:
             elem_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-            self._note(name, elem_type, array.shape)
+            self.note(name, elem_type, array.shape)
 
-    def _note(self, name: str, elem_type: int, shape: Shape | None) -> None:
-        self._types[name] = onnx.helper.make_tensor_type_proto(elem_type, shape)
-        self._facts.elem_types[name] = elem_type
+    def note(self, name: str, elem_type: int, shape: Shape | None) -> None:
+        """Take over a tensor's type, and its shape if that is known."""
+        self.types[name] = onnx.helper.make_tensor_type_proto(elem_type, shape)
+        self.facts.elem_types[name] = elem_type
         if shape is not None:
-            self._facts.shapes[name] = shape
+            self.facts.shapes[name] = shape
 
-    def _note_type(self, name: str, kind: onnx.TypeProto) -> None:
-        self._types[name] = kind
+    def forget(self, names: Iterable[str]) -> None:
+        """Drop all that was noted of some values."""
+        for name in names:
+            self.types.pop(name, None)
+            self._tensors.pop(name, None)
+            self.facts.shapes.pop(name, None)
+            self.facts.elem_types.pop(name, None)
+            self.facts.values.pop(name, None)
+
+    def note_type(self, name: str, kind: onnx.TypeProto) -> None:
+        """Take over a type of any kind."""
+        self.types[name] = kind
         if not kind.HasField("tensor_type"):
+            self.facts.containers.add(name)
             return
         tensor = kind.tensor_type
-        self._facts.elem_types[name] = tensor.elem_type
+        self.facts.elem_types[name] = tensor.elem_type
         if tensor.HasField("shape") and all(d.HasField("dim_value") for d in tensor.shape.dim):
-            self._facts.shapes[name] = tuple(d.dim_value for d in tensor.shape.dim)
+            self.facts.shapes[name] = tuple(d.dim_value for d in tensor.shape.dim)
 
 
 def constant_of(node: onnx.NodeProto) -> AnyArray | None:

@@ -34,6 +34,9 @@ def _tile(site: Site) -> None:
 def _resize(site: Site) -> None:
     """Axes that keep their size pass; resized ones are spatial."""
     x, y = site.x(), site.y()
+    for listed in site.inputs[1:]:
+        for dim in listed.dims if listed is not None else ():
+            site.block(dim, f"{site.op_type}: a list of values", inherent=True)
     if site.op_type == "Resize" and site.has(3):
         block_computed(site, 3)
     for dim, out in zip(x.dims, y.dims, strict=True):

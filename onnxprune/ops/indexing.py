@@ -36,7 +36,7 @@ def _gather_index(site: Site, keeps: Keeps) -> Rewrite:
     x = site.x()
     axis = site.axis(site.attribute("axis", 0), len(x.shape))
     data = site.data(1)
-    mask = axis_mask(x.dims[axis], keeps)
+    mask = axis_mask(x.dims[axis], keeps, row=0)
     if data is None or data.size != 1 or mask.all():
         return Rewrite()
     index = site.axis(int(data.reshape(-1)[0]), len(mask))

@@ -3,13 +3,12 @@
 The masked reference keeps all shapes and hides removed indices behind masks. Most operators are
 content with a neutral 0 at hidden places; those here are not: a mean must count anew, a maximum
 must not see the 0, a softmax must give hidden places nothing. Each form computes what the operator
-computes on the indices that stay, for inputs that are 0 at hidden places.
+computes on the indices that stay, for reduced inputs that are 0 at hidden places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -27,8 +26,8 @@ class Builder(Protocol):
         """Add a node with one output and return the output's name."""
         ...
 
-    def reduce_sum(self, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
-        """Add a ReduceSum over `axes`."""
+    def reduce(self, op_type: str, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
+        """Add a ReduceSum or ReduceMean over `axes`."""
         ...
 
     def constant(self, array: npt.NDArray[np.generic]) -> str:
@@ -44,46 +43,55 @@ class Builder(Protocol):
         ...
 
 
-MaskedForm = Callable[[Builder, Site, list[str], BoolArray], str]
-"""(builder, site, input names, mask broadcastable to input 0) -> name of output 0."""
+MaskedForm = Callable[[Builder, Site, list[str], BoolArray], tuple[str, ...]]
+"""(builder, site, input names, mask broadcastable to input 0) -> names of the outputs.
+
+Last outputs may be left out; nobody must read those."""
 
 
-def _count(mask: BoolArray, shape: Sequence[int], axes: Sequence[int]) -> float:
-    """How many elements stay along `axes` of a lane that is not hidden as a whole."""
-    lanes = np.count_nonzero(mask, axis=tuple(axes))
-    repeats = prod(shape[axis] // mask.shape[axis] for axis in axes)
-    return float(lanes.max() * repeats)
+def _shown_mean(
+    builder: Builder, x: str, mask: BoolArray, axes: Sequence[int], keepdims: bool = True
+) -> str:
+    """The mean over `axes` of what stays; `x` is 0 where the mask hides it.
+
+    Sizes of axes along which nothing is hidden are not used: they may be others in the next run.
+    """
+    masked = [axis for axis in axes if mask.shape[axis] > 1]
+    whole = [axis for axis in axes if axis not in masked]
+    lanes = np.count_nonzero(mask, axis=tuple(masked))
+    total = builder.reduce("ReduceSum", x, masked) if masked else x
+    mean = builder.node("Div", total, builder.like(float(lanes.max()))) if masked else x
+    mean = builder.reduce("ReduceMean", mean, whole) if whole else mean
+    return mean if keepdims else builder.reduce("ReduceSum", mean, axes, keepdims=False)
 
 
-def _mean(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
-    axes = reduced_axes(site)
-    total = builder.reduce_sum(x[0], axes, bool(site.attribute("keepdims", 1)))
-    return builder.node("Div", total, builder.like(_count(mask, site.x().shape, axes)))
+def _mean(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    keepdims = bool(site.attribute("keepdims", 1))
+    return (_shown_mean(builder, x[0], mask, reduced_axes(site), keepdims),)
 
 
 def _replaced(value: float) -> MaskedForm:
     """The operator itself, with hidden places set to `value`."""
 
-    def form(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
+    def form(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
         shown = builder.where(mask, x[0], value)
-        return builder.node(site.op_type, shown, *x[1:], **site.attributes)
+        return (builder.node(site.op_type, shown, *x[1:], **site.attributes),)
 
     return form
 
 
 def _standardised(
-    builder: Builder, site: Site, x: str, mask: BoolArray, shape: Sequence[int], axes: Sequence[int]
-) -> str:
-    """(x - mean) / sqrt(var + epsilon) over the elements of `x`, of `shape`, that stay."""
-    count = builder.like(_count(mask, shape, axes))
-    mean = builder.node("Div", builder.reduce_sum(x, axes), count)
+    builder: Builder, site: Site, x: str, mask: BoolArray, axes: Sequence[int]
+) -> tuple[str, str, str]:
+    """(x - mean) / d over the elements of `x` that stay; mean; d = sqrt(var + eps)."""
+    mean = _shown_mean(builder, x, mask, axes)
     centred = builder.node("Sub", x, mean)
     shown = builder.where(mask, centred, 0.0)
     square = builder.node("Mul", shown, shown)
-    variance = builder.node("Div", builder.reduce_sum(square, axes), count)
+    variance = _shown_mean(builder, square, mask, axes)
     epsilon = builder.like(site.attribute("epsilon", 1e-5))
     deviation = builder.node("Sqrt", builder.node("Add", variance, epsilon))
-    return builder.node("Div", shown, deviation)
+    return builder.node("Div", shown, deviation), mean, deviation
 
 
 def _affine(builder: Builder, y: str, parameters: list[str]) -> str:
@@ -98,46 +106,49 @@ def _per_channel(builder: Builder, site: Site, names: list[str]) -> list[str]:
     return [builder.node("Reshape", name, shape) for name in names]
 
 
-def _layer(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
-    shape = site.x().shape
-    axes = range(site.axis(site.attribute("axis", -1), len(shape)), len(shape))
-    return _affine(builder, _standardised(builder, site, x[0], mask, shape, axes), x[1:])
+def _layer(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, str, str]:
+    rank = len(site.x().shape)
+    axes = range(site.axis(site.attribute("axis", -1), rank), rank)
+    y, *statistics = _standardised(builder, site, x[0], mask, axes)
+    kind = site.attribute("stash_type", 1)
+    mean, deviation = (builder.node("Cast", name, to=kind) for name in statistics)
+    return _affine(builder, y, x[1:]), mean, builder.node("Reciprocal", deviation)
 
 
-def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
+def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
     rank = len(site.x().shape)
     axes = list(range(site.axis(site.attribute("axis", -1), rank), rank))
-    square = builder.reduce_sum(builder.node("Mul", x[0], x[0]), axes)
-    mean = builder.node("Div", square, builder.like(_count(mask, site.x().shape, axes)))
+    mean = _shown_mean(builder, builder.node("Mul", x[0], x[0]), mask, axes)
     root = builder.node(
         "Sqrt", builder.node("Add", mean, builder.like(site.attribute("epsilon", 1e-5)))
     )
-    return _affine(builder, builder.node("Div", x[0], root), x[1:])
+    return (_affine(builder, builder.node("Div", x[0], root), x[1:]),)
 
 
-def _instance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
+def _instance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
     axes = list(range(2, len(site.x().shape)))
-    y = _standardised(builder, site, x[0], mask, site.x().shape, axes)
-    return _affine(builder, y, _per_channel(builder, site, x[1:3]))
+    y, *_ = _standardised(builder, site, x[0], mask, axes)
+    return (_affine(builder, y, _per_channel(builder, site, x[1:3])),)
 
 
-def _batch(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
+def _batch(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
     axes = [axis for axis in range(len(site.x().shape)) if axis != 1]
-    y = _standardised(builder, site, x[0], mask, site.x().shape, axes)
-    return _affine(builder, y, _per_channel(builder, site, x[1:3]))
+    y, *_ = _standardised(builder, site, x[0], mask, axes)
+    return (_affine(builder, y, _per_channel(builder, site, x[1:3])),)
 
 
-def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> str:
-    """Statistics over ``(c *s)`` of each group, taken in the layout ``[n, g, c, *s]``."""
-    batch, channels, *spatial = site.x().shape
+def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    """Statistics over ``(c *s)`` of each group, taken in the layout ``[n, g, c, s]``."""
+    _, channels, *spatial = site.x().shape
     groups = site.attribute("num_groups", 1)
-    shape = [batch, groups, channels // groups, *spatial]
-    whole = np.broadcast_to(mask, (mask.shape[0], channels, *mask.shape[2:]))
-    inner = whole.reshape(mask.shape[0], *shape[1:3], *mask.shape[2:])
-    y = builder.node("Reshape", x[0], builder.constant(np.array([0, *shape[1:]])))
-    y = _standardised(builder, site, y, inner, shape, range(2, len(shape)))
-    y = builder.node("Reshape", y, builder.constant(np.array([0, channels, *spatial])))
-    return _affine(builder, y, _per_channel(builder, site, x[1:3]))
+    layout = [groups, channels // groups, -1]
+    places = spatial if max(mask.shape[2:]) > 1 else mask.shape[2:]
+    whole = np.broadcast_to(mask, (mask.shape[0], channels, *places))
+    y = builder.node("Reshape", x[0], builder.constant(np.array([0, *layout])))
+    inner = whole.reshape(mask.shape[0], *layout)
+    y, *_ = _standardised(builder, site, y, inner, range(2, 4))
+    y = builder.node("Reshape", y, builder.node("Shape", x[0]))
+    return (_affine(builder, y, _per_channel(builder, site, x[1:3])),)
 
 
 FORMS: dict[str, MaskedForm] = {

@@ -37,8 +37,7 @@ def _layer(site: Site) -> str:
     rank = len(site.x().shape)
     first = site.axis(site.attribute("axis", -1), rank)
     axes = [f"o{i}" if i < first else f"c{i}" for i in range(rank)]
-    mark = "#" if any(site.outputs[1:]) else ""  # the masked form makes no statistics
-    x = ", ".join(axes[:first] + [f"{mark}{a}!" for a in axes[first:]])
+    x = ", ".join(axes[:first] + [f"{a}!" for a in axes[first:]])
     ones = ", ".join(axes[:first] + [f"u{i}" for i in range(first, rank)])
     scale, bias = (
         ", ".join(axes[rank - len(site.x(i).shape) :]) if site.has(i) else "" for i in (1, 2)

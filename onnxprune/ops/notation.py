@@ -5,10 +5,12 @@
 - A name and its axes stand for one operand, in the operator's order; ``?`` marks an optional one.
 - A letter is a dim; the same letter means the same indices everywhere in the line.
 - ``(a b)`` is a row-major product, outermost first.
+- A number is a dim of that many parts that the operator tells apart by their place (the gates of
+  an LSTM, ``(4 h)``); it is opaque.
 - ``*a`` is any number of axes, aligned from the right as broadcasting does; at most one in an
   operand.
-- ``a!`` marks a letter that is normalised or reduced over: the operator's value depends on which
-  indices there are (mean, variance, softmax, maximum).
+- ``a!`` marks a letter that is normalised or reduced over, on the operand that it is reduced on:
+  the operator's value depends on which indices there are (mean, variance, softmax, maximum).
 - ``#a`` marks an opaque letter: its index means a place or a value, so it is never pruned.
 - ``~a`` marks a letter that the operator does not look along: it may be pruned freely.
 
@@ -25,7 +27,7 @@ from functools import lru_cache
 
 _OPERAND = re.compile(r"\s*(\w+)\[([^\]]*)\](\?)?\s*(?:,|$)")
 _AXIS = re.compile(r"\(([^)]*)\)|([^,\s()]+)")
-_LETTER = re.compile(r"([#~]?)(\*?)([a-z]\w*)(!?)$")
+_LETTER = re.compile(r"([#~]?)(\*?)([a-z]\w*|[1-9]\d*)(!?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,19 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """One operand of a signature."""
+    """One operand of a signature.
+
+    Attributes:
+        name: what the line calls it.
+        axes: its axes in order.
+        optional: whether it may be absent.
+        reduced: letters marked ``!`` on it.
+    """
 
     name: str
     axes: tuple[Axis, ...]
     optional: bool = False
+    reduced: frozenset[str] = frozenset()
 
     @property
     def letters(self) -> frozenset[str]:
@@ -57,8 +67,7 @@ class Signature:
     Attributes:
         inputs: operands before the arrow.
         outputs: operands behind it.
-        reduced: letters marked ``!``.
-        opaque: letters marked ``#`` and private letters.
+        opaque: letters marked ``#``, numbers, and private letters.
         contracted: letters of two inputs or more that no output has (summed away).
         batch: letters that index both factors of a product and its result.
         outer: letters that index one factor of a product and its result.
@@ -67,7 +76,6 @@ class Signature:
 
     inputs: tuple[Operand, ...]
     outputs: tuple[Operand, ...]
-    reduced: frozenset[str]
     opaque: frozenset[str]
     contracted: frozenset[str]
     batch: frozenset[str]
@@ -85,27 +93,34 @@ def parse(text: str) -> Signature:
     left, arrow, right = text.partition("->")
     if not arrow:
         raise ValueError(f"no '->' in signature {text!r}")
-    marks: dict[str, set[str]] = {"!": set(), "#": set(), "~": set()}
-    inputs, outputs = _operands(left, marks), _operands(right, marks)
-    everywhere = [operand.letters for operand in (*inputs, *outputs)]
-    letters = frozenset[str]().union(*everywhere)
+    marked: dict[str, set[str]] = {"#": set(), "~": set()}
+    inputs, outputs = _operands(left, marked), _operands(right, marked)
+    operands = (*inputs, *outputs)
+    letters = frozenset[str]().union(*(operand.letters for operand in operands))
     produced = frozenset[str]().union(*(operand.letters for operand in outputs))
-    private = {x for x in letters if sum(x in o for o in everywhere) == 1} - marks["!"] - marks["~"]
+    reduced = frozenset[str]().union(*(operand.reduced for operand in operands))
+    numbers = frozenset(x for x in letters if x.isdigit())
+    private = {x for x in letters if sum(x in o.letters for o in operands) == 1}
     contracted = frozenset(
-        x for x in letters - produced if sum(x in operand.letters for operand in inputs) > 1
+        x for x in letters - produced - numbers if sum(x in o.letters for o in inputs) > 1
     )
-    factors = [operand.letters for operand in inputs if operand.letters & contracted]
-    batch = frozenset(x for x in produced if sum(x in factor for factor in factors) > 1)
-    outer = frozenset(x for x in produced if sum(x in factor for factor in factors) == 1)
-    opaque = frozenset(marks["#"] | private)
-    reduced = frozenset(marks["!"])
-    added = frozenset(
-        place for place, x in enumerate(inputs) if contracted and not x.letters & contracted
+    is_factor = [bool(contracted and (o.letters & contracted or o.reduced)) for o in inputs]
+    factors = [x.letters for x, is_one in zip(inputs, is_factor, strict=True) if is_one]
+    indexing = {x: sum(x in factor for factor in factors) for x in produced}
+    # What an operand is reduced over indexes a product of its own, with the operator's state.
+    batch = frozenset(x for x, count in indexing.items() if count > 1) - reduced
+    return Signature(
+        inputs,
+        outputs,
+        opaque=frozenset(marked["#"] | numbers | private - reduced - marked["~"]),
+        contracted=contracted,
+        batch=batch,
+        outer=frozenset(x for x, count in indexing.items() if count) - batch,
+        added=frozenset(i for i, is_one in enumerate(is_factor) if contracted and not is_one),
     )
-    return Signature(inputs, outputs, reduced, opaque, contracted, batch, outer, added)
 
 
-def _operands(text: str, marks: dict[str, set[str]]) -> tuple[Operand, ...]:
+def _operands(text: str, marked: dict[str, set[str]]) -> tuple[Operand, ...]:
     operands: list[Operand] = []
     position = 0
     text = text.strip()
@@ -116,12 +131,13 @@ def _operands(text: str, marks: dict[str, set[str]]) -> tuple[Operand, ...]:
         name, axes, optional = match.groups()
         if _AXIS.sub("", axes).strip(", "):
             raise ValueError(f"cannot read axes {axes!r}")
+        marks = {**marked, "!": set[str]()}
         parsed = tuple(
             _axis(group or single, bool(group), marks) for group, single in _AXIS.findall(axes)
         )
         if sum(axis.star for axis in parsed) > 1:
             raise ValueError(f"more than one star in {axes!r}")
-        operands.append(Operand(name, parsed, bool(optional)))
+        operands.append(Operand(name, parsed, bool(optional), frozenset(marks["!"])))
         position = match.end()
     return tuple(operands)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +55,7 @@ class Operator:
         since: first opset version described.
         domain: operator set; ``""`` is the standard one.
         attributes: attributes that count a letter, as ``{"group": "g"}``.
-        macs: letters whose product is the number of multiply-accumulates.
+        macs: products of letters whose sum is the number of multiply-accumulates.
         rewrite: new attributes and constant inputs after pruning, beyond `attributes`.
         masked: name of the operator's masked form in `ops/masked.py`, where a mask over its
             reduced letters changes more than its operands.
@@ -67,7 +68,7 @@ class Operator:
     since: int = 1
     domain: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
-    macs: tuple[str, ...] = ()
+    macs: tuple[tuple[str, ...], ...] = ()
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None
     masked: str = ""
     tells_sizes: bool = False
@@ -84,13 +85,16 @@ class Operator:
         return Rewrite({**counted, **own.attributes}, own.inputs)
 
     def mac_count(self, site: Site, keeps: Keeps) -> int:
-        """Multiply-accumulates of one run: the product of the operator's distinct letters."""
-        count = 1
-        for letter in self.macs:
-            for name, dim in site.letters.items():
-                if name == letter or name.rpartition(".")[0] == letter:
-                    count *= kept_size(dim, keeps)
-        return count if self.macs else 0
+        """Multiply-accumulates of one run: a sum of products of the operator's letters."""
+        return sum(
+            prod(
+                kept_size(dim, keeps)
+                for letter in product
+                for name, dim in site.letters.items()
+                if name == letter or name.rpartition(".")[0] == letter
+            )
+            for product in self.macs
+        )
 
 
 Text = str | Callable[[Site], str]
@@ -109,6 +113,7 @@ def signature(
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None,
     role: str = "",
     gain: Gain | None = None,
+    opaque: Mapping[str, str] | None = None,
 ) -> Operator:
     """An operator that one line describes.
 
@@ -120,11 +125,12 @@ def signature(
         attributes: attributes that count a letter, as ``{"group": "g"}``; they follow it.
         sizes: letters whose size an attribute tells without counting them, as
             ``{"r": "blocksize"}``; the attribute never changes.
-        macs: letters whose product is the number of multiply-accumulates.
+        macs: the number of multiply-accumulates as a sum of products, ``"m n k + m n"``.
         masked: name of the masked form.
         rewrite: new attributes and constant inputs after pruning.
         role: what the operator does with axes that all its operands share, if that matters.
         gain: the factor that it multiplies each channel with.
+        opaque: what an index of an opaque letter is, for the reports.
     """
     if isinstance(text, str):
         parse(text)
@@ -133,7 +139,7 @@ def signature(
 
     def relate(site: Site) -> None:
         line = text if isinstance(text, str) else text(site)
-        apply(site, parse(line), told)
+        apply(site, parse(line), told, opaque or {})
         if role:
             _note_shared(site, role)
 
@@ -143,20 +149,21 @@ def signature(
         since,
         domain,
         counted,
-        tuple(macs.split()),
+        tuple(tuple(product.split()) for product in macs.split("+") if product),
         rewrite=rewrite,
         masked=masked,
         gain=gain,
     )
 
 
-def apply(site: Site, line: Signature, told: Mapping[str, str]) -> None:
+def apply(site: Site, line: Signature, told: Mapping[str, str], opaque: Mapping[str, str]) -> None:
     """Couple the axes of `site` as the signature says; block what it leaves out.
 
     Args:
         site: the operator at its place.
         line: its signature.
         told: letters whose size an attribute tells, with the attribute's name.
+        opaque: what an index of an opaque letter is.
     """
     operands = [
         *_present(site, line.inputs, site.inputs, 0),
@@ -174,9 +181,10 @@ def apply(site: Site, line: Signature, told: Mapping[str, str]) -> None:
                     if index is not None and line.inputs[index].name == "scale":
                         site.role("scale", letters[name], index)
                     _note(site, line, name, letters[name], -1 if index is None else index)
-    for letter, dim in letters.items():
-        if letter.rpartition(".")[0] in line.opaque or letter in line.opaque:
-            site.block(dim, "spatial or kernel axis")
+    for name, dim in letters.items():
+        letter = name.rpartition(".")[0] or name
+        if letter in line.opaque:
+            site.block(dim, opaque.get(letter, "spatial or kernel axis"), inherent=True)
 
 
 Bound = tuple[Value, list[tuple[str, ...]], int | None]
@@ -222,7 +230,9 @@ def _star_names(axis: Axis, count: int) -> list[tuple[str, ...]]:
 
 def _sizes(site: Site, operands: list[Bound], told: Mapping[str, str]) -> dict[str, int]:
     """Solve the letters' sizes from the shapes and from what attributes tell."""
-    sizes = {letter: site.attribute(name, 1) for letter, name in told.items()}
+    named = {letter for _, axes, _ in operands for names in axes for letter in names}
+    sizes = {letter: int(letter) for letter in named if letter.isdigit()}
+    sizes |= {letter: site.attribute(name, 1) for letter, name in told.items()}
     pending: list[tuple[tuple[str, ...], int]] = []
     for value, axes, _ in operands:
         for names, size in zip(axes, value.shape, strict=True):
@@ -261,7 +271,7 @@ def _note(site: Site, line: Signature, name: str, dim: Dim, operand: int) -> Non
     for role, letters in (
         ("contracted", line.contracted),
         ("batch", line.batch),
-        ("reduced", line.reduced),
+        ("reduced", line.inputs[operand].reduced if operand >= 0 else ()),
         ("outer", line.outer),
     ):
         if letter in letters:

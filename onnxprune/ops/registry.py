@@ -6,6 +6,7 @@ from functools import cache
 
 from onnxprune.ops import (
     broadcasting,
+    control,
     convolution,
     elementwise,
     indexing,
@@ -13,6 +14,7 @@ from onnxprune.ops import (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     segments,
 )
@@ -20,6 +22,7 @@ from onnxprune.ops.operator import Operator
 
 FAMILIES = (
     broadcasting,
+    control,
     convolution,
     elementwise,
     indexing,
@@ -27,6 +30,7 @@ FAMILIES = (
     linear,
     normalization,
     pooling,
+    recurrent,
     reduction,
     segments,
 )

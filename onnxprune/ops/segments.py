@@ -135,7 +135,7 @@ def _slice_bounds(site: Site, keeps: Keeps) -> Rewrite:
     bounds = _bounds(site)
     if bounds is None:
         return Rewrite()
-    masks = [axis_mask(site.x().dims[axis], keeps) for axis, *_ in bounds]
+    masks = [axis_mask(site.x().dims[axis], keeps, row=0) for axis, *_ in bounds]
     if all(mask.all() for mask in masks):
         return Rewrite()
     moved = [_moved(mask, *rest) for mask, (_, *rest) in zip(masks, bounds, strict=True)]

@@ -7,7 +7,7 @@ makes the sites from the graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import TypeVar, cast
@@ -49,6 +49,19 @@ class Role:
     operand: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Interface:
+    """The border of an operator's body.
+
+    Attributes:
+        inputs: what the operator hands to it; None where the shape is unknown.
+        outputs: its results, likewise.
+    """
+
+    inputs: tuple[Value | None, ...]
+    outputs: tuple[Value | None, ...]
+
+
 @dataclass(slots=True, eq=False)
 class Site:
     """An operator with its operands.
@@ -61,6 +74,7 @@ class Site:
         inputs: operands; None where an optional one is absent.
         outputs: results; None where one is not asked for.
         space: where dims are unified.
+        bodies: the borders of the operator's bodies.
         letters: dims bound by the signature, by letter (``s.0`` is the rightmost axis of ``*s``).
         roles: what the signature does with dims.
         described: dims that the operator has said something about.
@@ -73,6 +87,7 @@ class Site:
     inputs: tuple[Value | None, ...]
     outputs: tuple[Value | None, ...]
     space: DimSpace
+    bodies: tuple[Interface, ...] = ()
     letters: dict[str, Dim] = field(default_factory=dict[str, Dim])
     roles: list[Role] = field(default_factory=list[Role])
     described: set[Dim] = field(default_factory=set[Dim])
@@ -129,14 +144,15 @@ class Site:
             raise ModelError(
                 f"{self.op_type} joins axes of sizes {left.size} and {right.size}",
                 where=f"node {self.name}",
-                hint="check the model with ONNX Runtime: it should refuse to run it",
+                hint="give the shapes of dynamic inputs (--input-shape); otherwise check the model "
+                "with ONNX Runtime: it should refuse to run it",
             )
 
-    def block(self, dim: Dim, reason: str) -> None:
-        """Forbid pruning of a dim, and say why."""
+    def block(self, dim: Dim, reason: str, *, inherent: bool = False) -> None:
+        """Forbid pruning of a dim, and say why; see `Block`."""
         self.describe(dim)
         if dim.size > 1:
-            self.space.block(dim, reason, self.name)
+            self.space.block(dim, reason, self.name, inherent=inherent)
 
     def describe(self, dim: Dim) -> None:
         """Note that the operator knows of a dim, and of the parts that it was made of."""
@@ -145,16 +161,25 @@ class Site:
             if part not in self.described:
                 self.describe(part)
 
+    @property
+    def operands(self) -> Iterator[Value | None]:
+        """What the operator reads and makes, and what passes the borders of its bodies."""
+        yield from self.inputs
+        yield from self.outputs
+        for body in self.bodies:
+            yield from body.inputs
+            yield from body.outputs
+
     def block_omitted(self) -> None:
         """Block every axis that the operator said nothing about: omitted is not free."""
-        for value in (*self.inputs, *self.outputs):
+        for value in self.operands:
             for axis, dim in enumerate(value.dims if value is not None else ()):
                 if dim not in self.described:
                     self.block(dim, f"{self.op_type} says nothing about axis {axis} of an operand")
 
     def block_all(self, reason: str) -> None:
         """Forbid pruning of every axis of every operand."""
-        for value in (*self.inputs, *self.outputs):
+        for value in self.operands:
             if value is not None:
                 for dim in value.dims:
                     self.block(dim, reason)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.inputs import input_specs
-from onnxprune.data.random import Feeds, InputSpec, random_feeds, resized
+from onnxprune.data.random import Feeds, InputSpec, random_sets, resized
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir import bindings
 from onnxprune.ir.canonical import canonicalise
@@ -18,6 +18,8 @@ from onnxprune.verify.sessions import session_of
 Shapes = Mapping[str, tuple[int, ...]]
 AMPLITUDES = (1.0, 4.0, 16.0, 64.0)
 """Some models hardly react to standard normal numbers: their outputs saturate, or biases rule."""
+MORE = 16
+"""So many sets of inputs are tried to make a branch run that did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,15 @@ class Inputs:
     def feeds(
         self, count: int = 2, batch: int = 2, variant: int = 0, amplitude: float = 1.0
     ) -> list[Feeds]:
-        """Random inputs, each set different; see `specs`."""
-        specs = self.specs(batch, variant)
-        return [random_feeds(specs, self.seed + index, amplitude) for index in range(count)]
+        """Random inputs, each set different, `count` for each way through the model; see `specs`.
+
+        A way is what the conditions are that depend on single numbers among the inputs; those that
+        the model does not take at this size are left out.
+        """
+        sets = random_sets(self.specs(batch, variant), count, self.seed, amplitude)
+        ways = [sets[place : place + count] for place in range(0, len(sets), count)]
+        taken = [way for way in ways if self._runs(way[0])] if len(ways) > 1 else []
+        return [feeds for way in taken or ways for feeds in way]
 
     def prove(self, compare: Callable[[list[Feeds]], Equivalence]) -> Equivalence:
         """Compare on random inputs, at every size that the model runs at.
@@ -60,12 +68,16 @@ class Inputs:
             compare: gives the verdict on two sets of inputs.
 
         Returns:
-            The worst verdict met, with the largest deviations.
+            The worst verdict met, with the largest deviations. Where a body of control flow never
+            ran, samples one by one and more of them are tried.
         """
         verdicts = [self._insist(compare, *size) for size in self._sizes()]
         worst = verdicts[0]
         for verdict in verdicts[1:]:
             worst = worst.joined(verdict)
+        for count, batch in ((2, 1), (MORE, 2)):
+            if worst.unreached and self._runs_at(batch, 0):
+                worst = worst.joined(compare(self.feeds(count, batch)))
         return worst
 
     def _insist(
@@ -74,10 +86,10 @@ class Inputs:
         """Take larger inputs as long as they prove nothing; no answer is better than the first."""
         verdict = compare(self.feeds(batch=batch, variant=variant))
         for amplitude in AMPLITUDES[1:]:
-            if verdict.verdict != "cannot tell":
+            if verdict.finding != "cannot tell":
                 break
             larger = compare(self.feeds(batch=batch, variant=variant, amplitude=amplitude))
-            verdict = larger if larger.verdict != "cannot tell" else verdict
+            verdict = larger if larger.finding != "cannot tell" else verdict
         return verdict
 
     def _sizes(self) -> Iterator[tuple[int, int]]:
@@ -89,9 +101,12 @@ class Inputs:
 
     def _runs_at(self, batch: int, variant: int) -> bool:
         """Whether the model itself takes the size: a dynamic axis may be less free than it says."""
+        return self._runs(self.feeds(1, batch, variant)[0])
+
+    def _runs(self, feeds: Feeds) -> bool:
         with session_of(self.model) as session:
             try:
-                session.run(self.feeds(1, batch, variant)[0])
+                session.run(feeds)
             except RuntimeFailureError:
                 return False
         return True

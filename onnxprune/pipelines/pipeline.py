@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from onnxprune.coupling.plan import AxisPlan, Plan, axis_plans, compose
-from onnxprune.coupling.ports import Port
+from onnxprune.coupling.ports import Port, as_entries
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.load import load
 from onnxprune.ir.merge import merge_views
@@ -90,7 +90,7 @@ class Pipeline:
         plan = Plan("", settings={"pipeline": str(self)}, original=work.original)
         plan.initializers = _planned(work)
         opened = frozenset[Port]().union(*(r.analysis.opened for r in work.removals))
-        plan.allow_io = tuple(f"{name}:{axis}" for name, axis in sorted(opened))
+        plan.allow_io = as_entries(opened)
         plan.model_sha256 = work.original.sha256
         return Result(
             work.original,

@@ -148,14 +148,17 @@ class Result:
         if canonical.verdict == "failed":
             return canonical
         verdict = Equivalence()
+        unreached: list[str] = []
         for place, removal in enumerate(self.removals):
             following = self.removals[place + 1 :]
             pruned = following[0].analysis.canonical.model if following else self.model
             verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
-            if not verdict.passed:
+            if verdict.finding != "passed":
                 return verdict
+            unreached += (f"{body} (removal {place + 1})" for body in verdict.unreached)
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
+        verdict.unreached = tuple(unreached)
         return verdict
 
     def _inputs(self, seed: int = 0) -> Inputs:

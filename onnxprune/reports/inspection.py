@@ -169,7 +169,7 @@ def _macs_by_leaf(analysis: Analysis, leaves: Collection[Dim]) -> dict[Dim, int]
         carried = {leaf for dim in placed.site.letters.values() for leaf in dim.leaves()}
         carried = {leaf for leaf in carried if leaf in macs}
         if carried:
-            cost = placed.operator.mac_count(placed.site, NOTHING)
+            cost = placed.macs(NOTHING)
             for leaf in carried:
                 macs[leaf] += cost
     return macs

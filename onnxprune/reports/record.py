@@ -87,7 +87,7 @@ def describe_model(model: Model) -> Record:
         "parameters": model.parameters,
         "macs": None,
         "size_bytes": None,
-        "nodes": len(model.proto.graph.node),
+        "nodes": model.node_count,
         "latency_ms": None,
         "opset": model.opset.get(""),
     }

@@ -2,8 +2,8 @@
 
 Every intermediate that survives in both is compared, each against its own variation over inputs:
 deep networks forget, and a wrong permutation in the middle can vanish below rounding at the
-output. A tensor that does not react to the input proves nothing; where too little reacts the
-verdict is "cannot tell".
+output. A tensor that does not react to the input proves nothing; where too little reacts, or a
+branch that lost channels never runs, the verdict is "cannot tell".
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.axes import Dim, Keep, axis_mask
+from onnxprune.axes import Dim, Keep, axis_mask, is_touched, ragged_rows
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.narrow import hidden, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
-from onnxprune.ir.graph import nodes
+from onnxprune.ir.exposure import exposable, mark_of
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
 from onnxprune.ir.tensors import ArrayTensor, is_float_type
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import Deviation, compare
-from onnxprune.verify.reference import masked_reference, value_mask
+from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tolerance import tolerance_of
 
@@ -49,38 +49,57 @@ class Equivalence:
     """The verdict on one removal.
 
     Attributes:
-        verdict: ``passed``, ``failed`` or ``cannot tell``.
+        finding: ``passed``, ``failed`` or ``cannot tell``, of the tensors that were compared.
         tolerance: the relative tolerance that was used, of the widest type met.
         compared: number of tensors compared.
         reacting: how many of them react to the input.
         max_abs: largest absolute deviation met.
         max_rel: largest deviation as a share of the tensor's variation; see `Deviation`.
         worst: the tensor with the largest relative deviation, the first that failed if one did.
-        why: what makes the verdict, if it is not ``passed``.
+        reason: what makes the finding, if it is not ``passed``.
+        unreached: bodies of control flow that lost channels and never ran.
     """
 
-    verdict: str = "passed"
+    finding: str = "passed"
     tolerance: float = 0.0
     compared: int = 0
     reacting: int = 0
     max_abs: float = 0.0
     max_rel: float = 0.0
     worst: str = ""
-    why: str = ""
+    reason: str = ""
     deviations: list[Deviation] = field(default_factory=list[Deviation])
+    unreached: tuple[str, ...] = ()
 
     def joined(self, other: Equivalence) -> Equivalence:
-        """The worse of two verdicts on the same removal, with the larger deviations of both."""
+        """The worse of two findings on the same removal, with the larger deviations of both.
+
+        A body is reached if one of the two reached it.
+        """
         order = ("passed", "cannot tell", "failed")
-        worse, better = sorted((self, other), key=lambda v: -order.index(v.verdict))
+        worse, better = sorted((self, other), key=lambda v: -order.index(v.finding))
         deviant = max((self, other), key=lambda verdict: verdict.max_rel)
         return replace(
             worse,
+            compared=max(self.compared, other.compared),
             reacting=min(self.reacting, other.reacting),
             max_abs=max(self.max_abs, other.max_abs),
             max_rel=deviant.max_rel,
-            worst=worse.worst if better.verdict != worse.verdict else deviant.worst,
+            worst=worse.worst if better.finding != worse.finding else deviant.worst,
+            unreached=tuple(body for body in self.unreached if body in other.unreached),
         )
+
+    @property
+    def verdict(self) -> str:
+        """``passed``, ``failed`` or ``cannot tell``."""
+        return "cannot tell" if self.finding == "passed" and self.unreached else self.finding
+
+    @property
+    def why(self) -> str:
+        """What makes the verdict, if it is not ``passed``."""
+        if self.finding == "passed" and self.unreached:
+            return f"no input made {self.unreached[0]} run, which lost channels"
+        return self.reason
 
     @property
     def passed(self) -> bool:
@@ -104,26 +123,33 @@ def check_equivalence(
     masked_feeds = [hidden(feed, ports) for feed in feeds]
     pruned_feeds = [narrowed(feed, ports) for feed in feeds]
     names = shared_values(analysis, reference, pruned)
-    taken = {name: _axes_taken(analysis, name, keeps) for name in names}
+    inside = exposable(pruned.proto.graph)
+    taken = {name: _axes_taken(analysis, name, keeps, inside.get(name, 0)) for name in names}
     batch = _scale(analysis, feeds)
     result = Equivalence()
     outputs = {info.name for info in pruned.proto.graph.output}
     types = analysis.canonical.facts.elem_types
+    marks = {mark_of(body): body for body in _bodies_that_lost(analysis, keeps)}
     with ExitStack() as stack:
         first = stack.enter_context(session_of(with_outputs(reference, names, types)))
         try:
-            second = stack.enter_context(session_of(with_outputs(pruned, names, types)))
+            seen = with_outputs(pruned, [*names, *marks], types)
+            second = stack.enter_context(session_of(seen))
             second.run(pruned_feeds[0], names[:1])
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
-            return Equivalence("failed", why=f"only the masked reference runs: {error.why}")
+            return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
         for portion in _portions(analysis, names, batch):
             masked = [first.run(feed, portion) for feed in masked_feeds]
             sliced = [second.run(feed, portion) for feed in pruned_feeds]
             for name in portion:
-                shown = [_take(run.pop(name), taken[name]) for run in masked]
-                deviation = compare(name, shown, [run.pop(name) for run in sliced])
-                result.deviations.append(deviation)
+                pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
+                if name in inside:
+                    pairs = [(a, b) for a, b in pairs if a.size or b.size]
+                if pairs:
+                    shown = [_take(a, taken[name]) for a, _ in pairs]
+                    deviation = compare(name, shown, [b for _, b in pairs])
+                    result.deviations.append(deviation)
         suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
         if suspects:
             noise = dict.fromkeys(suspects, 0.0)
@@ -131,8 +157,23 @@ def check_equivalence(
                 for name, moved in _noise(*side, suspects, types).items():
                     noise[name] = max(noise[name], moved)
             result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
+        ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
+    result.unreached = tuple(
+        body for mark, body in marks.items() if not any(run[mark].any() for run in ran)
+    )
     _judge(result, outputs)
     return result
+
+
+def _bodies_that_lost(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> list[str]:
+    """The bodies of control flow in which something was removed."""
+    lost: dict[str, None] = {}
+    for placed in analysis.placed:
+        values = (value for value in placed.site.operands if value is not None)
+        dims = (dim for value in values for dim in value.dims) if placed.node.within else ()
+        if any(is_touched(dim, keeps) for dim in dims):
+            lost[placed.node.within] = None
+    return list(lost)
 
 
 def _noise(
@@ -206,19 +247,23 @@ def check_outputs(original: Model, other: Model, feeds: Sequence[Feeds]) -> Equi
 def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[str]:
     """Values that are computed from the input in both models, in graph order.
 
-    Lists of sizes are left out: the masked reference has the original's sizes.
+    Lists of sizes are left out: the masked reference has the original's sizes. Of the bodies of
+    control flow there are the values that can be brought out (`ir/exposure.py`).
     """
+    facts = analysis.canonical.facts
     hidden = analysis.sources.keys() | analysis.canonical.partial.keys()
     made, known = (
-        {name for node in nodes(model.proto) for name in node.outputs}
+        {name for node in model.proto.graph.node for name in node.output if name}
+        | (exposable(model.proto.graph).keys() & analysis.values.keys())
         for model in (pruned, reference)
     )
+    shown = made & known - facts.containers
     return [
         name
         for placed in analysis.placed
         if placed.operator is None or not placed.operator.tells_sizes
         for name in placed.node.outputs
-        if name in made & known - {""} and name not in hidden
+        if name in shown and name not in hidden
     ]
 
 
@@ -233,29 +278,63 @@ def _judge(result: Equivalence, outputs: set[str]) -> None:
     worst = failed[0] if failed else max(deviations, key=lambda d: d.max_rel, default=None)
     result.worst = worst.name if worst else ""
     if failed:
-        result.verdict = "failed"
-        result.why = f"{len(failed)} of {len(deviations)} tensors differ, first {failed[0].name}"
+        result.finding = "failed"
+        result.reason = f"{len(failed)} of {len(deviations)} tensors differ, first {failed[0].name}"
     elif not any(d.reacts for d in deviations if d.name in outputs):
-        result.verdict = "cannot tell"
-        result.why = "no output reacts to the input"
+        result.finding = "cannot tell"
+        result.reason = "no output reacts to the input"
     elif result.reacting < REACTING_SHARE * len(deviations):
-        result.verdict = "cannot tell"
-        result.why = f"only {result.reacting} of {len(deviations)} tensors react to the input"
+        result.finding = "cannot tell"
+        result.reason = f"only {result.reacting} of {len(deviations)} tensors react to the input"
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What is kept along one axis: indices ``[k]``, or ``[by, k]`` for each index of axis `by`."""
+
+    axis: int
+    indices: npt.NDArray[np.intp]
+    by: int | None = None
+
+    def of(self, array: Array) -> Array:
+        if self.by is None:
+            return np.take(array, self.indices, axis=self.axis)
+        shape = [1] * array.ndim
+        shape[self.by], shape[self.axis] = self.indices.shape
+        table = self.indices if self.by < self.axis else self.indices.T
+        return np.take_along_axis(array, table.reshape(shape), axis=self.axis)
 
 
 def _axes_taken(
-    analysis: Analysis, name: str, keeps: Mapping[Dim, Keep]
-) -> dict[int, npt.NDArray[np.intp]]:
+    analysis: Analysis, name: str, keeps: Mapping[Dim, Keep], stacked: int
+) -> list[_Taken]:
+    """What is kept of each axis, ragged ones first; behind `stacked` axes that loops put in front.
+
+    Args:
+        analysis: of the model before removal.
+        name: a value.
+        keeps: what stays of each leaf.
+        stacked: number of leading axes that the analysed value does not have.
+    """
     value = analysis.values.get(name)
-    if value is None or value_mask(value, keeps) is None:
-        return {}
-    masks = {axis: axis_mask(dim, keeps) for axis, dim in enumerate(value.dims)}
-    return {axis: np.flatnonzero(mask) for axis, mask in masks.items() if not mask.all()}
+    if value is None:
+        return []
+    ragged = ragged_rows(value.dims, keeps)
+    taken: list[_Taken] = []
+    for axis, rows in ragged.items():
+        table = np.stack([np.flatnonzero(row) for row in rows.masks])
+        by = value.shape[rows.by] // len(table)
+        taken.append(_Taken(axis + stacked, np.repeat(table, by, axis=0), rows.by + stacked))
+    for axis, dim in enumerate(value.dims):
+        if axis not in ragged and is_touched(dim, keeps):
+            taken.append(_Taken(axis + stacked, np.flatnonzero(axis_mask(dim, keeps))))
+    return taken
 
 
-def _take(array: Array, axes: Mapping[int, npt.NDArray[np.intp]]) -> Array:
-    for axis, indices in axes.items():
-        array = np.take(array, indices, axis=axis)
+def _take(array: Array, taken: Sequence[_Taken]) -> Array:
+    """Take what is kept; what a branch that did not run has for a result stays as it is."""
+    for part in taken if all(array.ndim > part.axis for part in taken) else ():
+        array = part.of(array)
     return array
 
 

@@ -20,9 +20,9 @@ class FoldConstants:
 
     def run(self, work: Work) -> PassReport:
         """Replace the model by its canonical form."""
-        before = len(work.model.proto.graph.node)
+        before = work.model.node_count
         canonical = work.canonical()
         work.model = canonical.model
-        after = len(work.model.proto.graph.node)
+        after = work.model.node_count
         did = [f"folded {before - after} of {before} nodes"] if after < before else []
         return PassReport(self.name, after < before, did)

@@ -18,7 +18,7 @@ class FoldEmpty:
     def run(self, work: Work) -> PassReport:
         """Fold the model as it is now."""
         folded = fold_empty(work.model, work.input_shapes)
-        before, after = (len(model.proto.graph.node) for model in (work.model, folded))
+        before, after = (model.node_count for model in (work.model, folded))
         work.model = folded
         did = [f"removed {before - after} nodes of branches without channels"]
         return PassReport(self.name, after < before, did if after < before else [])

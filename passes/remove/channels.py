@@ -86,7 +86,7 @@ class RemoveChannels:
         start = perf_counter()
         analysis = analyse(work.canonical(), self.ignore, self.allow_io)
         groups = find_groups(analysis)
-        chosen = choose(groups, self.kinds)
+        chosen = choose(groups, self.kinds, self.ratio)
         work.note_time("analyse", start)
         start = perf_counter()
         keeps = self.select(analysis, chosen)

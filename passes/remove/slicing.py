@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.axes import Dim, Keep, axis_mask, is_touched, kept_size
+from onnxprune.axes import Dim, Keep, Rows, axis_mask, is_touched, kept_size, ragged_rows
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.ir.edit import NodeEdit, edited
 from onnxprune.ir.model import Model
@@ -60,34 +60,21 @@ def _is_concerned(values: tuple[Value | None, ...], keeps: dict[Dim, Keep]) -> b
 
 def take(array: npt.NDArray[Any], value: Value, keeps: dict[Dim, Keep]) -> npt.NDArray[Any]:
     """Compress an array along every axis of `value`; ragged axes are gathered block by block."""
-    ragged: list[tuple[int, Keep]] = []
+    ragged = ragged_rows(value.dims, keeps)
+    for axis, rows in ragged.items():
+        array = _take_blocks(array, axis, rows)
     for axis, dim in enumerate(value.dims):
-        keep = keeps.get(dim.root)
-        if keep is not None and keep.over is not None:
-            ragged.append((axis, keep))
-    for axis, keep in ragged:
-        array = _take_blocks(array, axis, keep, _block_axis(value, axis, keep))
-    done = {axis for axis, _ in ragged}
-    for axis, dim in enumerate(value.dims):
-        if axis not in done and is_touched(dim, keeps):
+        if axis not in ragged and is_touched(dim, keeps):
             array = np.compress(axis_mask(dim, keeps), array, axis=axis)
     return array
 
 
-def _block_axis(value: Value, axis: int, keep: Keep) -> int:
-    """The axis whose blocks decide what stays on a ragged `axis`: its outermost factor is `g`."""
-    for place, dim in enumerate(value.dims):
-        if place != axis and keep.over is not None and dim.root.walk_factors()[0] is keep.over.root:
-            return place
-    raise ValueError(f"{value.name}: axis {axis} is ragged over a dim that no other axis carries")
-
-
-def _take_blocks(array: npt.NDArray[Any], axis: int, keep: Keep, by: int) -> npt.NDArray[Any]:
-    blocks = np.split(array, keep.mask.shape[0], axis=by)
+def _take_blocks(array: npt.NDArray[Any], axis: int, rows: Rows) -> npt.NDArray[Any]:
+    blocks = np.split(array, len(rows.masks), axis=rows.by)
     kept = [
-        np.compress(row, block, axis=axis) for row, block in zip(keep.mask, blocks, strict=True)
+        np.compress(row, block, axis=axis) for row, block in zip(rows.masks, blocks, strict=True)
     ]
-    return np.concatenate(kept, axis=by)
+    return np.concatenate(kept, axis=rows.by)
 
 
 class SlicedTensor(Tensor):

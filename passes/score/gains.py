@@ -8,6 +8,7 @@ kernel would say, so that both forms of a model are pruned alike.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.ir.graph import Node
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +35,7 @@ class Gains:
 def find_gains(analysis: Analysis) -> Gains:
     """Find the gains that directly follow a layer which nothing else reads."""
     makers = {name: placed for placed in analysis.placed for name in placed.node.outputs if name}
-    readers = Counter(name for placed in analysis.placed for name in placed.node.inputs)
+    readers = Counter(name for placed in analysis.placed for name in _read_by(placed.node))
     factors: dict[tuple[str, Dim], npt.NDArray[np.float64]] = {}
     folded: set[str] = set()
     for placed in analysis.placed:
@@ -52,6 +54,13 @@ def find_gains(analysis: Analysis) -> Gains:
             factors[weight, channels] = factor
         folded.update(names)
     return Gains(factors, frozenset(folded))
+
+
+def _read_by(node: Node) -> Iterator[str]:
+    """What a node reads, results of its bodies included."""
+    yield from node.inputs
+    for body in node.bodies:
+        yield from body.outputs
 
 
 def _weights(analysis: Analysis, maker: Placed, readers: Counter[str]) -> list[str]:

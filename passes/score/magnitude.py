@@ -7,14 +7,16 @@ Any Structural Pruning", CVPR 2023.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.axes import Dim, sum_onto
+from onnxprune.axes import sum_onto
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group, Member
+from onnxprune.coupling.ragged import block_axis
 from onnxprune.passes.score.gains import find_gains
 
 CRITERIA = ("l1", "l2")
@@ -37,8 +39,7 @@ class Magnitude:
         self._analysis = analysis
         self._square = criterion == "l2"
         self._gains = find_gains(analysis)
-        wanted = {(m.weight, m.axis) for group in groups for m in self._producers(group)}
-        self._norms = self._read(wanted)
+        self._sums = self._read({self._slice_of(g, m) for g in groups for m in self._producers(g)})
 
     def score(self, group: Group) -> Scores:
         """Importance of each index of a group.
@@ -49,40 +50,69 @@ class Magnitude:
         Returns:
             Shape ``[v]``, or ``[g, v]`` where the selection may be ragged.
         """
-        shape = (group.size,) if group.over is None else (group.over.size, group.size)
-        total = np.zeros(shape)
         producers = self._producers(group)
+        total = np.zeros(())
         for member in producers:
-            dim = self._analysis.values[member.weight].dims[member.axis]
-            norms = sum_onto(dim, self._behind_gain(member, dim), group.leaf, group.over)
+            norms = self._on_leaf(group, member)
             if self._square:
                 norms = np.sqrt(norms)
             mean = norms.mean()
-            total += norms / mean if mean > 0 else norms
-        return total / max(len(producers), 1)
+            total = total + (norms / mean if mean > 0 else norms)
+        return total / len(producers)
+
+    def _on_leaf(self, group: Group, member: Member) -> Scores:
+        """The member's sums for each index of the group."""
+        value = self._analysis.values[member.weight]
+        dim = value.dims[member.axis]
+        sums = self._sums[self._slice_of(group, member)]
+        factor = self._gains.factors.get((member.weight, dim.root))
+        if factor is not None:
+            sums = sums * (np.square(factor) if self._square else np.abs(factor))
+        if sums.ndim == 1:
+            return sum_onto(dim, sums, group.leaf, group.over)
+        return np.stack([sum_onto(dim, row, group.leaf) for row in sums])
 
     def _producers(self, group: Group) -> list[Member]:
         producers = [m for m in group.members if m.producer and m.weight not in self._gains.folded]
         return producers or group.members
 
-    def _behind_gain(self, member: Member, dim: Dim) -> Scores:
-        norms = self._norms[member.weight, member.axis]
-        factor = self._gains.factors.get((member.weight, dim.root))
-        if factor is None:
-            return norms
-        return norms * (np.square(factor) if self._square else np.abs(factor))
+    def _slice_of(self, group: Group, member: Member) -> _Slice:
+        if group.over is None:
+            return _Slice(member.weight, member.axis)
+        dims = self._analysis.values[member.weight].dims
+        by = block_axis(dims, member.axis, group.leaf, group.over)
+        blocks = 1 if by is None else group.over.size
+        return _Slice(member.weight, member.axis, by, blocks)
 
-    def _read(self, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], Scores]:
+    def _read(self, wanted: set[_Slice]) -> dict[_Slice, Scores]:
+        """Sums of all slices; every weight is read once."""
+        by_weight: dict[str, list[_Slice]] = {}
+        for part in wanted:
+            by_weight.setdefault(part.weight, []).append(part)
         constants = self._analysis.canonical.model.constants
-        axes: dict[str, list[int]] = {}
-        for name, axis in sorted(wanted):
-            axes.setdefault(name, []).append(axis)
-        norms: dict[tuple[str, int], Scores] = {}
-        for name, places in axes.items():
+        sums: dict[_Slice, Scores] = {}
+        for name, parts in by_weight.items():
             array = constants[name].numpy()
-            for axis in places:
-                norms[name, axis] = _power_sums(array, axis, self._square)
-        return norms
+            for part in parts:
+                sums[part] = part.power_sums(array, self._square)
+        return sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """An axis of a weight, summed over all others; for each block of axis `by`, if there is one."""
+
+    weight: str
+    axis: int
+    by: int | None = None
+    blocks: int = 1
+
+    def power_sums(self, array: npt.NDArray[Any], square: bool) -> Scores:
+        """Shape ``[n]``, or ``[blocks, n]``."""
+        if self.by is None:
+            return _power_sums(array, self.axis, square)
+        parts = np.split(array, self.blocks, axis=self.by)
+        return np.stack([_power_sums(part, self.axis, square) for part in parts])
 
 
 def _power_sums(array: npt.NDArray[Any], axis: int, square: bool) -> Scores:

@@ -15,7 +15,9 @@ from onnxprune.axes import (
     is_touched,
     kept_size,
     leaf_masks,
+    ragged_rows,
     sum_onto,
+    tensor_mask,
 )
 from tests.axes.trees import LONG, Problem, free_leaves, problems, solve
 
@@ -64,6 +66,47 @@ def test_a_ragged_mask_needs_its_partner_outside() -> None:
     for axis in (v, space.product((v, g)), space.product((space.dim(2), v))):
         with pytest.raises(ValueError, match="ragged over a dim outside of its axis"):
             axis_mask(axis, ragged)
+
+
+def test_rows_follow_the_blocks_of_another_axis() -> None:
+    space = DimSpace()
+    g, v, gates, inner = (space.dim(size) for size in (2, 3, 2, 2))
+    masks = np.array([[1, 1, 0], [0, 1, 1]], dtype=np.bool_)
+    keeps = {v: Keep(masks, g)}
+    weight = (space.product((g, inner)), space.product((gates, v)), space.dim(5))
+    (axis,) = ragged_rows(weight, keeps)
+    rows = ragged_rows(weight, keeps)[axis]
+    assert (axis, rows.by) == (1, 0)
+    assert rows.masks.astype(int).tolist() == [[1, 1, 0, 1, 1, 0], [0, 1, 1, 0, 1, 1]]
+    mask = tensor_mask(weight, keeps)
+    assert mask is not None
+    assert mask.shape == (4, 6, 1)
+    assert (mask[:, :, 0] == np.repeat(rows.masks, 2, axis=0)).all()
+    turned = tensor_mask(weight[::-1], keeps)
+    assert turned is not None
+    assert (turned == mask.transpose()).all()
+    assert kept_size(weight[1], keeps) == 4
+
+
+def test_rows_and_masks_of_whole_axes_meet_on_one_tensor() -> None:
+    space = DimSpace()
+    g, v = space.dim(2), space.dim(3)
+    keeps = {v: Keep(np.array([[1, 1, 0], [0, 1, 1]], dtype=np.bool_), g), g: keep(1, 0)}
+    mask = tensor_mask((g, v), keeps)
+    assert mask is not None
+    assert mask.astype(int).tolist() == [[1, 1, 0], [0, 0, 0]]
+    concat = tensor_mask((g, space.concat((v, space.dim(1)))), keeps)
+    assert concat is not None
+    assert concat.astype(int).tolist() == [[1, 1, 0, 1], [0, 0, 0, 0]]
+    assert tensor_mask((space.dim(2), space.dim(4)), keeps) is None
+
+
+def test_rows_need_an_axis_with_the_blocks() -> None:
+    space = DimSpace()
+    g, v = space.dim(2), space.dim(3)
+    keeps = {v: Keep(np.array([[1, 1, 0], [0, 1, 1]], dtype=np.bool_), g)}
+    with pytest.raises(ValueError, match="blocks that no other axis has"):
+        tensor_mask((space.dim(2), v), keeps)
 
 
 def test_ragged_masks_are_read_off_an_axis() -> None:

@@ -6,12 +6,15 @@ import onnx
 import onnx.parser
 
 from onnxprune.ir.graph import (
+    all_graphs,
+    all_nodes,
     attributes,
     captured,
     label,
     live_nodes,
     nodes,
     reads,
+    rename,
     replace_nodes,
     subgraphs,
     uses,
@@ -47,7 +50,8 @@ def test_an_output_that_a_body_takes_from_outside_is_captured() -> None:
 
 def test_uses_count_captures_and_outputs() -> None:
     count = uses(nested())
-    assert (count["a"], count["b"], count["x"], count["y"], count["dead"]) == (2, 1, 2, 1, 0)
+    assert (count["a"], count["b"], count["x"], count["y"], count["dead"]) == (2, 2, 2, 1, 0)
+    assert (count["w"], count["p"], count["i"]) == (1, 1, 1)
 
 
 def test_dead_nodes() -> None:
@@ -59,8 +63,34 @@ def test_dead_nodes() -> None:
     assert len(list(subgraphs(graph.node[-1]))) == 2
 
 
+def test_nodes_of_bodies_come_before_their_node() -> None:
+    graph = nested()
+    found = [(node.op_type, part.name) for node, part in all_nodes(graph)]
+    assert found == [
+        ("Relu", "g"), ("Neg", "g"), ("Abs", "g"),
+        ("Add", "t"), ("Mul", "e"), ("Identity", "e"),
+        ("If", "g"),
+    ]  # fmt: skip
+    assert [part.name for part in all_graphs(graph)] == ["t", "e", "g"]
+
+
+def test_renaming_reaches_bodies_and_their_borders() -> None:
+    graph = nested()
+    rename(graph, {"a": "A", "p": "P", "w": "W", "x": "X"})
+    (then, _) = subgraphs(graph.node[-1])
+    assert list(then.node[0].input) == ["A", "W"]
+    assert then.output[0].name == then.node[0].output[0] == "P"
+    assert [graph.input[0].name, graph.initializer[0].name] == ["X", "W"]
+    assert graph.output[0].name == "y"
+
+
 def test_views() -> None:
-    *_, view = nodes(proto_of(NESTED, {"w": (2,)}))
+    *_, inner, view = nodes(proto_of(NESTED, {"w": (2,)}))
+    assert (inner.op_type, inner.within) == ("Identity", "y.else_branch")
+    assert [(body.name, body.inputs, body.outputs) for body in view.bodies] == [
+        ("y.then_branch", (), ("p",)), ("y.else_branch", (), ("q",)),
+    ]  # fmt: skip
+    assert view.within == ""
     assert (view.op_type, view.domain, view.inputs, view.outputs) == ("If", "", ("c",), ("y",))
     assert view.captures == ("a", "b", "w")
     assert view.name == "y"

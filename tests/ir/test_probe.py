@@ -59,7 +59,7 @@ def test_hiding_keeps_infinities_out() -> None:
 def test_sums_in_every_operator_set(opset: int) -> None:
     model = model_of("g (float[1,3] x) => (float[n] y) { y = Neg(x) }", {}, opset=opset)
     builder = ProbeBuilder(model, {})
-    builder.rename(builder.reduce_sum("x", [1], keepdims=False), "y")
+    builder.rename(builder.reduce("ReduceSum", "x", [1], keepdims=False), "y")
     with session_of(builder.finish()) as session:
         assert session.run({"x": X})["y"].tolist() == [2]
 

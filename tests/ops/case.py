@@ -129,6 +129,11 @@ def floats(*values: float) -> AnyArray:
     return np.array(values, dtype=np.float32)
 
 
+def weights(*shape: int) -> AnyArray:
+    """A constant of random floats."""
+    return Draw(shape).sample(np.random.default_rng(shape))
+
+
 def whole(*shape: int, low: int = 0, high: int = 9, dtype: str = "int64") -> Draw:
     """Random integers."""
     return Draw(shape, dtype, low, high)

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from onnxprune.axes import BoolArray, Dim, DimSpace, Keep, axis_mask, is_touched
+from onnxprune.axes import BoolArray, Dim, DimSpace, Keep, kept_size, tensor_mask
 from onnxprune.coupling.analysis import Analysis, Placed
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
@@ -35,7 +35,7 @@ from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup
 from onnxprune.ops.site import Site, Value
 from onnxprune.runtime import Session
-from onnxprune.verify.reference import masked_reference, value_mask
+from onnxprune.verify.reference import masked_reference
 from tests.ops.case import AnyArray, Case, Draw
 
 Arrays = Mapping[str, AnyArray]
@@ -43,6 +43,11 @@ Keeps = dict[Dim, Keep]
 _IR_VERSION = 10
 _FIRST_BROADCAST = 7
 """First opset that a masked reference can be written in."""
+_RAGGED = {
+    **dict.fromkeys(("Conv", "ConvTranspose"), (("i", "g"), ("o", "g"))),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (("h", "d"),)),
+}
+"""Letters that may keep other indices for each index of another one."""
 _TOLERANCES = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-9}
 
 
@@ -82,10 +87,15 @@ class Bench:
         found = (leaf for v in self.values for dim in v.dims for leaf in dim.leaves())
         return list(dict.fromkeys(leaf for leaf in found if leaf.is_free))
 
-    def roles(self, name: str) -> set[Dim]:
-        """The leaves that have a role in the operator."""
-        roles = (role for placed in self.analysis.placed for role in placed.site.roles)
-        return {leaf for role in roles if role.name == name for leaf in role.dim.leaves()}
+    def roles(self, name: str, operand: str = "") -> set[Dim]:
+        """The leaves that have a role in the operator, or with one of its operands."""
+        return {
+            leaf
+            for placed in self.analysis.placed
+            for role in placed.site.roles
+            if role.name == name and operand in ("", placed.node.inputs[role.operand])
+            for leaf in role.dim.leaves()
+        }
 
 
 def build(case: Case, operator: Operator | None = None) -> Bench:
@@ -193,17 +203,16 @@ def draw_masks(size: int, rng: np.random.Generator) -> list[BoolArray]:
 
 
 def _ragged(bench: Bench, rng: np.random.Generator) -> Iterator[Keeps]:
-    """A grouped convolution may keep other indices in each group, equally many."""
+    """Equally many, but other indices for each index of a partner."""
     letters = bench.analysis.placed[0].site.letters
-    if "g" not in letters or "Conv" not in bench.case.op_type:
-        return
-    group = letters["g"].root
-    for letter in ("i", "o"):
-        leaf = letters[letter].root
-        if leaf.is_free and group.is_free:
-            rows = [rng.permutation(np.arange(leaf.size) < 1) for _ in range(group.size)]
+    for letter, partner in _RAGGED.get(bench.case.op_type, ()):
+        leaf, over = letters[letter].root, letters[partner].root
+        if leaf.is_free and over.size > 1:
+            rows = [
+                rng.permutation(np.arange(leaf.size) < leaf.size // 2) for _ in range(over.size)
+            ]
             rows[0] = np.roll(rows[1], 1)
-            yield {leaf: Keep(np.array(rows), group)}
+            yield {leaf: Keep(np.array(rows), over)}
 
 
 def check(bench: Bench, keeps: Keeps) -> int:
@@ -244,14 +253,14 @@ def check(bench: Bench, keeps: Keeps) -> int:
 def _hidings(bench: Bench, keeps: Keeps, leaves: set[Dim]) -> Iterator[Arrays]:
     """The feeds with zeros at removed indices: of all operands, of each that suffices alone.
 
-    What is reduced is reduced over the first operand.
+    Where something is reduced, that is the operand that it is reduced on.
     """
     hidden = {name: zero(x, bench.analysis.values[name], keeps) for name, x in bench.feeds.items()}
     yield hidden
     reduced = leaves & bench.roles("reduced")
     for name in hidden if leaves and len(hidden) > 1 else ():
         carried = {leaf for dim in bench.analysis.values[name].dims for leaf in dim.leaves()}
-        if leaves <= carried and (name == "x0" or not reduced):
+        if leaves <= carried and reduced <= bench.roles("reduced", name):
             yield {**bench.feeds, name: hidden[name]}
 
 
@@ -323,30 +332,14 @@ def sliced(bench: Bench, keeps: Keeps) -> Model:
 
 def take(array: AnyArray, value: Value, keeps: Keeps) -> AnyArray:
     """The elements of a tensor that stay."""
-    for axis, dim in enumerate(value.dims):
-        keep = keeps.get(dim.root)
-        if keep is not None and keep.over is not None:
-            array = _take_rows(array, value, axis, keep)
-        elif is_touched(dim, keeps):
-            array = np.take(array, np.flatnonzero(axis_mask(dim, keeps)), axis)
-    return array
-
-
-def _take_rows(array: AnyArray, value: Value, axis: int, keep: Keep) -> AnyArray:
-    """Take other indices along `axis` in each block of the axis that carries the groups."""
-    assert keep.over is not None
-    group = keep.over.root
-    by = next(i for i, dim in enumerate(value.dims) if group in dim.root.walk_factors())
-    size = value.shape[by] // len(keep.mask)
-    rows = [
-        np.take(np.take(array, [block * size + i], by), np.flatnonzero(mask), axis)
-        for block, mask in enumerate(keep.mask)
-        for i in range(size)
-    ]
-    return np.concatenate(rows, by)
+    mask = tensor_mask(value.dims, keeps)
+    if mask is None:
+        return array
+    sizes = [kept_size(dim, keeps) for dim in value.dims]
+    return array[np.broadcast_to(mask, array.shape)].reshape(sizes)
 
 
 def zero(array: AnyArray, value: Value, keeps: Keeps) -> AnyArray:
     """The tensor with zeros where an index is removed."""
-    mask = value_mask(value, keeps)
+    mask = tensor_mask(value.dims, keeps)
     return array if mask is None else np.where(mask, array, np.zeros((), array.dtype))

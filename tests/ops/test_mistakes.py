@@ -9,10 +9,12 @@ import pytest
 from onnxprune.ops.operator import Operator, signature
 from onnxprune.ops.registry import lookup
 from tests.ops.case import Case, case, ints
+from tests.ops.cases.recurrent import recurrent
 from tests.ops.laws import BrokenLawError, build, check, draw_keeps
 
 CONV = case("Conv", (2, 12, 7, 9), (15, 4, 3, 2), (15,), group=3)
 GROUPS = {"group": "g"}
+GRU = recurrent("GRU", "bias h0")
 
 
 def registered(op_type: str, opset: int = 17) -> Operator:
@@ -23,6 +25,15 @@ def registered(op_type: str, opset: int = 17) -> Operator:
 
 def normalised(name: str, x: str = "a, b, c!", masked: str = "") -> Operator:
     return signature(name, f"x[{x}] -> y[a, b, c]", masked=masked)
+
+
+def gated(r: str = "(3 h), h!", gates: str = "3 h", units: str = "hidden_size") -> Operator:
+    return signature(
+        "GRU",
+        f"x[#t, b, i], w[#d, ({gates}), i], r[d, {r}], bias[d, (6 h)], lengths[b]?, h0[d, b, h]"
+        " -> y[t, d, b, h]",
+        attributes={units: "h"},
+    )
 
 
 MISTAKES = {
@@ -105,6 +116,9 @@ MISTAKES = {
         case("Split", (2, 12), ints(3, 4, 5), axis=1, outputs="y0 y1 y2"),
         replace(registered("Split"), rewrite=None),
     ),
+    "units that are not told to reach each other": (GRU, gated("(3 h), h")),
+    "gates inside of the units": (GRU, gated("(h 3), h!", "h 3")),
+    "a number of units that does not follow": (GRU, gated(units="units")),
     "an index that is taken for a channel": (
         case("ArgMax", (3, 5, 4), axis=1),
         signature("ArgMax", "x[a, ~b, c] -> y[a, one, c]"),

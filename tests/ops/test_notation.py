@@ -23,12 +23,27 @@ def test_roles_follow_from_where_a_letter_stands() -> None:
     assert line.batch == {"g"}
     assert line.outer == {"n", "o"}
     assert line.opaque == {"s", "k", "t"}
-    assert not line.reduced
+    assert not any(operand.reduced for operand in line.inputs)
 
 
 def test_an_operator_without_sums_has_no_factors() -> None:
     line = parse("a[*a], b[*a] -> y[*a]")
     assert not (line.contracted | line.batch | line.outer | line.opaque)
+
+
+def test_a_number_is_a_dim_of_so_many_places() -> None:
+    line = parse("w[(4 h), i], r[(4 h), j], x[i, j] -> y[h]")
+    assert line.inputs[0].axes[0] == Axis(("4", "h"))
+    assert line.opaque == {"4"}
+    assert line.contracted == {"i", "j"}
+
+
+def test_a_letter_is_reduced_on_the_operand_that_marks_it() -> None:
+    line = parse("x[b, i], w[h, i], r[h, h!], bias[h] -> y[b, h]")
+    assert [set(operand.reduced) for operand in line.inputs] == [set(), set(), {"h"}, set()]
+    assert line.outer == {"b", "h"}
+    assert not line.batch
+    assert line.added == {3}
 
 
 def test_a_scalar_has_no_axes() -> None:
@@ -51,7 +66,7 @@ def test_a_scalar_has_no_axes() -> None:
 )
 def test_marks(text: str, reduced: set[str], opaque: set[str]) -> None:
     line = parse(text)
-    assert set(line.reduced) == reduced
+    assert frozenset[str]().union(*(operand.reduced for operand in line.inputs)) == reduced
     assert set(line.opaque) == opaque
 
 
@@ -65,6 +80,7 @@ def test_marks(text: str, reduced: set[str], opaque: set[str]) -> None:
         ("x[a?] -> y[a]", "cannot read axis 'a\\?'"),
         ("x[!a] -> y[a]", "cannot read axis '!a'"),
         ("x[(a *b)] -> y[a]", "cannot read axis '\\*b'"),
+        ("x[(0 a)] -> y[a]", "cannot read axis '0'"),
         ("x[*a, *b] -> y[*a]", "more than one star"),
         ("x[a] -> y[()]", "an axis without letters"),
         ("x[a, (b] -> y[a]", "cannot read axes"),

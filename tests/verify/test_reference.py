@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import onnxprune as op
+from onnxprune.axes import tensor_mask
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.probe import with_outputs
 from onnxprune.ir.shapes import interpret
-from onnxprune.verify.reference import masked_reference, value_mask
+from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.sessions import session_of
 from tests.texts import Weight, model_of
 
@@ -80,11 +81,11 @@ def test_masks_have_size_one_along_whole_axes() -> None:
         f"{IMAGE} {{ h = Conv(x, w1) y = Conv(h, w2) }}", {"w1": (8, 3, 1, 1), "w2": (6, 8, 1, 1)}
     )
     removal = op.prune(model, 0.5, round_to=1).removals[0]
-    mask = value_mask(removal.analysis.values["h"], removal.keeps)
+    mask = tensor_mask(removal.analysis.values["h"].dims, removal.keeps)
     assert mask is not None
     assert mask.shape == (1, 8, 1, 1)
     assert mask.sum() == 4
-    assert value_mask(removal.analysis.values["y"], removal.keeps) is None
+    assert tensor_mask(removal.analysis.values["y"].dims, removal.keeps) is None
 
 
 def test_ragged_selection_of_a_grouped_convolution() -> None:

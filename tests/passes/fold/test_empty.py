@@ -148,3 +148,17 @@ def test_nothing_empty_nothing_done() -> None:
     result = op.Pipeline("fold-empty").run(model)
     assert result.model is model
     assert not result.reports[0].modified
+
+
+def test_a_list_of_sizes_may_be_empty_by_itself() -> None:
+    model = model_of(
+        """g (float[1,3,4,4] x) => (float[1,2,8,8] y) <float[0] roi = {}, float[4] scales = {1,1,2,2}> {
+            h = Conv(x, w1)  r = Relu(h)
+            u = Resize <mode="nearest"> (r, roi, scales)
+            y = Conv(u, w2)
+        }""",
+        {"w1": (8, 3, 1, 1), "w2": (2, 8, 1, 1)},
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.verify().passed
+    assert result.model.constants["w1"].shape == (4, 3, 1, 1)

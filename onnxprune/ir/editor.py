@@ -1,0 +1,162 @@
+"""Structural edits on the way to the canonical form; none of them needs to know a shape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxprune.ir import graph
+from onnxprune.ir.bodies import has_bodies, separate, take_initializers
+from onnxprune.ir.model import Model, fill_stub
+from onnxprune.ir.shapes import constant_of
+from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
+
+
+class Editor:
+    """Edits of one model, bodies included, with the constants kept aside until `finish`.
+
+    Attributes:
+        graph: the main graph.
+        constants: the model's constants by name.
+        provenance: original constant by canonical initializer; what folding made has none.
+        opset: version of the standard operators.
+    """
+
+    def __init__(self, model: Model) -> None:
+        """Start from `model`, which is changed."""
+        self.graph = model.proto.graph
+        self.constants: dict[str, Tensor] = dict(model.constants)
+        self.provenance = {name: name for name in model.constants}
+        self.opset = model.opset.get("", 1)
+        self._model = model
+        self._never_read = model.constants.keys() - graph.uses(self.graph).keys()
+
+    def nodes(self) -> Iterator[onnx.NodeProto]:
+        """Every node, bodies included, each behind what it reads."""
+        return (node for node, _ in graph.all_nodes(self.graph))
+
+    def results(self) -> set[str]:
+        """Outputs of the main graph and of every body: they cannot be constants."""
+        return {info.name for part in graph.all_graphs(self.graph) for info in part.output}
+
+    def rewrite(self, change: Callable[[onnx.NodeProto], Sequence[onnx.NodeProto]]) -> None:
+        """Put what `change` makes of each node in its place."""
+        for part in list(graph.all_graphs(self.graph)):
+            made = [(node, change(node)) for node in part.node]
+            if any(len(new) != 1 or new[0] is not old for old, new in made):
+                graph.set_nodes(part, (node for _, new in made for node in new))
+
+    def add(self, name: str, array: npt.NDArray[Any]) -> None:
+        """Add a constant."""
+        self.constants[name] = ArrayTensor.of(np.ascontiguousarray(array).reshape(array.shape))
+
+    def open_bodies(self) -> None:
+        """Separate the names in bodies, and bring their initializers to the main graph."""
+        if has_bodies(self.graph):
+            separate(self.graph)
+            for tensor in take_initializers(self.graph):
+                self._lift(tensor.name, InlineTensor(tensor))
+
+    def lift_constants(self) -> None:
+        """Turn Constant nodes into initializers of the same name."""
+        results = self.results()
+
+        def lift(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
+            array = constant_of(node) if node.op_type == "Constant" and not node.domain else None
+            name = node.output[0] if node.output else ""
+            if array is None or name in results:
+                return (node,)
+            tensor = node.attribute[0].t if node.attribute[0].name == "value" else None
+            self._lift(name, ArrayTensor.of(array) if tensor is None else InlineTensor(tensor))
+            return ()
+
+        self.rewrite(lift)
+
+    def _lift(self, name: str, tensor: Tensor) -> None:
+        self.constants[name] = tensor
+        self.provenance[name] = name
+        fill_stub(self.graph.initializer.add(), tensor, name)
+
+    def skip_identities(self) -> None:
+        """Let the readers of an Identity over a constant read the constant."""
+        alias: dict[str, str] = {}
+        results = self.results()
+        for node in self.nodes():
+            if node.op_type == "Identity" and not node.domain and node.output[0] not in results:
+                source = alias.get(node.input[0], node.input[0])
+                if source in self.constants:
+                    alias[node.output[0]] = source
+            for place, name in enumerate(node.input):
+                if name in alias:
+                    node.input[place] = alias[name]
+
+    def drop_dead(self) -> None:
+        """Remove nodes that no output needs, and the constants that only they read."""
+        for part in list(graph.all_graphs(self.graph)):
+            graph.replace_nodes(part, graph.live_nodes(part))
+
+    def split_shared(self) -> None:
+        """Give every use of a vector, a scalar or a constant-filled tensor a view of its own."""
+        count = graph.uses(self.graph)
+        inputs = {info.name for info in self.graph.input}
+        shared = {
+            name
+            for name, tensor in self.constants.items()
+            if count[name] > 1 and name not in inputs and _is_coincidental(tensor)
+        }
+        seen: Counter[str] = Counter()
+        for node in self.nodes():
+            for place, name in enumerate(node.input):
+                if name not in shared:
+                    continue
+                seen[name] += 1
+                if seen[name] > 1:
+                    view = f"{name}::{seen[name]}"
+                    self.constants[view] = self.constants[name]
+                    if name in self.provenance:
+                        self.provenance[view] = self.provenance[name]
+                    node.input[place] = view
+
+    def finish(self) -> None:
+        """Write the constants that are still read back into the model."""
+        count = graph.uses(self.graph)
+        inputs = {info.name for info in self.graph.input}
+        self._model.constants = {
+            name: tensor
+            for name, tensor in self.constants.items()
+            if count[name] or name in inputs or name in self._never_read
+        }
+        self.provenance = {
+            name: source
+            for name, source in self.provenance.items()
+            if name in self._model.constants
+        }
+        stubs = {stub.name: stub for stub in self.graph.initializer}
+        fresh: list[onnx.TensorProto] = []
+        for name, tensor in self._model.constants.items():
+            stub = onnx.TensorProto()
+            if name in stubs:
+                stub.CopyFrom(stubs[name])
+            else:
+                fill_stub(stub, tensor, name)
+            fresh.append(stub)
+        del self.graph.initializer[:]
+        self.graph.initializer.extend(fresh)
+        for part in graph.all_graphs(self.graph):
+            live = {name for node in part.node for name in node.output}
+            infos = [info for info in part.value_info if info.name in live]
+            del part.value_info[:]
+            part.value_info.extend(infos)
+
+
+def _is_coincidental(tensor: Tensor) -> bool:
+    """Whether sharing of a constant is an exporter's economy and not a tied weight."""
+    if sum(size > 1 for size in tensor.shape) <= 1:
+        return True
+    array = tensor.numpy()
+    return bool((array == array.reshape(-1)[0]).all())

@@ -1,0 +1,198 @@
+"""Shape arithmetic: what is static becomes a constant, what is computed says what of it is static.
+
+Every edit looks at the shapes and values under two bindings of the dynamic input sizes (`Facts`);
+what both tell alike is static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from onnxprune.ir import graph
+from onnxprune.ir.editor import Editor
+from onnxprune.ir.shapes import Facts
+from onnxprune.ir.targets import PLACES, RULES, reshape_target
+
+_WHERE_SINCE = 9
+"""First opset with the operator that fills in computed sizes."""
+
+
+class Folding:
+    """Edits of a model whose shapes are known.
+
+    Attributes:
+        partial: for a target shape of which some sizes are computed at run time, the constant that
+            holds the others (-1 stands for what is computed).
+    """
+
+    def __init__(self, editor: Editor, facts: Facts, others: Facts) -> None:
+        """Work on `editor`'s model, of which `facts` and `others` are known."""
+        self._editor = editor
+        self._facts = facts
+        self._others = others
+        self.partial: dict[str, str] = {}
+
+    def fold(self, static: Collection[str]) -> None:
+        """Replace values that are known and static by constants."""
+        results = self._editor.results()
+        made = {
+            name
+            for node in self._editor.nodes()
+            for name in node.output
+            if name in static and name not in results
+        }
+        self._editor.rewrite(
+            lambda node: () if all(o in made for o in node.output if o) else (node,)
+        )
+        for name in sorted(made & graph.uses(self._editor.graph).keys()):
+            self._editor.add(name, self._facts.values[name])
+
+    def state_targets(self) -> None:
+        """Write the static sizes of computed target shapes as constants."""
+        self._editor.rewrite(
+            lambda node: (
+                (*self._state_target(node), node)
+                if node.op_type in PLACES and not node.domain
+                else (node,)
+            )
+        )
+
+    def _state_target(self, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
+        """State one target.
+
+        Returns:
+            Nodes to put before `node`: none if the constant says it all, else one that fills in
+            what is computed.
+        """
+        facts, others = self._facts, self._others
+        place = PLACES[node.op_type]
+        if len(node.input) <= place or not node.input[place]:
+            return ()
+        computed = node.input[place]
+        x, y = node.input[0], node.output[0]
+        names = (x, y, computed)
+        if computed in self._editor.constants or any(
+            n not in f.shapes for f in (facts, others) for n in names
+        ):
+            return ()
+        shapes = tuple(f.shapes[n] for n in (x, y) for f in (facts, others))
+        rank = len(shapes[2])
+        if len(shapes[3]) != rank or facts.shapes[computed] != (rank,) or 0 in shapes[2]:
+            return ()
+        target = RULES[node.op_type](*shapes)
+        done = target.count(-1) <= (node.op_type == "Reshape")
+        static = any(s == s2 and s > 1 for s, s2 in zip(*shapes[2:], strict=True))
+        if not done and (not static or self._editor.opset < _WHERE_SINCE):
+            return ()
+        for attribute in list(node.attribute):
+            if attribute.name == "allowzero":
+                node.attribute.remove(attribute)
+        sizes, filled = f"{y}::shape", f"{y}::target"
+        self._editor.add(sizes, np.array(target, dtype=np.int64))
+        node.input[place] = sizes if done else filled
+        if done:
+            return ()
+        self._editor.add(f"{y}::static", np.array(target) != -1)
+        self.partial[filled] = sizes
+        return (onnx.helper.make_node("Where", [f"{y}::static", sizes, computed], [filled]),)
+
+    def name_views(self) -> None:
+        """Turn a Gather of all elements in order into the Reshape that it is.
+
+        Exporters write strided views that way.
+        """
+        facts, others = self._facts, self._others
+        for node in self._editor.nodes():
+            if node.op_type != "Gather" or node.domain or node.input[1] not in facts.values:
+                continue
+            x, y = node.input[0], node.output[0]
+            if not all(_takes_all_in_order(f, x, node.input[1]) for f in (facts, others)):
+                continue
+            shapes = [f.shapes[name] for name in (x, y) for f in (facts, others)]
+            target = reshape_target(*shapes)
+            if target.count(-1) <= 1 and 0 not in shapes[2]:
+                self._editor.add(f"{y}::shape", np.array(target, dtype=np.int64))
+                del node.attribute[:]
+                node.op_type = "Reshape"
+                node.input[1] = f"{y}::shape"
+
+    def guard_shapes(self) -> None:
+        """Let sizes that are read as values keep what they were.
+
+        A `Shape` that could not be folded follows the pruned tensor. Readers that look up computed
+        elements only do not care; for all others the static elements are written over.
+        """
+        results = self._editor.results()
+        readers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self._editor.nodes():
+            for name in node.input:
+                readers.setdefault(name, []).append(node)
+
+        def guard(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
+            y = node.output[0] if node.output else ""
+            if node.op_type != "Shape" or node.domain or y not in self._facts.values:
+                return (node,)
+            first, second = self._facts.values[y], self._others.values.get(y)
+            static = first == second if second is not None else np.zeros(first.shape, np.bool_)
+            seen = y in results or not all(
+                self._looks_up(reader, y, static) for reader in readers.get(y, [])
+            )
+            if not static.any() or not seen or self._editor.opset < _WHERE_SINCE:
+                return (node,)
+            self._editor.add(f"{y}::static", np.asarray(static))
+            self._editor.add(f"{y}::sizes", first)
+            raw = f"{y}::raw"
+            node.output[0] = raw
+            filled = onnx.helper.make_node("Where", [f"{y}::static", f"{y}::sizes", raw], [y])
+            return node, filled
+
+        self._editor.rewrite(guard)
+
+    def _looks_up(self, reader: onnx.NodeProto, name: str, static: npt.NDArray[np.bool_]) -> bool:
+        """Whether a node reads no static element of the shape `name`."""
+        if reader.op_type != "Gather" or reader.domain or reader.input[0] != name:
+            return False
+        indices = self._editor.constants.get(reader.input[1])
+        return indices is not None and not static[indices.numpy()].any()
+
+    def state_implicit(self) -> None:
+        """Say which axes Squeeze drops and how long the pieces of Split are.
+
+        Left unsaid, both follow from sizes, and sizes change by pruning.
+        """
+        shapes = self._facts.shapes
+        known = shapes.keys() & self._others.shapes.keys()
+        for node in self._editor.nodes():
+            if node.domain or any(name and name not in known for name in node.output):
+                continue
+            if node.op_type == "Squeeze" and node.input[0] in shapes:
+                shape = shapes[node.input[0]]
+                self._state(node, "axes", [i for i, size in enumerate(shape) if size == 1])
+            elif node.op_type == "Split" and all(node.output):
+                axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+                self._state(node, "split", [shapes[name][axis] for name in node.output])
+
+    def _state(self, node: onnx.NodeProto, what: str, values: list[int]) -> None:
+        if any(a.name == what for a in node.attribute) or (len(node.input) > 1 and node.input[1]):
+            return
+        if self._editor.opset < 13:
+            node.attribute.append(onnx.helper.make_attribute(what, values))
+            return
+        for attribute in list(node.attribute):
+            if attribute.name == "num_outputs":
+                node.attribute.remove(attribute)
+        name = f"{node.output[0]}::{what}"
+        self._editor.add(name, np.array(values, dtype=np.int64))
+        del node.input[1:]
+        node.input.append(name)
+
+
+def _takes_all_in_order(facts: Facts, x: str, indices: str) -> bool:
+    shape, taken = facts.shapes.get(x, ()), facts.values.get(indices)
+    if len(shape) != 1 or taken is None or taken.size != shape[0]:
+        return False
+    return bool((taken.reshape(-1) == np.arange(taken.size)).all())

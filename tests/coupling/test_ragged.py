@@ -1,0 +1,106 @@
+"""Which groups may keep different indices for each index of a partner, and which may not."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import onnxprune as op
+from tests.coupling.models import Coupled, couple
+from tests.texts import Weight, model_of
+
+GROUP_NORM = """g (float[2,3,5,4] x) => (float[2,6,5,4] y) {
+    h = Conv(x, w1)  n = GroupNormalization <num_groups=2> (h, s, b)  r = Relu(n)  y = Conv(r, w2)
+}"""
+GROUP_NORM_WEIGHTS: dict[str, Weight] = {
+    "w1": (16, 3, 1, 1),
+    "s": (16,),
+    "b": (16,),
+    "w2": (6, 16, 1, 1),
+}
+BOTH_WAYS = """g (float[7,2,5] x) => (float[7,2,4] y) <int64[3] joined = {7, 2, 16}> {
+    y0 = LSTM <hidden_size=8, direction="bidirectional"> (x, w, r, b)
+    t = Transpose <perm=[0,2,1,3]> (y0)  f = Reshape(t, joined)  y = MatMul(f, wo)
+}"""
+BOTH_WAYS_WEIGHTS: dict[str, Weight] = {
+    "w": (2, 32, 5),
+    "r": (2, 32, 8),
+    "b": (2, 64),
+    "wo": (16, 4),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "weights", "opset"),
+    [(GROUP_NORM, GROUP_NORM_WEIGHTS, 21), (BOTH_WAYS, BOTH_WAYS_WEIGHTS, 17)],
+    ids=["group normalization", "bidirectional LSTM"],
+)
+def test_each_block_keeps_its_own(text: str, weights: dict[str, Weight], opset: int) -> None:
+    model = model_of(text, weights, opset=opset)
+    result = op.prune(model, 0.5, round_to=1)
+    (keep,) = result.removals[0].keeps.values()
+    assert keep.over is not None
+    assert (keep.mask[0] != keep.mask[1]).any()
+    assert keep.mask.sum(axis=1).tolist() == [4, 4]
+    assert result.verify().passed
+
+    again = op.apply_plan(op.Plan.from_json(json.loads(json.dumps(result.plan.to_json()))), model)
+    state = {name: model.constants[name].numpy() for name in weights}
+    sliced = result.plan.apply_to_state_dict(state, model)
+    for name in weights:
+        expected = result.model.constants[name].numpy()
+        assert np.array_equal(again.model.constants[name].numpy(), expected)
+        assert np.array_equal(sliced[name], expected)
+
+
+ATTENTION = """
+    split = Constant <value_ints = [1, 5, 2, 6]> ()  flat = Constant <value_ints = [1, 5, 12]> ()
+    q0 = MatMul(x, wq)  q1 = Reshape(q0, split)
+    k0 = MatMul(x, wk)  k1 = Reshape(k0, split)
+    v0 = MatMul(x, wv)  v1 = Reshape(v0, split)
+    {norm}
+    q = Transpose <perm = [0, 2, 1, 3]> (q2)
+    k = Transpose <perm = [0, 2, 3, 1]> (k1)
+    v = Transpose <perm = [0, 2, 1, 3]> (v1)
+    s = MatMul(q, k)  p = Softmax(s)  o = MatMul(p, v)
+    ot = Transpose <perm = [0, 2, 1, 3]> (o)  c = Reshape(ot, flat)  y = MatMul(c, wo)
+"""
+
+
+def attention(norm: str, **extra: tuple[int, ...]) -> Coupled:
+    weights = {"wq": (8, 12), "wk": (8, 12), "wv": (8, 12), "wo": (12, 8), **extra}
+    return couple(ATTENTION.format(norm=norm), weights, x="float[1,5,8] x", y="float[1,5,8] y")
+
+
+def test_dimensions_differ_from_head_to_head() -> None:
+    model = attention("q2 = Identity(q1)")
+    head, head_dim = model.groups_on("wq", 1)
+    assert head_dim.over is head.leaf
+    assert model.groups_on("wo", 0)[1].over is head.leaf
+
+
+def test_a_scale_that_all_heads_share_ties_them() -> None:
+    model = attention("q2 = Mul(q1, scale)", scale=(6,))
+    _, head_dim = model.groups_on("wq", 1)
+    assert head_dim.over is None
+    _, of_values = model.groups_on("wv", 1)
+    assert of_values.over is not None
+
+
+def test_a_product_of_every_head_with_every_other_ties_them() -> None:
+    """Each sum over dimensions meets two heads, which must keep the same ones."""
+    model = couple(
+        """
+        split = Constant <value_ints = [5, 2, 6]> ()
+        a = MatMul(x, w)  b = Reshape(a, split)  c = Transpose <perm = [0, 2, 1]> (b)
+        y = MatMul(b, c)
+        """,
+        {"w": (8, 12)},
+        x="float[5,8] x",
+        y="float[5,2,2] y",
+    )
+    (head_dim,) = model.groups_on("w", 1)
+    assert head_dim.size == 6
+    assert head_dim.over is None

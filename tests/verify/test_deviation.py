@@ -1,0 +1,44 @@
+"""One tensor of two models, against its own variation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnxprune.verify.deviation import compare
+from tests.texts import f32
+
+FIRST, SECOND = f32([1, 2, 3]), f32([3, -1, 2])
+
+
+def test_equal_tensors_that_vary() -> None:
+    found = compare("x", [FIRST, SECOND], [FIRST, SECOND])
+    assert (found.passed, found.reacts, found.max_abs) == (True, True, 0)
+
+
+def test_a_tensor_that_does_not_vary_proves_nothing() -> None:
+    found = compare("x", [FIRST, FIRST], [FIRST, FIRST])
+    assert (found.passed, found.reacts) == (True, False)
+
+
+def test_infinities_at_other_places_are_a_fault() -> None:
+    wrong = f32([1, 2, np.inf])
+    found = compare("x", [FIRST, SECOND], [wrong, SECOND])
+    assert not found.passed
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_reference_that_overflows_proves_nothing(value: float) -> None:
+    reference, other = f32([1, 2, value]), f32([1, value, 3])
+    found = compare("x", [reference, SECOND], [other, SECOND])
+    assert (found.passed, found.reacts) == (True, False)
+
+
+def test_infinities_at_the_same_places_have_no_part_in_sizes() -> None:
+    masked = f32([1, 2, -np.inf]), f32([3, 1, -np.inf])
+    found = compare("x", masked, masked)
+    assert (found.passed, found.reacts) == (True, True)
+
+
+def test_other_shapes_are_a_fault() -> None:
+    assert not compare("x", [FIRST, SECOND], [FIRST[:2], SECOND[:2]]).passed
