@@ -250,10 +250,9 @@ class Network:
     def loop(self, x: Tensor, trips: int, step: Callable[[Tensor], Tensor]) -> list[Tensor]:
         """A block that is repeated; what it came to, and all results on the way."""
         state = self._inner(x.shape)
-        borders = [("i", TensorProto.INT64, []), ("on", TensorProto.BOOL, [])]
         infos = [
-            helper.make_tensor_value_info(f"{name}{state.name}", kind, shape)
-            for name, kind, shape in borders
+            helper.make_tensor_value_info(f"{name}{state.name}", kind, [])
+            for name, kind in (("i", TensorProto.INT64), ("on", TensorProto.BOOL))
         ]
 
         def body() -> list[Tensor]:

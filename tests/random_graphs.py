@@ -201,7 +201,19 @@ def looked_up(net: Network, x: Tensor) -> Tensor:
     return net.binary("Add", total, picked)
 
 
+def chosen(net: Network, x: Tensor) -> Tensor:
+    """One of two convolutions, over the same channels or over some that only it reads."""
+    out = net.width()
+
+    def part() -> Tensor:
+        y = net.conv(x, net.width()) if net.flag() else x
+        return net.unary(net.conv(y, out, size=net.choose(1, 3)))
+
+    return net.either(part, part)
+
+
 LEAVES = (
+    chosen,
     plain,
     strided,
     depthwise,
@@ -362,7 +374,8 @@ SEQUENCES = (*LEAF_SEQUENCES, either, looped, recurrent)
 
 
 def sequence_leaf(net: Network, x: Tensor) -> Tensor:
-    return net.choose(*LEAF_SEQUENCES, either)(net, x)
+    y: Tensor = net.choose(*LEAF_SEQUENCES, either)(net, x)
+    return y
 
 
 def sequence_block(net: Network, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ can be: share of the parameters in weights that an offered group touches;
 gone: share removed, widths rounded to what hardware likes; exact: the same without rounding;
 bound: share removed if every axis lost exactly the ratio, but for axes blocked by nature and kinds
   that are off by default. In whole indices, the nearest to the ratio: that two of three heads stay
-  at 0.5 is no gap. Of rival factors of an axis, the one nearest to the ratio;
+  at 0.5 is no gap. Of rival factors of an axis, one;
 max dev: largest deviation from the masked reference as a share of a tensor's variation, of the
   tensors that react to the input;
 times in seconds;

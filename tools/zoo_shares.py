@@ -55,14 +55,14 @@ def measure_shares(
     """
     analysis, ratio = removal.analysis, settings.ratio
     keeps = replace(settings, round_to=1).select(analysis, removal.chosen)
-    best = _best(removal.groups, ratio)
-    free = {group.leaf: nearest(group.size, ratio) for group in best}
+    best = _best(removal, ratio)
+    free = _fractions(best, ratio)
     freed = free | {leaf: nearest(leaf.size, ratio) for leaf in blocks.convenient}
     total = max(_size(analysis, _whole), 1)
     shares = Shares(
         1 - _size(analysis, lambda dim: kept_size(dim, keeps)) / total,
-        1 - _size(analysis, lambda dim: dim.size * kept_fraction(dim, free)) / total,
-        1 - _size(analysis, lambda dim: dim.size * kept_fraction(dim, freed)) / total,
+        1 - _kept(analysis, free) / total,
+        1 - _kept(analysis, freed) / total,
     )
     return shares, _short_groups(best, keeps, ratio)
 
@@ -91,18 +91,27 @@ def kept_fraction(dim: Dim, fractions: Mapping[Dim, float]) -> float:
     )
 
 
-def _best(groups: Iterable[Group], ratio: float) -> list[Group]:
-    """One group of each product: the one that comes nearest to the ratio, of those the largest."""
+def _best(removal: Removal, ratio: float) -> list[Group]:
+    """One group of each product, so that most is lost: the offered ones, or those nearest to it."""
 
     def rank(group: Group) -> tuple[float, int, int]:
         off = abs(nearest(group.size, ratio) - (1 - ratio))
         return round(off, 6), -group.parameters, -group.size
 
-    best: list[Group] = []
-    for group in sorted(groups, key=rank):
-        if group.kind in DEFAULT_KINDS and not any(rival in best for rival in group.rivals):
-            best.append(group)
-    return best
+    closest: list[Group] = []
+    for group in sorted(removal.groups, key=rank):
+        if group.kind in DEFAULT_KINDS and not any(rival in closest for rival in group.rivals):
+            closest.append(group)
+    choices = (removal.chosen, closest)
+    return min(choices, key=lambda groups: _kept(removal.analysis, _fractions(groups, ratio)))
+
+
+def _fractions(groups: Iterable[Group], ratio: float) -> dict[Dim, float]:
+    return {group.leaf: nearest(group.size, ratio) for group in groups}
+
+
+def _kept(analysis: Analysis, fractions: Mapping[Dim, float]) -> float:
+    return _size(analysis, lambda dim: dim.size * kept_fraction(dim, fractions))
 
 
 def _whole(dim: Dim) -> float:

@@ -65,7 +65,7 @@ Examples:
     multiple=True,
     metavar="PATTERN",
     help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
-    "and values and on operator types. Repeat it for more.",
+    "and values, on operator types and on bodies of control flow. Repeat it for more.",
 )
 @allow_io_option
 @kinds_option

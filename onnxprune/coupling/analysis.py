@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from onnxprune.axes import Dim, DimSpace, Keeps
 from onnxprune.coupling.ports import Port, find_ports
+from onnxprune.errors import ModelError
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
 from onnxprune.ir.graph import Node, nodes
@@ -94,8 +95,8 @@ def analyse(
 
     Args:
         canonical: the model.
-        ignore: glob patterns over node names, operator types and value names; whatever a matching
-            node reads or makes is blocked.
+        ignore: glob patterns over node names, operator types, value names and names of bodies;
+            whatever a matching node, or one in a matching body, reads or makes is blocked.
         allow_io: axes of graph inputs and outputs that may be pruned; see `find_ports`.
 
     Raises:
@@ -117,8 +118,11 @@ def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port])
     order = nodes(canonical.model.proto)
     _add_sources(analysis, order)
     versions = canonical.model.opset
+    ignored = _ignored(order, patterns) if patterns else ()
     for node in order:
-        _place(analysis, node, versions, patterns)
+        _place(analysis, node, versions)
+        if node.outputs[:1] in ignored:
+            analysis.placed[-1].site.block_all("ignored as asked")
     _count_runs(analysis)
     _block_borders(analysis)
     return analysis
@@ -187,7 +191,7 @@ def _static_data(analysis: Analysis, name: str) -> npt.NDArray[Any] | None:
     return canonical.facts.values.get(name) if name in canonical.model.constants else None
 
 
-def _place(analysis: Analysis, node: Node, versions: dict[str, int], patterns: list[str]) -> None:
+def _place(analysis: Analysis, node: Node, versions: dict[str, int]) -> None:
     facts = analysis.canonical.facts
     given = [name for name in node.inputs if name]
     if all(name in analysis.sources for name in given) and not node.captures:
@@ -214,9 +218,6 @@ def _place(analysis: Analysis, node: Node, versions: dict[str, int], patterns: l
     )
     operator = lookup(node.domain, node.op_type, site.version)
     _relate(analysis, node, site, operator)
-    if _matches(node, patterns):
-        site.block_all("ignored as asked")
-        _block_captures(analysis, node, site, "ignored as asked")
     analysis.placed.append(Placed(node, site, operator))
 
 
@@ -226,22 +227,35 @@ def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | Non
         title = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         analysis.unknown.setdefault(title, []).append(node.name)
         site.block_all(f"{title}: operator without a signature")
-        _block_captures(analysis, node, site, f"used inside the body of {node.op_type}")
+        for name in node.captures:
+            for dim in analysis.values[name].dims if name in analysis.values else ():
+                site.block(dim, f"used inside the body of {node.op_type}")
     elif not shaped and not node.bodies:
         site.block_all(f"{node.op_type}: an operand of unknown shape")
     else:
-        operator.relate(site)
+        try:
+            operator.relate(site)
+        except ModelError:
+            if not node.within:
+                raise
+            site.block_all(f"{node.op_type}: in a branch for inputs of other sizes")
         site.block_omitted()
 
 
-def _block_captures(analysis: Analysis, node: Node, site: Site, reason: str) -> None:
-    for name in node.captures:
-        for dim in analysis.values[name].dims if name in analysis.values else ():
-            site.block(dim, reason)
+def _ignored(order: Iterable[Node], patterns: list[str]) -> set[tuple[str, ...]]:
+    """The nodes to be left alone, by their first result; with a node goes all that is inside it."""
+    bodies: set[str] = set()
+    found: set[tuple[str, ...]] = set()
+    for node in reversed([*order]):
+        names = (node.name, node.op_type, *node.outputs, *node.inputs)
+        whole = node.within in bodies or _matches(names, patterns)
+        if whole:
+            found.add(node.outputs[:1])
+        bodies |= {body.name for body in node.bodies if whole or _matches([body.name], patterns)}
+    return found
 
 
-def _matches(node: Node, patterns: list[str]) -> bool:
-    names = (node.name, node.op_type, *node.outputs, *node.inputs)
+def _matches(names: Iterable[str], patterns: list[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names if name)
 
 

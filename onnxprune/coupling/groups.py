@@ -207,12 +207,12 @@ def _used_as(
     it sums over or carries through on one side is a head_dim. Where only samples or places index
     both, there are no heads, and a channel is a channel.
     """
-    inputs = placed.node.inputs
-    attention = not any(name in analysis.sources for name in inputs[:2]) and any(
+    convolution = "Conv" in placed.node.op_type
+    products = not convolution and not any(x in analysis.sources for x in placed.node.inputs[:2])
+    attention = products and any(
         role.name == "batch" and any(_may_be_head(leaf, samples) for leaf in role.dim.leaves())
         for role in placed.site.roles
     )
-    convolution = "Conv" in placed.node.op_type
     inner = placed.site.letters.get("i")
     for role in placed.site.roles:
         if role.name == "vocabulary":

@@ -53,6 +53,12 @@ class Canonical:
     partial: dict[str, str] = field(default_factory=dict[str, str])
     second: Facts | None = None
 
+    def at(self, shapes: Mapping[str, Shape]) -> Canonical:
+        """The same model with what is known of it at other shapes of its inputs."""
+        inputs = {**self.inputs, **shapes}
+        facts, blind = _all_facts(self.model, inputs)
+        return Canonical(self.model, facts, inputs, self.provenance, blind, self.partial)
+
 
 def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> Canonical:
     """Bring a model into canonical form.

@@ -13,6 +13,7 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 
+from onnxprune.ir.bodies import has_bodies
 from onnxprune.ir.graph import all_graphs, all_nodes, captured, subgraphs
 from onnxprune.ir.shapes import Facts
 
@@ -30,7 +31,7 @@ def uncertain(graph: onnx.GraphProto, facts: Facts, others: Facts) -> set[str]:
         facts: under the first binding.
         others: under the second.
     """
-    if facts is others:
+    if facts is others or not has_bodies(graph):
         return set()
     order = [node for node, _ in all_nodes(graph)]
     doubtful: set[str] = set()

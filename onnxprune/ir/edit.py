@@ -13,6 +13,9 @@ from onnxprune.ir import graph
 from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 
+_FREE_INITIALIZERS_SINCE = 4
+"""First IR version in which initializers need not be inputs."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeEdit:
@@ -66,7 +69,10 @@ def edited(
 
 
 def with_constants(model: Model, tensors: Mapping[str, Tensor]) -> Model:
-    """Make `tensors` the initializers of a model, in that order; stubs follow. In place."""
+    """Make `tensors` the initializers of a model, in that order; stubs follow. In place.
+
+    Old models, before IR version 4, list them among the graph's inputs, too.
+    """
     proto = model.proto
     stubs = {stub.name: stub for stub in proto.graph.initializer}
     fresh: list[onnx.TensorProto] = []
@@ -81,6 +87,12 @@ def with_constants(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(fresh)
     model.constants = dict(tensors)
+    if proto.ir_version < _FREE_INITIALIZERS_SINCE:
+        listed = {info.name for info in proto.graph.input}
+        for stub in proto.graph.initializer:
+            if stub.name not in listed:
+                info = onnx.helper.make_tensor_value_info(stub.name, stub.data_type, stub.dims)
+                proto.graph.input.append(info)
     return model
 
 

@@ -12,6 +12,7 @@ import onnx
 
 from onnxprune.ir import graph
 from onnxprune.ir.bodies import has_bodies, separate, take_initializers
+from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.shapes import constant_of
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
@@ -126,27 +127,19 @@ class Editor:
         """Write the constants that are still read back into the model."""
         count = graph.uses(self.graph)
         inputs = {info.name for info in self.graph.input}
-        self._model.constants = {
-            name: tensor
-            for name, tensor in self.constants.items()
-            if count[name] or name in inputs or name in self._never_read
-        }
+        with_constants(
+            self._model,
+            {
+                name: tensor
+                for name, tensor in self.constants.items()
+                if count[name] or name in inputs or name in self._never_read
+            },
+        )
         self.provenance = {
             name: source
             for name, source in self.provenance.items()
             if name in self._model.constants
         }
-        stubs = {stub.name: stub for stub in self.graph.initializer}
-        fresh: list[onnx.TensorProto] = []
-        for name, tensor in self._model.constants.items():
-            stub = onnx.TensorProto()
-            if name in stubs:
-                stub.CopyFrom(stubs[name])
-            else:
-                fill_stub(stub, tensor, name)
-            fresh.append(stub)
-        del self.graph.initializer[:]
-        self.graph.initializer.extend(fresh)
         for part in graph.all_graphs(self.graph):
             live = {name for node in part.node for name in node.output}
             infos = [info for info in part.value_info if info.name in live]

@@ -24,6 +24,9 @@ _WHERE_TYPES = frozenset(
         onnx.TensorProto.UINT8,
     )
 )
+_PAD_TYPES = frozenset(
+    (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+)
 _WHERE_SINCE = 9
 _AXES_ARE_INPUT_SINCE = {"ReduceMean": 18, "ReduceSum": 13}
 
@@ -108,13 +111,30 @@ class ProbeBuilder:
         return self.node("Cast", hidden, to=elem_type)
 
     def where(self, mask: npt.NDArray[np.bool_], x: str, value: float) -> str:
-        """Add `x` with `value` where `mask` is false; before there was Where, by arithmetic."""
+        """Add `x` with `value` where `mask` is false.
+
+        Before there was Where, a place that holds the value is put at the end of each axis and
+        looked up; by arithmetic, which cannot hide a NaN, only where axes depend on each other.
+        """
         if self._version >= _WHERE_SINCE:
             return self.node("Where", self.constant(mask), x, self.like(value))
+        axes = _axis_masks(mask)
+        if axes is not None and self._elem_type in _PAD_TYPES:
+            return self._looked_up(x, axes, value)
         dtype = dtype_of(self._elem_type)
         shown = self.node("Mul", x, self.constant(mask.astype(dtype)))
         filler = np.where(mask, 0.0, self._number(value)).astype(dtype)
         return self.node("Add", shown, self.constant(filler))
+
+    def _looked_up(self, x: str, axes: Sequence[npt.NDArray[np.bool_]], value: float) -> str:
+        for axis, shown in enumerate(axes):
+            if not shown.all():
+                pads = [0] * (2 * len(axes))
+                pads[len(axes) + axis] = 1
+                longer = self.node("Pad", x, pads=pads, value=self._number(value))
+                places = np.where(shown, np.arange(shown.size), shown.size)
+                x = self.node("Gather", longer, self.constant(places), axis=axis)
+        return x
 
     def rename(self, old: str, new: str) -> None:
         """Give the last value that was made its final name."""
@@ -153,6 +173,18 @@ class ProbeBuilder:
     def _fresh(self) -> str:
         self._count += 1
         return f"onnxprune::probe::{self._count}"
+
+
+def _axis_masks(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]] | None:
+    """A mask for each axis, if an element is shown where all of them say so; else None."""
+    axes = [
+        mask.any(axis=tuple(place for place in range(mask.ndim) if place != axis))
+        for axis in range(mask.ndim)
+    ]
+    together = np.ones((), dtype=np.bool_)
+    for shown in axes:
+        together = np.logical_and.outer(together, shown)
+    return axes if np.array_equal(together, mask) else None
 
 
 def _finite_kind(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -21,14 +21,32 @@ def _expand(site: Site) -> None:
 
 
 def _tile(site: Site) -> None:
-    """Each axis repeats as a whole: ``(repeats n)``, outermost the repeat."""
+    """Each axis repeats as a whole: ``(repeats n)``, outermost the repeat.
+
+    An axis of one index that is repeated is a new one, as with Expand.
+    """
     x, y = site.x(), site.y()
     for dim, out in zip(x.dims, y.dims, strict=True):
         if not dim.size or not out.size:
             continue
         repeats = site.space.dim(out.size // dim.size, (site.name, "repeats"))
         site.same(out, site.space.product((repeats, dim)))
-        site.block(repeats, "repeats of Tile")
+        if dim.size > 1:
+            site.block(repeats, "repeats of Tile")
+        elif site.int_list(1) is None:
+            site.block(repeats, "a size that is computed at run time")
+
+
+def _tile_repeats(site: Site, keeps: Keeps) -> Rewrite:
+    old = site.int_list(1)
+    if old is None:
+        return Rewrite()
+    x, y = site.x(), site.y()
+    new = [
+        kept_size(out, keeps) if dim.size == 1 else times
+        for dim, out, times in zip(x.dims, y.dims, old, strict=True)
+    ]
+    return Rewrite(inputs={1: np.array(new, dtype=np.int64)} if new != old else {})
 
 
 def _resize(site: Site) -> None:
@@ -86,7 +104,7 @@ def _shape_of_result(site: Site, keeps: Keeps) -> Rewrite:
 
 OPERATORS = (
     Operator("Expand", _expand, since=8, rewrite=target_sizes),
-    Operator("Tile", _tile, since=6),
+    Operator("Tile", _tile, since=6, rewrite=_tile_repeats),
     Operator("Resize", _resize, since=10, rewrite=_resize_sizes),
     Operator("Upsample", _resize, since=7),
     Operator("ConstantOfShape", _from_shape, since=9, rewrite=_shape_of_result),

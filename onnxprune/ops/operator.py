@@ -91,7 +91,7 @@ class Operator:
                 kept_size(dim, keeps)
                 for letter in product
                 for name, dim in site.letters.items()
-                if name == letter or name.rpartition(".")[0] == letter
+                if letter in (name, name.rstrip("0123456789").rstrip("."))
             )
             for product in self.macs
         )

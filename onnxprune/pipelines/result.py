@@ -155,7 +155,8 @@ class Result:
             verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
             if verdict.finding != "passed":
                 return verdict
-            unreached += (f"{body} (removal {place + 1})" for body in verdict.unreached)
+            suffix = f" (removal {place + 1})" if place else ""
+            unreached += (body + suffix for body in verdict.unreached)
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
         verdict.unreached = tuple(unreached)

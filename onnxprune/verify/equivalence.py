@@ -8,7 +8,7 @@ branch that lost channels never runs, the verdict is "cannot tell".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import isfinite, prod
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from onnxprune.axes import Dim, Keep, axis_mask, is_touched, ragged_rows
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.coupling.rebinding import rebound
 from onnxprune.data.narrow import hidden, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
@@ -98,7 +99,8 @@ class Equivalence:
     def why(self) -> str:
         """What makes the verdict, if it is not ``passed``."""
         if self.finding == "passed" and self.unreached:
-            return f"no input made {self.unreached[0]} run, which lost channels"
+            body = self.unreached[0]
+            return f"no input made {body} run, which lost channels; feed some, or ignore it"
         return self.reason
 
     @property
@@ -116,8 +118,11 @@ def check_equivalence(
         analysis: of the canonical model before removal.
         keeps: what stays of each leaf.
         pruned: the model after removal.
-        feeds: two sets of inputs of the model before removal or more, different from each other.
+        feeds: two sets of inputs of the model before removal or more, different from each other,
+            of the same shapes.
     """
+    fed = {name: array.shape for name, array in feeds[0].items()}
+    analysis, keeps = rebound(analysis, keeps, fed)
     reference = masked_reference(analysis, keeps)
     ports = kept_of_ports(analysis.ports, keeps)
     masked_feeds = [hidden(feed, ports) for feed in feeds]
@@ -161,8 +166,34 @@ def check_equivalence(
     result.unreached = tuple(
         body for mark, body in marks.items() if not any(run[mark].any() for run in ran)
     )
-    _judge(result, outputs)
+    reacting = {d.name for d in result.deviations if d.reacts}
+    _judge(result, _shown(analysis, keeps, outputs, reacting))
     return result
+
+
+def _shown(
+    analysis: Analysis, keeps: Mapping[Dim, Keep], outputs: Collection[str], reacting: set[str]
+) -> bool:
+    """Whether some output is known to be right.
+
+    It reacts to the input; or it is computed, from tensors that do, by operators of which nothing
+    was removed, so that it is the same in both models if those are.
+    """
+    makers = {name: placed for placed in analysis.placed for name in placed.node.outputs}
+
+    def is_right(name: str) -> bool:
+        if name in reacting:
+            return True
+        placed = makers.get(name)
+        if placed is None or placed.node.bodies:
+            return placed is None
+        operands = (value for value in placed.site.operands if value is not None)
+        if any(is_touched(dim, keeps) for value in operands for dim in value.dims):
+            return False
+        sources = [x for x in placed.node.inputs if x and x not in analysis.sources]
+        return bool(sources) and all(is_right(source) for source in sources)
+
+    return any(is_right(name) for name in outputs)
 
 
 def _bodies_that_lost(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> list[str]:
@@ -240,7 +271,7 @@ def check_outputs(original: Model, other: Model, feeds: Sequence[Feeds]) -> Equi
         one, two = ([session.run(feed) for feed in feeds] for session in (first, second))
     for name in one[0]:
         result.deviations.append(compare(name, [r[name] for r in one], [r[name] for r in two]))
-    _judge(result, set(one[0]))
+    _judge(result, any(deviation.reacts for deviation in result.deviations))
     return result
 
 
@@ -267,7 +298,7 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
     ]
 
 
-def _judge(result: Equivalence, outputs: set[str]) -> None:
+def _judge(result: Equivalence, shown: bool) -> None:
     deviations = result.deviations
     result.compared = len(deviations)
     result.reacting = sum(d.reacts for d in deviations)
@@ -280,7 +311,7 @@ def _judge(result: Equivalence, outputs: set[str]) -> None:
     if failed:
         result.finding = "failed"
         result.reason = f"{len(failed)} of {len(deviations)} tensors differ, first {failed[0].name}"
-    elif not any(d.reacts for d in deviations if d.name in outputs):
+    elif not shown:
         result.finding = "cannot tell"
         result.reason = "no output reacts to the input"
     elif result.reacting < REACTING_SHARE * len(deviations):

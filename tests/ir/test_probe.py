@@ -46,13 +46,30 @@ def test_hidden_places_are_neutral_in_every_type(name: str) -> None:
         assert session.run({"x": x})["y"].astype(int).tolist() == [[1, 0, 1]]
 
 
-def test_hiding_keeps_infinities_out() -> None:
+@pytest.mark.parametrize("opset", [7, 8, 9, 17])
+def test_hiding_keeps_infinities_out(opset: int) -> None:
     """A product with a mask of zeros would make NaN of them."""
-    builder = ProbeBuilder(model_of("g (float[1,3] x) => (float[1,3] y) { y = Neg(x) }", {}), {})
+    model = model_of("g (float[1,3] x) => (float[1,3] y) { y = Neg(x) }", {}, opset=opset)
+    builder = ProbeBuilder(model, {})
     builder.rename(builder.hide("x", np.array([[True, False, False]]), FLOAT), "y")
     x: npt.NDArray[np.float32] = f32([[1, np.inf, np.nan]])
     with session_of(builder.finish()) as session:
         assert session.run({"x": x})["y"].tolist() == [[1, 0, 0]]
+
+
+@pytest.mark.parametrize("opset", [7, 17])
+@pytest.mark.parametrize(
+    "mask",
+    [[[True, False, True], [False, False, False]], [[True, False, True], [False, True, True]]],
+    ids=["each axis by itself", "axes that depend on each other"],
+)
+def test_masks_over_two_axes(opset: int, mask: list[list[bool]]) -> None:
+    model = model_of("g (float[2,3] x) => (float[2,3] y) { y = Neg(x) }", {}, opset=opset)
+    builder = ProbeBuilder(model, {})
+    builder.rename(builder.typed(FLOAT).where(np.array(mask), "x", 7.0), "y")
+    with session_of(builder.finish()) as session:
+        found = session.run({"x": np.ones((2, 3), np.float32)})["y"]
+    assert found.tolist() == np.where(mask, 1.0, 7.0).tolist()
 
 
 @pytest.mark.parametrize("opset", [11, 13, 18])

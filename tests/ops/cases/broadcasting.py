@@ -10,7 +10,8 @@ CASES = (
     case("Expand", (1, 3, 1), ints(5, 1, 4)),
     case("Tile", (2, 3), ints(1, 1)),
     case("Tile", (2, 3), ints(2, 3), partly="y0.01"),
-    case("Tile", (1, 3), ints(4, 1), opset=6, blocked="y0.0"),
+    case("Tile", (1, 3), ints(4, 1), opset=6),
+    case("Tile", (1, 3, 1), ints(4, 2, 5), partly="y0.1"),
     case("Resize", (2, 3, 4, 5), floats(1, 1, 2, 2), opset=10, blocked="x1.0 x0.23 y0.23"),
     case(
         "Resize", (2, 3, 4, 5), floats(), floats(1, 1, 2, 2), opset=11, blocked="x2.0 x0.23 y0.23"

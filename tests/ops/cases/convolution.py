@@ -18,7 +18,11 @@ CASES = (
     ),
     case("Conv", (1, 6, 7, 8), (6, 1, 3, 3), (6,), group=6, blocked="x0.23 x1.23 y0.23"),
     case("Conv", (1, 5, 7, 8), (10, 1, 3, 3), group=5, blocked="x0.23 x1.23 y0.23"),
-    case("Conv", (2, 4, 3, 3), (6, 4, 1, 1), (6,), opset=22, blocked="x0.23 y0.23"),
+    case("Conv", (2, 4, 3, 5), (6, 4, 1, 1), (6,), opset=22),
+    case("Conv", (2, 4, 5, 7), (6, 2, 1, 3), (6,), group=2, blocked="x0.3 x1.3 y0.3"),
+    case("Conv", (2, 4, 5, 7), (6, 4, 1, 1), strides=[1, 2], blocked="x0.3 y0.3"),
+    case("Conv", (2, 4, 5, 7), (6, 4, 1, 1), pads=[0, 1, 0, 1], blocked="x0.3 y0.3"),
+    case("Conv", (2, 4, 5), (6, 4, 1), auto_pad="SAME_LOWER"),
     case(
         "Conv",
         (1, 6, 5, 4, 3),
@@ -39,6 +43,8 @@ CASES = (
         output_padding=[1, 0],
         blocked="x0.23 x1.23 y0.23",
     ),
+    case("ConvTranspose", (2, 4, 5, 3), (4, 6, 1, 2), (6,), blocked="x0.3 x1.3 y0.3"),
+    case("ConvTranspose", (2, 4, 5), (4, 6, 1), strides=[2], blocked="x0.2 y0.2"),
     case("ConvTranspose", (1, 6, 4, 5), (6, 1, 3, 3), (6,), group=6, blocked="x0.23 x1.23 y0.23"),
     case(
         "ConvTranspose", (1, 6, 4, 3, 2), (6, 5, 2, 2, 2), group=2, blocked="x0.234 x1.234 y0.234"

@@ -17,6 +17,11 @@ CASES = (
         blocked="x0.23 y0.23",
         opset=19,
     ),
+    *(
+        case(name, (2, 3, 7, 8), kernel_shape=[1, 2], strides=[1, 2], blocked="x0.3 y0.3")
+        for name in ("AveragePool", "LpPool", "MaxPool")
+    ),
+    case("AveragePool", (2, 3, 7), kernel_shape=[1], strides=[3], blocked="x0.2 y0.2"),
     case("MaxPool", (2, 3, 6, 5, 4), kernel_shape=[2, 2, 2], blocked="x0.234 y0.234"),
     *(
         case(name, (2, 3, 7, 8), blocked="x0.23")

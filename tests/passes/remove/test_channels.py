@@ -246,3 +246,16 @@ def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> No
 
 def test_default_kinds_leave_out_what_is_off_by_default() -> None:
     assert set(KINDS) - set(RemoveChannels().kinds) == {"head_dim", "vocabulary"}
+
+
+def test_old_models_list_new_initializers_among_their_inputs() -> None:
+    text = """<ir_version: 3, opset_import: ["": 8]>
+    g (float[2,6] x, float[6,8] w1, float[8,4] w2, float one, float two) => (float[2,4] y) {
+        h = MatMul(x, w1)  n = Add(one, two)  s = Mul(h, n)  r = Relu(s)  y = MatMul(r, w2)
+    }"""
+    weights: dict[str, Weight] = {"w1": (6, 8), "w2": (8, 4), "one": (), "two": ()}
+    proto = proto_of(text, weights)
+    result = op.prune(op.load(proto), 0.5, round_to=1)
+    assert result.verify().passed
+    assert result.model.constants["w1"].shape == (6, 4)
+    onnx.checker.check_model(result.model.to_proto())
