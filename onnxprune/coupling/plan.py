@@ -7,7 +7,9 @@
 are left out. Where an axis keeps different indices for each block of another one:
 ``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the original's initializers (of a
 `Constant` node: of its output). Where the exporter merged vectors that only happened to be equal,
-the further uses are called ``NAME::2``, ``NAME::3``, … in graph order.
+the further uses are called ``NAME::2``, ``NAME::3``, … in graph order. Where bodies of control flow
+use one name for different weights, those of all but the first are called ``NAME::BODY``, as in
+``w::y.else_branch`` in the branch of the If that makes ``y``.
 """
 
 from __future__ import annotations

@@ -35,14 +35,14 @@ def measured_shapes(
         probe.proto.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     try:
         session = Session(probe.to_bytes(), optimization="none")
-        runs = [session.run(_feeds(model, inputs, seed), wanted) for seed in range(4)]
+        runs = [session.run(simple_feeds(model, inputs, seed), wanted) for seed in range(4)]
     except OnnxPruneError:
         return {}
     shapes = {name: {run[name].shape for run in runs} for name in wanted}
     return {name: seen.pop() for name, seen in shapes.items() if len(seen) == 1}
 
 
-def _feeds(model: Model, inputs: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
+def simple_feeds(model: Model, inputs: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:
     """Zeros and ones for integers and truth values, normal numbers for the rest."""
     rng = np.random.default_rng(seed)
     feeds: dict[str, np.ndarray] = {}

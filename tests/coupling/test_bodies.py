@@ -114,12 +114,3 @@ def test_branches_cannot_lose_everything() -> None:
     nothing = remove(first.analysis, {leaf: keep})
     with pytest.raises(ModelError, match="MatMul cannot do without the channels"):
         op.Pipeline("fold-empty").run(nothing)
-
-
-def test_empty_lists_of_sizes_are_no_empty_tensors() -> None:
-    model = model_of(
-        "g (float[1,6] x) => (float y) { a = MatMul(x, w)  y = Reshape(a, shape) }",
-        {"w": (6, 1), "shape": np.zeros(0, np.int64)},
-    )
-    folded = op.Pipeline("fold-empty").run(model).model
-    assert folded.node_count == 2

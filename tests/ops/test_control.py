@@ -318,7 +318,8 @@ def test_a_branch_for_other_sizes_does_not_stop_the_analysis() -> None:
     text = """g (float[n,t] x, float[1,4] z, bool c) => (float[n,5] y) {
         y = If<
             then_branch = t () => (float[n,5] p) { a = MatMul(x, w0)  p = MatMul(a, w1) },
-            else_branch = e () => (float[n,5] q) { b = MatMul(x, w2)  d = Add(b, z)  q = MatMul(d, w3)
+            else_branch = e () => (float[n,5] q) {
+                b = MatMul(x, w2)  d = Add(b, z)  q = MatMul(d, w3)
             }
         >(c)
     }"""
