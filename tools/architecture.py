@@ -11,8 +11,8 @@ from torch import Tensor, nn
 SEED = 17
 SPREAD = 0.1  # standard deviation of what is added to a tensor of one constant
 # What a dynamic axis measures: in the example that exporters see, and in the one that checks them.
-SIZES = {"batch": 2, "tokens": 16, "past": 5, "total": 21}
-OTHER_SIZES = {"batch": 3, "tokens": 11, "past": 8, "total": 19}
+SIZES = {"batch": 2, "tokens": 16, "past": 5}
+OTHER_SIZES = {"batch": 3, "tokens": 11, "past": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,12 @@ class Architecture:
         return tuple(given.draw(sizes) for given in self.inputs.values())
 
 
-class Named(nn.Module):
-    """A network that takes its inputs in order and gives the tensors asked for."""
+class InOrder(nn.Module):
+    """A network whose `forward` takes any number of tensors, in the order of the graph's inputs."""
+
+
+class Named(InOrder):
+    """A network that takes its inputs by name, and of whose results some attributes are wanted."""
 
     def __init__(self, network: nn.Module, architecture: Architecture) -> None:
         """Wraps the network of an architecture."""
@@ -96,7 +100,7 @@ def make(architecture: Architecture) -> nn.Module:
 
 
 def _spread_constants(network: nn.Module) -> None:
-    """Adds noise to parameters and statistics of one value, such as fresh norms and biases.
+    """Adds noise to parameters and statistics of one value, such as fresh norms.
 
     Otherwise their channels could not be told apart, and those that start at 0 would mute a
     branch.
@@ -113,23 +117,32 @@ def _spread_constants(network: nn.Module) -> None:
 
 
 def _scale_layers(network: nn.Module, example: tuple[Tensor, ...]) -> None:
-    """Scales each linear and convolutional layer so that its output varies by 1.
+    """Scales each linear and convolutional layer so that its output varies by 1, and draws biases.
 
-    Deep networks with small random weights forget their input, those with large ones overflow.
+    Deep networks with small random weights or large biases forget their input, those with large
+    weights overflow.
 
     Source: Mishkin and Matas, "All you need is a good init", ICLR 2016.
     """
 
     def scale(layer: nn.Module, _: Any, output: Tensor) -> Tensor:
         factor = output.std().clamp(min=1e-3)
-        for parameter in unscaled.pop(layer, ()):
-            parameter.div_(factor)
+        for weight in unscaled.pop(layer, ()):
+            weight.div_(factor)
         return output / factor
 
     kinds = (nn.Linear, nn.modules.conv._ConvNd)
     layers = [module for module in network.modules() if isinstance(module, kinds)]
-    unscaled = {layer: tuple(layer.parameters(recurse=False)) for layer in layers}
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    for bias in biases:
+        bias.zero_()
+    unscaled = {
+        layer: [p for name, p in layer.named_parameters(recurse=False) if name != "bias"]
+        for layer in layers
+    }
     hooks = [layer.register_forward_hook(scale) for layer in layers]
     network(*example)
     for hook in hooks:
         hook.remove()
+    for bias in biases:
+        bias.normal_(std=SPREAD)

@@ -1,12 +1,11 @@
 """Architectures of transformers and diffusers, a row each, narrow and shallow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any, cast
 
-import torch
-from architecture import Architecture, Input, call
+from architecture import Architecture, InOrder, Input, call
 from torch import Tensor, nn
 
 WORDS = 257
@@ -62,7 +61,7 @@ AUDIO = {"input_values": Input(("batch", 4000))}
 STEP = Input(("batch",), range(1000))
 
 
-class Cached(nn.Module):
+class Cached(InOrder):
     """A decoder with keys and values of earlier tokens as inputs, and those of all as outputs."""
 
     def __init__(self, decoder: nn.Module) -> None:
@@ -70,17 +69,14 @@ class Cached(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, *past: Tensor) -> list[Tensor]:
-        """Returns logits, then key and value of each layer; `past` holds these, too."""
-        cache = import_module("transformers").DynamicCache(list(zip(past[::2], past[1::2])))
-        made = self.decoder(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            past_key_values=cache,
-            use_cache=True,
-        )
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Maps tokens, then key and value of each layer, to logits, then key and value of each."""
+        input_ids, *past = tensors
+        pairs = list(zip(past[::2], past[1::2], strict=True))
+        cache = import_module("transformers").DynamicCache(pairs)
+        made = self.decoder(input_ids=input_ids, past_key_values=cache, use_cache=True)
         layers = made.past_key_values.layers
-        return [made.logits, *(part for layer in layers for part in (layer.keys, layer.values))]
+        return (made.logits, *(part for layer in layers for part in (layer.keys, layer.values)))
 
 
 def _build(kind: str, options: Mapping[str, Any]) -> nn.Module:
@@ -109,7 +105,6 @@ def _cached(name: str, kind: str, heads: int, features: int, **options: Any) -> 
     past = Input(("batch", heads, "past", features))
     inputs = {
         "input_ids": IDS,
-        "attention_mask": Input(("batch", "total"), range(1, 2)),
         **{f"past_{part}_{i}": past for i in range(LAYERS) for part in ("key", "value")},
     }
     return Architecture(f"hf_{name}_cached", lambda: Cached(_build(kind, options)), inputs)

@@ -51,7 +51,7 @@ def _declare_vision_operators() -> None:
 
 
 _declare_vision_operators()
-from architecture import OTHER_SIZES, SIZES, Architecture, Named, make  # noqa: E402
+from architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
 import architectures_nets, architectures_transformers, architectures_vision
 ROWS = sorted((*architectures_nets.ROWS, *architectures_vision.ROWS, *architectures_transformers.ROWS), key=lambda r: r.name)
 
@@ -137,7 +137,7 @@ def _export_dynamo(network: nn.Module, architecture: Architecture, path: Path) -
         opset_version=DYNAMO_OPSET,
         external_data=False,
         input_names=list(inputs),
-        dynamic_shapes={"tensors": shapes} if isinstance(network, Named) else shapes,
+        dynamic_shapes={"tensors": shapes} if isinstance(network, InOrder) else shapes,
         verbose=False,
     )
     model = onnx.load(path)

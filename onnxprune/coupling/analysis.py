@@ -108,7 +108,7 @@ def analyse(
     analysis = _analyse(canonical, patterns, opened)
     if canonical.second is not None:
         facts, blind = canonical.second, canonical.blind
-        twin = Canonical(canonical.model, facts, {}, blind=blind, partial=canonical.partial)
+        twin = Canonical(canonical.model, facts, {}, {}, blind=blind, partial=canonical.partial)
         _block_coincidences(analysis, _analyse(twin, patterns, opened))
     return analysis
 

@@ -28,6 +28,7 @@ from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.measure import measured_shapes
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts, Shape, interpret
+from onnxprune.ir.sizes import runnable_bindings
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +38,8 @@ class Canonical:
     Attributes:
         model: the model.
         facts: shapes and values under the first binding.
-        inputs: the first binding.
+        inputs: the first binding: shapes of the inputs.
+        varied: the second one, which differs in the axes that are dynamic.
         provenance: original constant by canonical initializer; what folding made has none.
         blind: values whose shape nothing tells.
         partial: for a target shape of which some sizes are computed at run time, the constant that
@@ -48,6 +50,7 @@ class Canonical:
     model: Model
     facts: Facts
     inputs: dict[str, Shape]
+    varied: dict[str, Shape] = field(default_factory=dict[str, Shape])
     provenance: dict[str, str] = field(default_factory=dict[str, str])
     blind: frozenset[str] = frozenset()
     partial: dict[str, str] = field(default_factory=dict[str, str])
@@ -57,7 +60,7 @@ class Canonical:
         """The same model with what is known of it at other shapes of its inputs."""
         inputs = {**self.inputs, **shapes}
         facts, blind = _all_facts(self.model, inputs)
-        return Canonical(self.model, facts, inputs, self.provenance, blind, self.partial)
+        return Canonical(self.model, facts, inputs, inputs, self.provenance, blind, self.partial)
 
 
 def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> Canonical:
@@ -79,11 +82,11 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.open_bodies()
     editor.lift_constants()
     editor.skip_identities()
-    inputs = bindings.input_shapes(model.proto, fixed)
+    inputs, second = _two_bindings(original, model, fixed)
     facts = interpret(model.proto, inputs)
     if has_bodies(editor.graph):
-        inline_branches(editor.graph, _conditions(model, inputs, facts, fixed))
-    second, others = _second_binding(model, inputs, facts, fixed)
+        inline_branches(editor.graph, _conditions(model, inputs, second, facts, fixed))
+    second, others = _second_binding(model, inputs, second, facts, fixed)
     static = static_values(facts, others) - uncertain(editor.graph, facts, others)
     folding = Folding(editor, facts, others)
     folding.fold(static)
@@ -95,14 +98,32 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.split_shared()
     editor.finish()
     facts, blind = _all_facts(model, inputs)
-    result = Canonical(model, facts, inputs, editor.provenance, blind, folding.partial)
+    result = Canonical(model, facts, inputs, second, editor.provenance, blind, folding.partial)
     if second != inputs or facts.guessed:
         result.second, _ = _all_facts(model, second, variant=1)
     return result
 
 
+def _two_bindings(
+    original: Model, model: Model, fixed: Mapping[str, Shape] | None
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Two bindings of the dynamic sizes: the usual ones, unless inference stumbles over them.
+
+    Then the model is run, and if it does not run at the usual sizes, others are tried.
+    """
+    first = bindings.input_shapes(model.proto, fixed)
+    second = bindings.input_shapes(model.proto, None, 1, fixed)
+    if fixed or first == second or not _without_shape(model, interpret(model.proto, first)):
+        return first, second
+    return runnable_bindings(original) or (first, second)
+
+
 def _conditions(
-    model: Model, inputs: Mapping[str, Shape], facts: Facts, fixed: Mapping[str, Shape] | None
+    model: Model,
+    inputs: Mapping[str, Shape],
+    second: Mapping[str, Shape],
+    facts: Facts,
+    fixed: Mapping[str, Shape] | None,
 ) -> dict[str, bool]:
     """The conditions that hold at any size of the inputs, or at the sizes that the user gave.
 
@@ -111,7 +132,7 @@ def _conditions(
     graph = model.proto.graph
     known: dict[str, bool] = {}
     for given in (None, fixed) if fixed else (None,):
-        varied = bindings.input_shapes(model.proto, given, 1, fixed)
+        varied = bindings.input_shapes(model.proto, given, 1, fixed) if given else second
         others = _facts_at(model, varied, inputs, facts)
         static = static_values(facts, others) - uncertain(graph, facts, others)
         known |= decided(graph, facts, static, misfits(graph, facts) if given else ())
@@ -119,10 +140,13 @@ def _conditions(
 
 
 def _second_binding(
-    model: Model, inputs: dict[str, Shape], facts: Facts, fixed: Mapping[str, Shape] | None
+    model: Model,
+    inputs: Mapping[str, Shape],
+    second: dict[str, Shape],
+    facts: Facts,
+    fixed: Mapping[str, Shape] | None,
 ) -> tuple[dict[str, Shape], Facts]:
     """Another binding of all dynamic sizes; where the model does not take it, as the user says."""
-    second = bindings.input_shapes(model.proto, None, 1, fixed)
     others = _facts_at(model, second, inputs, facts)
     if not fixed or others.shapes.keys() >= facts.shapes.keys():
         return second, others

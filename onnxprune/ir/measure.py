@@ -34,7 +34,7 @@ def measured_shapes(
     for name in wanted:
         probe.proto.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     try:
-        session = Session(probe.to_bytes(), optimization="none")
+        session = Session(probe.to_bytes(), optimization="none", quiet=True)
         runs = [session.run(simple_feeds(model, inputs, seed), wanted) for seed in range(4)]
     except OnnxPruneError:
         return {}

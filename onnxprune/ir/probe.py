@@ -24,9 +24,7 @@ _WHERE_TYPES = frozenset(
         onnx.TensorProto.UINT8,
     )
 )
-_PAD_TYPES = frozenset(
-    (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
-)
+_PAD_TYPES = frozenset((onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16))
 _WHERE_SINCE = 9
 _AXES_ARE_INPUT_SINCE = {"ReduceMean": 18, "ReduceSum": 13}
 

@@ -76,10 +76,16 @@ class _Trial:
             yield shapes
 
     def varied(self, first: dict[str, Shape]) -> dict[str, Shape]:
-        """Other sizes for the axes that take any, one axis after the other."""
-        second = first
+        """Other sizes for the axes that take any: those of one size together, or one by one."""
+        alike: dict[int, list[tuple[str, int]]] = {}
         for axes in self._axes.values():
+            for name, axis in axes:
+                alike.setdefault(first[name][axis], []).append((name, axis))
+        second = first
+        for axes in (*alike.values(), *self._axes.values()):
             name, axis = axes[0]
+            if second[name][axis] != first[name][axis]:
+                continue
             for size in (self._other[name][axis], *self._sizes(axes)):
                 changed = _resized(second, axes, size)
                 if size != first[name][axis] and self.runs(changed):
@@ -88,7 +94,7 @@ class _Trial:
         return second
 
     def _sizes(self, axes: Axes) -> Sequence[int]:
-        if all(axis == 0 for _, axis in axes):
+        if any(axis == 0 for _, axis in axes):
             return BATCHES
         images = all(axis > 1 and len(self._default[name]) > 3 for name, axis in axes)
         return IMAGES if images else SEQUENCES

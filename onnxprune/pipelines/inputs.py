@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import cached_property
 
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.inputs import input_specs
 from onnxprune.data.random import Feeds, InputSpec, random_sets, resized
 from onnxprune.errors import RuntimeFailureError
-from onnxprune.ir import bindings
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
+from onnxprune.ir.sizes import runnable_bindings
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.sessions import session_of
 
@@ -22,21 +22,40 @@ MORE = 16
 """So many sets of inputs are tried to make a branch run that did not."""
 
 
-@dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a model can be fed.
+    """What a model can be fed."""
 
-    Attributes:
-        model: the model.
-        shapes: shapes of dynamic inputs that the user gave.
-        analysis: of the model, where it is at hand.
-        seed: of the random numbers.
-    """
+    def __init__(
+        self, model: Model, shapes: Shapes, analysis: Analysis | None = None, seed: int = 0
+    ) -> None:
+        """Feed `model`.
 
-    model: Model
-    shapes: Shapes
-    analysis: Analysis | None = None
-    seed: int = 0
+        Args:
+            model: the model.
+            shapes: shapes of dynamic inputs that the user gave.
+            analysis: of the model, where it is at hand.
+            seed: of the random numbers.
+        """
+        self._model = model
+        self._shapes = shapes
+        self._given = analysis
+        self._seed = seed
+
+    @cached_property
+    def _analysis(self) -> Analysis:
+        return self._given or analyse(canonicalise(self._model, self._shapes))
+
+    @cached_property
+    def _bindings(self) -> tuple[Shapes, Shapes]:
+        """Two bindings of the dynamic axes, those of the analysis if the model runs at them."""
+        canonical = self._analysis.canonical
+        usual = canonical.inputs, canonical.varied
+        if self._shapes or usual[0] == usual[1]:
+            return usual
+        sets = random_sets(resized(input_specs(self._analysis), usual[0]), 1)
+        if any(self._runs(feeds) for feeds in sets):
+            return usual
+        return runnable_bindings(self._model) or usual
 
     def specs(self, batch: int = 2, variant: int = 0) -> list[InputSpec]:
         """The inputs with the shapes they are run at.
@@ -45,8 +64,7 @@ class Inputs:
             batch: size of dynamic leading axes.
             variant: 0 for the sizes that the analysis bound dynamic axes to; 1 for others.
         """
-        analysis = self.analysis or analyse(canonicalise(self.model, self.shapes))
-        return resized(input_specs(analysis), self._run_shapes(batch, variant))
+        return resized(input_specs(self._analysis), self._run_shapes(batch, variant))
 
     def feeds(
         self, count: int = 2, batch: int = 2, variant: int = 0, amplitude: float = 1.0
@@ -56,7 +74,7 @@ class Inputs:
         A way is what the conditions are that depend on single numbers among the inputs; those that
         the model does not take at this size are left out.
         """
-        sets = random_sets(self.specs(batch, variant), count, self.seed, amplitude)
+        sets = random_sets(self.specs(batch, variant), count, self._seed, amplitude)
         ways = [sets[place : place + count] for place in range(0, len(sets), count)]
         taken = [way for way in ways if self._runs(way[0])] if len(ways) > 1 else []
         return [feeds for way in taken or ways for feeds in way]
@@ -104,7 +122,7 @@ class Inputs:
         return self._runs(self.feeds(1, batch, variant)[0])
 
     def _runs(self, feeds: Feeds) -> bool:
-        with session_of(self.model) as session:
+        with session_of(self._model, quiet=True) as session:
             try:
                 session.run(feeds)
             except RuntimeFailureError:
@@ -113,8 +131,7 @@ class Inputs:
 
     def _run_shapes(self, batch: int, variant: int) -> dict[str, tuple[int, ...]]:
         """Shapes to run at, with `batch` for leading axes that are dynamic."""
-        both = [bindings.input_shapes(self.model.proto, self.shapes, v) for v in (0, 1)]
-        chosen, other = both[variant], both[1 - variant]
+        chosen, other = self._bindings[variant], self._bindings[1 - variant]
         return {
             name: (batch, *shape[1:]) if shape and other[name][0] != shape[0] else shape
             for name, shape in chosen.items()

@@ -16,7 +16,6 @@ import numpy as np
 from onnxprune.cost.macs import count_macs, macs_touched, parameters_touched
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.errors import NothingToPruneError, OnnxPruneError
-from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Refusal
 from onnxprune.pipelines.result import Result
@@ -108,13 +107,9 @@ class Sample:
     @classmethod
     def of(cls, analysis: Analysis) -> Sample:
         """Find out which of the analysed inputs have a free leading axis."""
-        bound = analysis.canonical.inputs
-        other = input_shapes(analysis.canonical.model.proto, None, variant=1)
-        free = input_shapes(analysis.canonical.model.proto, None, variant=0)
+        bound, varied = analysis.canonical.inputs, analysis.canonical.varied
         batches = {
-            shape[0]
-            for name, shape in bound.items()
-            if shape and free[name] == shape and other[name][0] != shape[0]
+            shape[0] for name, shape in bound.items() if shape and varied[name][0] != shape[0]
         }
         batch = batches.pop() if len(batches) == 1 else 1
         shapes = {

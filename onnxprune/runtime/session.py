@@ -41,6 +41,7 @@ _LEVELS: Final[Mapping[Optimization, str]] = {
     "all": "ORT_ENABLE_ALL",
 }
 _SEVERITY_ERROR: Final = 3
+_SEVERITY_FATAL: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Session:
         provider: str = "cpu",
         threads: int = 1,
         optimization: Optimization = "all",
+        quiet: bool = False,
     ) -> None:
         """Loads a model.
 
@@ -79,6 +81,7 @@ class Session:
             threads: Threads within an operator; 0 leaves the number to ONNX Runtime. Operators
                 run one after the other.
             optimization: ONNX Runtime's own graph optimization.
+            quiet: Whether its messages about failing runs are dropped, where some are expected.
 
         Raises:
             ProviderUnavailableError: The provider is not installed, does not start, or takes no
@@ -100,6 +103,8 @@ class Session:
         self._threads = threads
         self._optimization: Optimization = optimization
         options = _session_options(runtime, threads, optimization)
+        if quiet:
+            options.log_severity_level = _SEVERITY_FATAL
         self._inner = _create(runtime, source, options, asked, self._where)
         self._inputs = tuple(map(_port, self._inner.get_inputs()))
         self._outputs = tuple(map(_port, self._inner.get_outputs()))
