@@ -81,7 +81,9 @@ class Folding:
             return ()
         shapes = tuple(f.shapes[n] for n in (x, y) for f in (facts, others))
         rank = len(shapes[2])
-        if len(shapes[3]) != rank or facts.shapes[computed] != (rank,) or 0 in shapes[2]:
+        if len(shapes[3]) != rank or facts.shapes[computed] != (rank,):
+            return ()
+        if 0 in shapes[2] and node.op_type == "Reshape":  # there a 0 copies a size
             return ()
         target = RULES[node.op_type](*shapes)
         done = target.count(-1) <= (node.op_type == "Reshape")

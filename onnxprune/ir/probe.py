@@ -176,7 +176,7 @@ class ProbeBuilder:
 def _axis_masks(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]] | None:
     """A mask for each axis, if an element is shown where all of them say so; else None."""
     axes = [
-        mask.any(axis=tuple(place for place in range(mask.ndim) if place != axis))
+        np.asarray(mask.any(axis=tuple(place for place in range(mask.ndim) if place != axis)))
         for axis in range(mask.ndim)
     ]
     together = np.ones((), dtype=np.bool_)

@@ -235,20 +235,30 @@ class Interpreter:
             return
         if node.domain not in ("", "ai.onnx") or node.op_type in _NEVER_FOLDED or not node.input:
             return
-        if any(name and name not in facts.values for name in node.input):
+        if any(name and name not in self._tensors for name in node.input):
             return
         if any(
             a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
             for a in node.attribute
         ):
             return
+        known = all(name in facts.values for name in node.input if name)
         shapes = [facts.shapes.get(name) for name in node.output if name]
-        if any(shape is None or prod(shape) > VALUE_LIMIT for shape in shapes):
+        limit = VALUE_LIMIT if known else _HINT_LIMIT
+        if any(shape is None or prod(shape) > limit for shape in shapes):
             return
-        feeds = [facts.values[name] for name in node.input if name]
+        feeds = [
+            facts.values[name] if known else onnx.numpy_helper.to_array(self._tensors[name])
+            for name in node.input
+            if name
+        ]
         for name, array in zip(node.output, self._results(node, feeds), strict=False):
-            if name and facts.shapes.get(name) == array.shape:
+            if not name or facts.shapes.get(name) != array.shape:
+                continue
+            if known:
                 self.learn(name, array)
+            else:  # a few weights, or scales of a Resize: shown to inference, never folded
+                self._tensors[name] = onnx.numpy_helper.from_array(array, name)
 
     def _results(self, node: onnx.NodeProto, feeds: list[AnyArray]) -> list[AnyArray]:
         plain = onnx.NodeProto()

@@ -28,7 +28,8 @@ def _gather(site: Site) -> None:
         pick_index(site, looked_up, site.axis(data[0], looked_up.size))
         return
     site.role("vocabulary", looked_up, 0)
-    site.block(looked_up, _RUNTIME if data is None else "looked up by constant indices")
+    reason = _RUNTIME if data is None else "looked up by constant indices"
+    site.block(looked_up, reason, inherent=data is None)
 
 
 def _gather_index(site: Site, keeps: Keeps) -> Rewrite:

@@ -31,17 +31,21 @@ def _split(site: Site) -> None:
     x = site.x()
     axis = site.axis(site.attribute("axis", 0), len(x.shape))
     parts = [value for value in site.outputs if value is not None]
-    if len(parts) < len(site.outputs) or (site.has(1) and site.int_list(1) is None):
-        site.block_all("Split into pieces that are not asked for, or computed at run time")
-        return
     for part in parts:
         _others(site, x.dims, part.dims, axis)
+    if len(parts) < len(site.outputs) or (site.has(1) and site.int_list(1) is None):
+        for value in (x, *parts):
+            reason = "Split into pieces that are not asked for, or computed at run time"
+            site.block(value.dims[axis], reason)
+        return
     site.same(x.dims[axis], site.space.concat(part.dims[axis] for part in parts))
 
 
 def _split_sizes(site: Site, keeps: Keeps) -> Rewrite:
     axis = site.axis(site.attribute("axis", 0), len(site.x().shape))
     sizes = [kept_size(y.dims[axis], keeps) for y in site.outputs if y is not None]
+    if site.has(1) and site.int_list(1) is None:
+        return Rewrite()
     if site.has(1):
         return Rewrite(inputs={1: np.array(sizes, dtype=np.int64)})
     if "split" in site.attributes:
@@ -77,9 +81,13 @@ def _open_end(end: int, step: int) -> int | None:
 
 def _slice(site: Site) -> None:
     x, y = site.x(), site.y()
+    if site.is_empty:
+        site.block_all("a tensor without elements")
+        return
     bounds = _bounds(site)
-    if bounds is None or site.is_empty:
-        site.block_all("Slice with bounds that are computed at run time")
+    if bounds is None:
+        axes = _axes_named(site, 3, site.x(1).shape[0])
+        _pass_but(site, axes, "Slice with bounds that are computed")
         return
     sliced = {axis: rest for axis, *rest in bounds}
     for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
@@ -90,6 +98,23 @@ def _slice(site: Site) -> None:
             site.block(out, f"Slice by steps of {step} that do not divide the axis")
         else:
             site.same(out, picked)
+
+
+def _axes_named(site: Site, index: int, count: int) -> list[int]:
+    """The axes that input `index` names; all if it is not known, the first `count` if not there."""
+    rank = len(site.x().shape)
+    axes = site.int_list(index) if site.has(index) else list(range(count))
+    return list(range(rank)) if axes is None else [site.axis(axis, rank) for axis in axes]
+
+
+def _pass_but(site: Site, axes: list[int], what: str) -> None:
+    """Pass all axes but some, of which nobody knows what becomes of them."""
+    for place, (dim, out) in enumerate(zip(site.x().dims, site.y().dims, strict=True)):
+        if place in axes:
+            site.block(dim, f"{what} at run time")
+            site.block(out, f"{what} at run time")
+        else:
+            site.same(out, dim)
 
 
 def pick_strided(site: Site, dim: Dim, start: int, stop: int, step: int) -> Dim | None:
@@ -166,7 +191,7 @@ def _pad(site: Site) -> None:
     pads = site.int_list(1) if site.has(1) else site.ints("pads") or site.ints("paddings")
     axes = site.int_list(3) if site.has(3) else list(range(rank))
     if pads is None or axes is None:
-        site.block_all("Pad by amounts that are computed at run time")
+        _pass_but(site, _axes_named(site, 3, rank), "Pad by amounts that are computed")
         return
     amounts = {site.axis(axis, rank): (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):

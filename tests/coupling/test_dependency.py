@@ -50,7 +50,7 @@ def test_nodes(graph: nx.MultiDiGraph[str]) -> None:
     assert list(kinds(graph, "group").values()) == ["channel of wa"]
     assert graph.nodes["value:x"]["border"] == "input"
     assert graph.nodes["value:y"]["border"] == "output"
-    assert graph.nodes["value:x"]["reason"] == "spatial or kernel axis"
+    assert graph.nodes["value:x"]["reason"] == "graph input x, axis 1"
     assert graph.nodes["value:wa"]["shape"] == "6x3x1x1"
     assert graph.nodes["value:wa"]["parameters"] == 18
 

@@ -67,7 +67,7 @@ def test_a_node_shows_its_outputs_and_weights() -> None:
     batch, _, height, _ = explanation.axes[:4]
     assert [leaf.fate for leaf in batch.leaves] == [Fate.SINGLE]
     assert [leaf.fate for leaf in height.leaves] == [Fate.BLOCKED]
-    assert height.leaves[0].reason == "spatial or kernel axis"
+    assert height.leaves[0].reason == "graph input x, axis 2"
 
 
 def test_a_clash_names_the_node_where_the_orders_differ() -> None:

@@ -152,7 +152,8 @@ def test_nothing_empty_nothing_done() -> None:
 
 def test_a_list_of_sizes_may_be_empty_by_itself() -> None:
     model = model_of(
-        """g (float[1,3,4,4] x) => (float[1,2,8,8] y) <float[0] roi = {}, float[4] scales = {1,1,2,2}> {
+        """g (float[1,3,4,4] x) => (float[1,2,8,8] y)
+        <float[0] roi = {}, float[4] scales = {1,1,2,2}> {
             h = Conv(x, w1)  r = Relu(h)
             u = Resize <mode="nearest"> (r, roi, scales)
             y = Conv(u, w2)
