@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -91,6 +92,33 @@ def live_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
             live.append(node)
             wanted.update(reads(node))
     return live[::-1]
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Put the nodes of a graph into an order in which each reads what was made before. In place.
+
+    Nodes keep their order where they can; a graph with a cycle stays as it is. ONNX asks for such
+    an order, ONNX Runtime does not, and some converters do not keep it.
+    """
+    makers = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
+    needs = [{makers[name] for name in reads(node) if name in makers} for node in graph.node]
+    if all(max(before, default=-1) < place for place, before in enumerate(needs)):
+        return
+    readers: dict[int, list[int]] = {}
+    for place, before in enumerate(needs):
+        for maker in before:
+            readers.setdefault(maker, []).append(place)
+    waiting = [len(before) for before in needs]
+    ready = [place for place, count in enumerate(waiting) if not count]
+    order: list[int] = []
+    while ready:
+        order.append(heapq.heappop(ready))
+        for place in readers.get(order[-1], ()):
+            waiting[place] -= 1
+            if not waiting[place]:
+                heapq.heappush(ready, place)
+    if len(order) == len(needs):
+        set_nodes(graph, [graph.node[place] for place in order])
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:

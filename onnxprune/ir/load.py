@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from onnxprune.errors import ModelError
 from onnxprune.ir.external import ExternalData, is_external
+from onnxprune.ir.graph import sort_nodes
 from onnxprune.ir.model import Model, Source, fill_stub
 from onnxprune.ir.tensors import FileStamp, InlineTensor, Tensor
 from onnxprune.ir.validate import (
@@ -131,6 +132,7 @@ def _split(proto: onnx.ModelProto, files: ExternalData, where: str, source: Sour
         fill_stub(stub, constants[tensor.name], tensor.name)
         if is_external(tensor):
             _describe(stub, tensor)
+    sort_nodes(proto.graph)
     check_functions(proto, where)
     check_structure(proto, where)
     external = inlined or any(tensor.is_external for tensor in constants.values())

@@ -14,6 +14,7 @@ from onnxprune.errors import InternalError, ModelError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor
+from tests.texts import proto_of
 
 TEXT = """
 <ir_version: 8, opset_import: ["" : 17, "my.ops" : 3], producer_name: "test",
@@ -362,3 +363,23 @@ def test_an_output_without_shape_is_accepted() -> None:
     proto = small_model()
     proto.graph.output[0].type.tensor_type.ClearField("shape")
     assert load(proto).to_proto() == proto
+
+
+def test_unsorted_nodes_are_sorted() -> None:
+    proto = proto_of(
+        "g (float[2,6] x) => (float[2,4] y) { h = MatMul(x, w1)  r = Relu(h)  y = MatMul(r, w2) }",
+        {"w1": (6, 8), "w2": (8, 4)},
+    )
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes[::-1])
+    assert [node.op_type for node in load(proto).proto.graph.node] == ["MatMul", "Relu", "MatMul"]
+    assert proto.graph.node[0].output[0] == "y", "the caller's model stays as it is"
+
+
+def test_a_cycle_is_invalid() -> None:
+    proto = proto_of(
+        "g (float[2,4] x) => (float[2,4] y) { h = Add(x, r)  r = Relu(h)  y = Neg(r) }", {}
+    )
+    with pytest.raises(ModelError, match="not valid ONNX"):
+        load(proto)
