@@ -11,7 +11,7 @@ import onnx.external_data_helper
 import pytest
 
 import onnxprune as op
-from onnxprune.coupling.plan import AxisPlan, Blocks
+from onnxprune.coupling.axis_plan import AxisPlan, Blocks
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
 from tests.texts import assert_valid

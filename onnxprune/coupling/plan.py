@@ -35,30 +35,16 @@ from onnxprune.axes import (
     ragged_rows,
 )
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.axis_plan import AxisPlan, Blocks, from_json, to_json
 from onnxprune.coupling.groups import Group
 from onnxprune.coupling.ragged import block_axis
+from onnxprune.coupling.state_dict import slice_state_dict
 from onnxprune.errors import PlanError, WriteError
 from onnxprune.ir.model import Model
 from onnxprune.ops.site import Value
 
 SCHEMA = 1
 """Version of the plan format."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Indices kept on an axis for each block of another axis.
-
-    Attributes:
-        by: the other axis.
-        kept: for each of its blocks, the indices kept, ascending; all of one length.
-    """
-
-    by: int
-    kept: tuple[tuple[int, ...], ...]
-
-
-AxisPlan = tuple[int, ...] | Blocks
 
 
 @dataclass(slots=True)
@@ -91,7 +77,7 @@ class Plan:
             "schema": SCHEMA,
             "model_sha256": self.model_sha256,
             "initializers": {
-                name: {str(axis): _to_json(kept) for axis, kept in axes.items()}
+                name: {str(axis): to_json(kept) for axis, kept in axes.items()}
                 for name, axes in self.initializers.items()
             },
             "allow_io": list(self.allow_io),
@@ -113,7 +99,7 @@ class Plan:
         try:
             entries: dict[str, dict[str, Any]] = fields["initializers"]
             initializers = {
-                str(name): {int(axis): _from_json(kept) for axis, kept in axes.items()}
+                str(name): {int(axis): from_json(kept) for axis, kept in axes.items()}
                 for name, axes in entries.items()
             }
             opened = tuple(str(entry) for entry in fields.get("allow_io", ()))
@@ -158,10 +144,8 @@ class Plan:
         self, state_dict: Mapping[str, Any], original: Model | None = None, *, strict: bool = True
     ) -> dict[str, Any]:
         """Slice a framework's weights; see `onnxprune.coupling.state_dict.slice_state_dict`."""
-        from onnxprune.coupling.state_dict import slice_state_dict
-
         source = original if original is not None else self.original
-        return slice_state_dict(self, state_dict, source, strict=strict)
+        return slice_state_dict(self.initializers, state_dict, source, strict=strict)
 
 
 def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:
@@ -175,19 +159,6 @@ def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:
         elif is_touched(dim, keeps):
             plans[axis] = _indices(axis_mask(dim, keeps))
     return plans
-
-
-def compose(first: AxisPlan, second: AxisPlan, where: str) -> AxisPlan:
-    """What two removals in a row keep, in the indices of the first one's input.
-
-    Raises:
-        PlanError: an axis would be selected block by block twice.
-    """
-    if isinstance(first, Blocks) or isinstance(second, Blocks):
-        raise PlanError(
-            "two removals select the same axis block by block", where=where, hint="use one removal"
-        )
-    return tuple(first[index] for index in second)
 
 
 def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict[Dim, Keep]:
@@ -285,20 +256,3 @@ def _mask(kept: tuple[int, ...], size: int, value: Value) -> BoolArray:
 
 def _indices(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(index) for index in np.flatnonzero(mask))
-
-
-def _to_json(kept: AxisPlan) -> Any:
-    if isinstance(kept, Blocks):
-        return {"by": kept.by, "blocks": [list(row) for row in kept.kept]}
-    return list(kept)
-
-
-def _from_json(kept: Any) -> AxisPlan:
-    if not isinstance(kept, dict):
-        return _whole_numbers(kept)
-    blocks = cast("dict[str, Any]", kept)
-    return Blocks(int(blocks["by"]), tuple(_whole_numbers(row) for row in blocks["blocks"]))
-
-
-def _whole_numbers(row: Any) -> tuple[int, ...]:
-    return tuple(int(index) for index in row)

@@ -8,28 +8,27 @@ plan slices must not stay whole, nor the other way round.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.coupling.plan import AxisPlan, Blocks
+from onnxprune.coupling.axis_plan import AxisPlan, Blocks
 from onnxprune.errors import PlanError
 from onnxprune.ir.model import Model
 
-if TYPE_CHECKING:
-    from onnxprune.coupling.plan import Plan
-
 Array = npt.NDArray[Any]
+Kept = Mapping[str, Mapping[int, AxisPlan]]
+"""What stays of each weight, by name and axis."""
 
 
 def slice_state_dict(
-    plan: Plan, state_dict: Mapping[str, Any], original: Model | None, *, strict: bool = True
+    kept: Kept, state_dict: Mapping[str, Any], original: Model | None, *, strict: bool = True
 ) -> dict[str, Any]:
     """Slice the weights of a state dict as a plan says.
 
     Args:
-        plan: the plan.
+        kept: what a plan keeps of each original initializer.
         state_dict: arrays or PyTorch tensors by name; they are not changed.
         original: the ONNX model that the plan was made for, to find weights by value.
         strict: whether tensors that cannot be placed are an error; if not they stay whole.
@@ -44,7 +43,7 @@ def slice_state_dict(
     result = dict(state_dict)
     free = {name: _array(tensor) for name, tensor in state_dict.items()}
     missing: list[str] = []
-    for name, axes in plan.initializers.items():
+    for name, axes in kept.items():
         found = _by_name(name, axes, free, original) or _by_value(name, free, original)
         if found is None:
             missing.append(name)
@@ -54,7 +53,7 @@ def slice_state_dict(
         result[key] = _sliced(state_dict[key], axes, moved)
     views = list(missing)
     for name in views:
-        if _settle(name, missing, plan, free, result, original):
+        if _settle(name, missing, kept, free, result, original):
             missing.remove(name)
     if strict:
         _refuse(missing, _strangers(free, original))
@@ -64,7 +63,7 @@ def slice_state_dict(
 def _settle(
     name: str,
     missing: list[str],
-    plan: Plan,
+    kept: Kept,
     free: dict[str, Array],
     result: dict[str, Any],
     original: Model | None,
@@ -74,12 +73,12 @@ def _settle(
     Where several tensors have its values, all of them are sliced if all views are sliced alike.
     Where none is left, it is one tensor that is used in several places.
     """
-    axes = plan.initializers[name]
+    axes = kept[name]
     base = _base(name, original)
     if original is None or base not in original.constants:
         return False
     family = [other for other in missing if _base(other, original) == base]
-    if any(plan.initializers[other] != axes for other in family):
+    if any(kept[other] != axes for other in family):
         return False
     wanted = original.constants[base].numpy()
     equal = {key: _layout(wanted, array) for key, array in free.items()}
@@ -87,11 +86,9 @@ def _settle(
     for key, moved in answers.items():
         result[key] = _sliced(result[key], axes, moved)
         del free[key]
-    relatives = [other for other in plan.initializers if _base(other, original) == base]
+    relatives = [other for other in kept if _base(other, original) == base]
     placed = any(other not in missing for other in relatives)
-    return bool(answers) or (
-        placed and all(plan.initializers[other] == axes for other in relatives)
-    )
+    return bool(answers) or (placed and all(kept[other] == axes for other in relatives))
 
 
 def _strangers(free: Mapping[str, Array], original: Model | None) -> list[str]:

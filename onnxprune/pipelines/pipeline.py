@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
-from onnxprune.coupling.plan import AxisPlan, Plan, axis_plans, compose
+from onnxprune.coupling.axis_plan import AxisPlan, compose
+from onnxprune.coupling.plan import Plan, axis_plans
 from onnxprune.coupling.ports import Port, as_entries
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.load import load

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import onnxprune as op
-from onnxprune.coupling.plan import Blocks, compose
+from onnxprune.coupling.axis_plan import Blocks, compose
 from onnxprune.errors import PlanError, WriteError
 from tests.texts import Weight, model_of
 

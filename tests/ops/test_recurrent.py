@@ -13,7 +13,7 @@ import pytest
 
 import onnxprune as op
 from onnxprune.cost.macs import count_macs
-from onnxprune.coupling.plan import Blocks
+from onnxprune.coupling.axis_plan import Blocks
 from onnxprune.ir.load import load
 from onnxprune.ir.tensors import ArrayTensor
 from tests.coupling.models import couple, members

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 import onnxprune as op
-from onnxprune.coupling.plan import AxisPlan
+from onnxprune.coupling.axis_plan import AxisPlan
 from onnxprune.errors import ModelError
 from tests.texts import Weight, assert_valid, model_of, op_types
 

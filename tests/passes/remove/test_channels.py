@@ -9,8 +9,8 @@ import onnx
 import pytest
 
 import onnxprune as op
+from onnxprune.coupling.axis_plan import Blocks
 from onnxprune.coupling.groups import KINDS
-from onnxprune.coupling.plan import Blocks
 from onnxprune.errors import UsageError
 from onnxprune.passes import RemoveChannels
 from tests.texts import Weight, model_of, node_of, proto_of
