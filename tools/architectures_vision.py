@@ -61,7 +61,6 @@ TORCHVISION = (
     _torchvision("regnet_y_400mf", (64, 64)),
     _torchvision("shufflenet_v2_x1_0", (64, 64)),
     _torchvision("swin_v2_t", (64, 64)),
-    _torchvision("s3d", (16, 64, 64)),
     _torchvision("r2plus1d_18", (8, 32, 32)),
     _torchvision("swin3d_t", (4, 64, 64)),
 )

@@ -46,7 +46,7 @@ def to_json(kept: AxisPlan) -> Any:
 
 
 def from_json(kept: Any) -> AxisPlan:
-    """Read what `to_json` wrote; a value of another form raises KeyError, TypeError or ValueError."""
+    """Read what `to_json` wrote; other values raise KeyError, TypeError or ValueError."""
     if not isinstance(kept, dict):
         return _whole_numbers(kept)
     blocks = cast("dict[str, Any]", kept)
