@@ -124,5 +124,5 @@ def _cut_to_fit(feed: Feeds, model: Model) -> Feeds:
     fitting = dict(feed)
     for name in feed.keys() & first.keys():
         pairs = zip(first[name], second[name], strict=True)
-        fitting[name] = feed[name][tuple(slice(a if a == b else None) for a, b in pairs)]
+        fitting[name] = feed[name][(..., *(slice(a if a == b else None) for a, b in pairs))]
     return fitting

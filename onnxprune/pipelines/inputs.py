@@ -130,9 +130,16 @@ class Inputs:
         return True
 
     def _run_shapes(self, batch: int, variant: int) -> dict[str, tuple[int, ...]]:
-        """Shapes to run at, with `batch` for leading axes that are dynamic."""
+        """Shapes to run at, with `batch` for leading axes that are dynamic, and what follows them.
+
+        The batch may be another axis of a second input, as of a recurrent state.
+        """
         chosen, other = self._bindings[variant], self._bindings[1 - variant]
+        sizes = {
+            name: list(zip(shape, other[name], strict=True)) for name, shape in chosen.items()
+        }
+        batches = {pairs[0] for pairs in sizes.values() if pairs and pairs[0][0] != pairs[0][1]}
         return {
-            name: (batch, *shape[1:]) if shape and other[name][0] != shape[0] else shape
-            for name, shape in chosen.items()
+            name: tuple(batch if pair in batches else pair[0] for pair in pairs)
+            for name, pairs in sizes.items()
         }

@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from onnxprune.passes import PASSES
+from tests.texts import proto_of
 
 Run = Callable[..., Result]
 Write = Callable[..., Path]
@@ -132,3 +133,25 @@ def test_passes_are_listed_with_their_options(run: Run) -> None:
     assert "ratio (float, default 0.3)" in result.stdout
     document = json.loads(run("passes", "--json").stdout)
     assert [entry["name"] for entry in document["passes"]] == list(PASSES)
+
+
+def test_models_whose_state_shrank_are_compared(run: Run, tmp_path: Path) -> None:
+    """The batch is the second axis of the state; a single number is an input, too."""
+    model = proto_of(
+        """g (float[N, 6] x, float[1, N, 8] h, int64 step) => (float[1, N, 8] s, int64 next)
+        <int64[1] first = {0}, int64 one = {1}> {
+            t = Unsqueeze(x, first)
+            y, s = GRU <hidden_size = 8> (t, w, r, , , h)
+            next = Add(step, one)
+        }""",
+        {"w": (1, 24, 6), "r": (1, 24, 8)},
+    )
+    source = tmp_path / "in.onnx"
+    source.write_bytes(model.SerializeToString())
+    target, plan = tmp_path / "out.onnx", tmp_path / "plan.json"
+    options = ("--allow-io", "h:2", "--allow-io", "s:2", "--plan", plan)
+    result = run(source, target, "--channels", "0.5", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "Input or output h changed: axis 2 keeps 4" in result.stdout
+    assert run("verify", source, target, "--plan", plan).exit_code == 0
+    assert run("benchmark", source, target, "--budget", "0.05").exit_code in (0, 6)
