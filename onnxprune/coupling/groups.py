@@ -251,6 +251,10 @@ def _relate(analysis: Analysis, groups: list[Group]) -> None:
     partners = Partners(analysis, by_leaf)
     for group in groups:
         group.over = partners.of(group.leaf, dict.fromkeys(m.weight for m in group.members))
+    for group in groups:
+        # What others depend on must be the same for all.
+        if any(other.over is group.leaf for other in groups):
+            group.over = None
 
 
 def _is_shared(group: Group) -> bool:

@@ -83,7 +83,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.lift_constants()
     editor.skip_identities()
     inputs, second = _two_bindings(original, model, fixed)
-    facts = interpret(model.proto, inputs)
+    facts, _ = _all_facts(model, inputs)
     if has_bodies(editor.graph):
         inline_branches(editor.graph, _conditions(model, inputs, second, facts, fixed))
     second, others = _second_binding(model, inputs, second, facts, fixed)
@@ -161,7 +161,7 @@ def _facts_at(
     """The facts under a second binding: those of the first where no size is dynamic."""
     if second == inputs and not facts.guessed:
         return facts
-    return interpret(model.proto, second, trips=bindings.TRIPS[1])
+    return _all_facts(model, second, variant=1)[0]
 
 
 def _all_facts(

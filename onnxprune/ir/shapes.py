@@ -355,4 +355,12 @@ def _schema(op_type: str, version: int, domain: str) -> Any:
 
 @cache
 def _evaluator(node: bytes, version: int) -> ReferenceEvaluator:
-    return ReferenceEvaluator(onnx.NodeProto.FromString(node), opsets={"": version})
+    """An evaluator of one node; a node by itself would be taken for one of the newest opset."""
+    parsed = onnx.NodeProto.FromString(node)
+    inputs, outputs = (
+        [onnx.helper.make_empty_tensor_value_info(name) for name in names if name]
+        for names in (parsed.input, parsed.output)
+    )
+    graph = onnx.helper.make_graph([parsed], "node", inputs, outputs)
+    opset = [onnx.helper.make_opsetid("", version)]
+    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=opset))

@@ -132,3 +132,17 @@ def test_constants(attribute: str, expected: object) -> None:
     node = onnx.parser.parse_node(f"c = Constant<{attribute}>()")
     array = constant_of(node)
     assert (None if array is None else array.tolist()) == expected
+
+
+@pytest.mark.parametrize("opset", [7, 11, 12, 13, 17])
+def test_operators_are_evaluated_as_their_opset_has_them(opset: int) -> None:
+    """Before opset 13 the axes of Unsqueeze are an attribute."""
+    unsqueeze = "Unsqueeze <axes=[0]> (c)" if opset < 13 else "Unsqueeze(c, first)"
+    proto = proto_of(
+        f"""g (float[2,6,16] x) => (int64[1] y) <int64 place = {{1}}, int64[1] first = {{0}}> {{
+            s = Shape(x)  c = Gather <axis=0> (s, place)  y = {unsqueeze}
+        }}""",
+        {},
+        opset=opset,
+    )
+    assert interpret(proto, {"x": (2, 6, 16)}).values["y"].tolist() == [6]
