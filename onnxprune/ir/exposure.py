@@ -15,6 +15,8 @@ import onnx
 from onnxprune.ir.graph import body_name, named_subgraphs, rename
 
 _LOOPS = frozenset(("Loop", "Scan"))
+_BRANCHES_DIFFER_SINCE = 11
+"""First opset in which the branches of an If may have results of different shapes."""
 
 
 def mark_of(body: str) -> str:
@@ -26,29 +28,31 @@ def mark_of(body: str) -> str:
     return f"{body}::ran"
 
 
-def exposable(graph: onnx.GraphProto) -> dict[str, int]:
-    """The values and marks that can be brought out, with the number of axes that this adds."""
-    return dict(_reachable(graph, 0, True))
+def exposable(proto: onnx.ModelProto) -> dict[str, int]:
+    """The values and marks that can be brought out, with the number of axes that this adds.
+
+    Before opset 11 the results of both branches have one shape: only marks come out of them.
+    """
+    version = max((o.version for o in proto.opset_import if not o.domain), default=1)
+    return dict(_reachable(proto.graph, 0, True, version >= _BRANCHES_DIFFER_SINCE))
 
 
-def _reachable(part: onnx.GraphProto, loops: int, steady: bool) -> Iterator[tuple[str, int]]:
+def _reachable(
+    part: onnx.GraphProto, loops: int, steady: bool, differ: bool
+) -> Iterator[tuple[str, int]]:
     for node in part.node:
         inside = loops + (node.op_type in _LOOPS)
         for attribute, body in _bodies(node):
             yield mark_of(body_name(node, attribute)), inside
-            shown = steady and not _comes_and_goes(node, loops)
+            shown = steady and not (node.op_type == "If" and (loops > 0 or not differ))
             for made in body.node if shown else ():
                 yield from ((name, inside) for name in made.output if name)
-            yield from _reachable(body, inside, shown)
+            yield from _reachable(body, inside, shown, differ)
 
 
 def _bodies(node: onnx.NodeProto) -> list[tuple[str, onnx.GraphProto]]:
     known = not node.domain and (node.op_type in _LOOPS or node.op_type == "If")
     return list(named_subgraphs(node)) if known else []
-
-
-def _comes_and_goes(node: onnx.NodeProto, loops: int) -> bool:
-    return node.op_type == "If" and loops > 0
 
 
 def expose(graph: onnx.GraphProto, names: Collection[str], elem_types: Mapping[str, int]) -> None:

@@ -36,7 +36,7 @@ def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int])
     """
     probe = model.copy()
     wanted = list(names)
-    inside = exposable(probe.proto.graph).keys() & set(wanted)
+    inside = exposable(probe.proto).keys() & set(wanted)
     if inside:
         expose(probe.proto.graph, inside, elem_types)
     del probe.proto.graph.output[:]

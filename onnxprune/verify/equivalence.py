@@ -128,7 +128,7 @@ def check_equivalence(
     masked_feeds = [hidden(feed, ports) for feed in feeds]
     pruned_feeds = [narrowed(feed, ports) for feed in feeds]
     names = shared_values(analysis, reference, pruned)
-    inside = exposable(pruned.proto.graph)
+    inside = exposable(pruned.proto)
     taken = {name: _axes_taken(analysis, name, keeps, inside.get(name, 0)) for name in names}
     batch = _scale(analysis, feeds)
     result = Equivalence()
@@ -285,7 +285,7 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
     hidden = analysis.sources.keys() | analysis.canonical.partial.keys()
     made, known = (
         {name for node in model.proto.graph.node for name in node.output if name}
-        | (exposable(model.proto.graph).keys() & analysis.values.keys())
+        | (exposable(model.proto).keys() & analysis.values.keys())
         for model in (pruned, reference)
     )
     shown = made & known - facts.containers

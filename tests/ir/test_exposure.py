@@ -42,7 +42,7 @@ NESTED = """g (float[1,3] x, bool c, bool d) => (float[1,3] y) {
 def test_values_of_branches_are_empty_where_they_do_not_run() -> None:
     model = model_of(NESTED, {})
     names = ["y", "a", "b", "p", "q", "s"]
-    assert exposable(model.proto.graph).keys() > set(names) - {"y"}
+    assert exposable(model.proto).keys() > set(names) - {"y"}
     first = seen(model, names, c=True, d=True)
     assert first == {
         "y": [[0, 2, 0]], "a": [[-1, 2, -3]], "p": [[0, 2, 0]], "q": [[0, 2, 0]], "b": [], "s": [],
@@ -71,7 +71,7 @@ LOOP = """g (float[1,3] x, int64 n) => (float[1,3] y) {
 
 def test_values_of_loops_are_stacked() -> None:
     model = model_of(LOOP, NUMBERS)
-    found = exposable(model.proto.graph)
+    found = exposable(model.proto)
     assert (found["a"], found["s2"]) == (1, 1)
     assert "p" not in found
     then, otherwise = (mark_of(f"s2.{name}_branch") for name in ("then", "else"))
