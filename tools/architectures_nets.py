@@ -89,7 +89,11 @@ class Vae(nn.Module):
         """Builds encoder and decoder of 16x16 images."""
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 48, 3, 2, 1), nn.ReLU(), nn.Flatten()
+            nn.Conv2d(3, 32, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(32, 48, 3, 2, 1),
+            nn.ReLU(),
+            nn.Flatten(),
         )
         self.mean, self.log_variance = nn.Linear(48 * 16, 20), nn.Linear(48 * 16, 20)
         self.decoder = nn.Sequential(
@@ -211,7 +215,9 @@ class SuperResolution(nn.Module):
         """Builds the body and its two pixel shuffles."""
         super().__init__()
         self.squeeze = nn.Sequential(nn.Conv2d(3, 12, 3, 1, 1), nn.PixelUnshuffle(2))
-        self.body = nn.Sequential(nn.Conv2d(48, 64, 3, 1, 1), nn.PReLU(), nn.Conv2d(64, 48, 3, 1, 1))
+        self.body = nn.Sequential(
+            nn.Conv2d(48, 64, 3, 1, 1), nn.PReLU(), nn.Conv2d(64, 48, 3, 1, 1)
+        )
         self.widen = nn.Sequential(nn.Conv2d(48, 24 * 16, 3, 1, 1), nn.PixelShuffle(4))
         self.last = nn.Conv2d(24, 3, 3, 1, 1)
 
@@ -366,7 +372,7 @@ class Maxout(nn.Module):
     """Signed pairs of channels, then the largest of each three.
 
     Sources: Shang et al., "Understanding and Improving Convolutional Neural Networks via
-    Concatenated Rectified Linear Units", ICML 2016; Goodfellow et al., "Maxout Networks", ICML 2013.
+    Concatenated Rectified Linear Units", ICML 2016; Goodfellow et al., "Maxout Networks", 2013.
     """
 
     def __init__(self) -> None:

@@ -8,14 +8,13 @@ two sizes. No weights are downloaded.
 import argparse
 import contextlib
 import io
-import logging
-import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 TOLERANCE = 1e-3  # of an output's standard deviation
 TORCHSCRIPT_OPSET = 17
@@ -27,7 +26,7 @@ try:
     import onnx
     import onnxruntime
     import torch
-    from torch import Tensor, nn
+    from torch import nn
 except ImportError as error:
     sys.exit(
         f"export_architectures: {error}; install the packages that it exports from, for example\n"
@@ -51,66 +50,124 @@ def _declare_vision_operators() -> None:
 
 
 _declare_vision_operators()
+
+import architectures_nets  # noqa: E402
+import architectures_transformers  # noqa: E402
+import architectures_vision  # noqa: E402
 from architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
-import architectures_nets, architectures_transformers, architectures_vision
-ROWS = sorted((*architectures_nets.ROWS, *architectures_vision.ROWS, *architectures_transformers.ROWS), key=lambda r: r.name)
+
+TABLES = (architectures_nets, architectures_transformers, architectures_vision)
+
 
 def main() -> int:
-    o = _options()
-    rows = [r for r in ROWS if fnmatchcase(r.name, o.only)]
-    if o.list:
-        for r in rows: print(r.name)
+    """Exports what is asked for and returns the exit code: 1 where an export failed."""
+    options = _options()
+    rows = sorted((row for table in TABLES for row in table.ROWS), key=lambda row: row.name)
+    rows = [row for row in rows if fnmatchcase(row.name, options.only)]
+    if not rows:
+        print(f"export_architectures: none is named {options.only}", file=sys.stderr)
+        return 2
+    if options.list:
+        print(*(row.name for row in rows), sep="\n")
         return 0
-    o.folder.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for row in rows:
-        for e in o.exporter or EXPORTERS:
-            if e in row.without:
-                print(f"{row.name}.{e:<5} left out: {row.without[e]}", flush=True)
-                continue
-            start = perf_counter()
-            path = o.folder / f"{row.name}.{e}.onnx"
-            try:
-                with contextlib.redirect_stdout(io.StringIO()):
-                    export(row, e, path)
-                    w = check(row, path)
-                print(row.name, e, 'ok', f"{path.stat().st_size/1e6:.1f} MB {perf_counter()-start:.0f} s dev {w:.1e}", flush=True)
-            except Exception as error:
-                print(row.name, e, 'FAILED', type(error).__name__, str(error)[:700].replace('\n',' '), flush=True)
-    return 0
+    if options.folder is None:
+        print("export_architectures: name the folder to write to", file=sys.stderr)
+        return 2
+    options.folder.mkdir(parents=True, exist_ok=True)
+    results = [_report(row, name, options.folder) for row in rows for name in options.exporter]
+    return 0 if all(results) else 1
 
-def _options():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="*")
-    parser.add_argument("--exporter", action='append')
-    parser.add_argument("--list", action='store_true')
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="export_architectures", description=__doc__.split("\n\n")[1]
+    )
+    parser.add_argument("folder", type=Path, nargs="?", help="where the files are written")
+    parser.add_argument("--only", default="*", metavar="PATTERN", help="architectures so named")
+    parser.add_argument(
+        "--exporter",
+        nargs="+",
+        choices=sorted(EXPORTERS),
+        default=sorted(EXPORTERS, reverse=True),
+        help="ts (TorchScript), dyn (torch.export); both by default",
+    )
+    parser.add_argument("--list", action="store_true", help="print the names and do no more")
     return parser.parse_args()
 
 
+def _report(row: Architecture, exporter: str, folder: Path) -> bool:
+    """Exports and checks one file, prints a line, and tells whether it is as it should be.
+
+    An exporter's faults, of any kind, end this file only.
+    """
+    title = f"{row.name}.{exporter}"
+    if exporter in row.without:
+        print(f"{title:<44} left out: {row.without[exporter]}", flush=True)
+        return True
+    path = folder / f"{title}.onnx"
+    start = perf_counter()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            export(row, exporter, path)
+            deviation = check(row, path)
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        why = str(error).replace("\n", " ")[:200]
+        print(f"{title:<44} FAILED: {type(error).__name__}: {why}", flush=True)
+        return False
+    size, seconds = path.stat().st_size / 1e6, perf_counter() - start
+    print(f"{title:<44} {size:7.1f} MB {seconds:5.0f} s, deviates by {deviation:.0e}", flush=True)
+    return True
+
+
 def export(architecture: Architecture, exporter: str, path: Path) -> None:
-    network = make(architecture)
+    """Writes an architecture to a file.
+
+    Args:
+        architecture: the row of a table.
+        exporter: a key of `EXPORTERS`.
+        path: where to.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        EXPORTERS[exporter](network, architecture, path)
+        EXPORTERS[exporter](make(architecture), architecture, path)
 
-def check(a, path):
-    network = make(a)
-    s = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    worst=0.
+
+def check(architecture: Architecture, path: Path) -> float:
+    """Compares a file with PyTorch, at the sizes that exporters saw and at others.
+
+    Returns:
+        The largest deviation, as a share of an output's standard deviation.
+
+    Raises:
+        ValueError: an output deviates, or has another shape.
+    """
+    network = make(architecture)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = {port.name for port in session.get_inputs()}
+    worst = 0.0
     for sizes in (SIZES, OTHER_SIZES):
-        ex = a.example(sizes)
-        with torch.inference_mode(): want = network(*ex)
-        want = want if isinstance(want, (tuple, list)) else want.values() if isinstance(want, dict) else (want,)
-        names={i.name for i in s.get_inputs()}
-        got = s.run(None, {n: t.numpy() for n, t in zip(a.inputs, ex) if n in names})
-        for w, g in zip(want, got):
-            w = w.numpy()
-            assert w.shape == g.shape, (sizes, w.shape, g.shape)
-            d=float(abs(w.astype('f8') - g).max()/(w.std()+1e-9))
-            worst=max(worst, d)
-            assert d < TOLERANCE, (sizes, d)
+        tensors = architecture.example(sizes)
+        pairs = zip(architecture.inputs, tensors, strict=True)
+        found = session.run(None, {name: x.numpy() for name, x in pairs if name in names})
+        with torch.inference_mode():
+            wanted = _flat(network(*tensors))
+        for expected, got in zip(wanted, found, strict=True):
+            array = expected.numpy().astype("f8")
+            if array.shape != got.shape:
+                raise ValueError(f"at {sizes} a shape is {got.shape}, not {array.shape}")
+            worst = max(worst, float(abs(array - got).max() / (array.std() + 1e-9)))
+    if worst > TOLERANCE:
+        raise ValueError(f"an output deviates by {worst:.1e} of its standard deviation")
     return worst
+
+
+def _flat(results: Any) -> list[torch.Tensor]:
+    """The tensors in what a network gives, in order."""
+    if isinstance(results, torch.Tensor):
+        return [results]
+    parts = results.values() if isinstance(results, Mapping) else results
+    return [tensor for part in parts for tensor in _flat(part)]
 
 
 def _export_torchscript(network: nn.Module, architecture: Architecture, path: Path) -> None:
@@ -146,6 +203,7 @@ def _export_dynamo(network: nn.Module, architecture: Architecture, path: Path) -
         del node.metadata_props[:]
         node.metadata_props.extend(kept)
     onnx.save(model, path)
+
 
 EXPORTERS = {"ts": _export_torchscript, "dyn": _export_dynamo}
 
