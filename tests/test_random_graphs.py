@@ -28,7 +28,11 @@ BY_NAME: dict[str, Block] = {
     for block in blocks
 }
 SEEDS = 200 if LONG else 40
-NEVER_DRAWN = {"Size": "nothing reads how many elements a tensor has but a division by it"}
+NEVER_DRAWN = {
+    "GridSample": "samples at random places amplify rounding; its cases must do",
+    "ScatterElements": "written in one way only; its cases must do",
+    "Size": "nothing reads how many elements a tensor has but a division by it",
+}
 """Operators with a signature that no network has, and why."""
 
 

@@ -149,7 +149,7 @@ class Editor:
 
 def _is_coincidental(tensor: Tensor) -> bool:
     """Whether sharing of a constant is an exporter's economy and not a tied weight."""
-    if sum(size > 1 for size in tensor.shape) <= 1:
+    if not tensor.size or sum(size > 1 for size in tensor.shape) <= 1:
         return True
     array = tensor.numpy()
     return bool((array == array.reshape(-1)[0]).all())

@@ -60,6 +60,24 @@ def _gather_elements(site: Site) -> None:
                 site.block(part, "indices cover only a part of the axis")
 
 
+def _scatter_elements(site: Site) -> None:
+    """Every axis but the one written is addressed by position in all operands alike."""
+    x, indices, updates, y = site.x(), site.x(1), site.x(2), site.y()
+    axis = site.axis(site.attribute("axis", 0), len(x.shape))
+    operands = zip(x.dims, indices.dims, updates.dims, y.dims, strict=True)
+    for place, (dim, index, update, out) in enumerate(operands):
+        site.same(dim, out)
+        site.same(index, update)
+        if place == axis:
+            site.block(dim, _RUNTIME)
+            site.block(index, "one update for each index")
+        elif dim.size == index.size:
+            site.same(dim, index)
+        else:
+            for part in (dim, index):
+                site.block(part, "indices cover only a part of the axis")
+
+
 def _gather_nd(site: Site) -> None:
     """The leading axes are looked up; those behind them stay."""
     x, indices, y = site.x(), site.x(1), site.y()
@@ -116,6 +134,7 @@ OPERATORS = (
     Operator("Gather", _gather, rewrite=_gather_index),
     Operator("GatherElements", _gather_elements),
     Operator("GatherND", _gather_nd),
+    Operator("ScatterElements", _scatter_elements),
     Operator("ScatterND", _scatter_nd),
     Operator("ArgMax", _arg),
     Operator("ArgMin", _arg),

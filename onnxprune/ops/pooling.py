@@ -1,4 +1,4 @@
-"""Pooling over spatial axes; channels pass through."""
+"""Pooling and sampling over spatial axes; channels pass through."""
 
 from __future__ import annotations
 
@@ -26,4 +26,5 @@ OPERATORS = (
         signature(name, "x[n, c, *s] -> y[n, c, *t]")
         for name in ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool")
     ),
+    signature("GridSample", "x[n, c, *s], grid[n, *t, #k] -> y[n, c, *t]", since=16),
 )

@@ -9,7 +9,8 @@ import onnxprune as op
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.verify.equivalence import check_outputs
 from onnxprune.verify.sessions import session_of
-from tests.texts import Weight, model_of, node_of, op_types
+from onnxprune.ir.load import load
+from tests.texts import Weight, model_of, node_of, op_types, proto_of
 
 ATTENTION_SCALE = """g (float[n,5,8] x) => (float[n,5,6] y) {
     a = MatMul(x, w1)  s = Shape(a)  d = Gather(s, two)  f = Cast<to=1>(d)  r = Sqrt(f)
@@ -116,3 +117,12 @@ def test_shapes_that_only_a_run_tells() -> None:
     result = op.prune(model, 0.5, round_to=1)
     assert result.is_pruned
     assert result.verify().passed
+
+
+def test_a_shared_initializer_may_be_empty() -> None:
+    proto = proto_of(
+        """g (float[2,3] x) => (float[2,3] y, float[2,3] z)
+        { y = Concat <axis=0> (x, e)  z = Concat <axis=0> (e, x) }""",
+        {"e": np.zeros((0, 3), np.float32)},
+    )
+    assert set(canonicalise(load(proto)).model.constants) == {"e", "e::2"}

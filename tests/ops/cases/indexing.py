@@ -17,6 +17,22 @@ CASES = (
     case("GatherND", (3, 5, 4), whole(2, 2, high=2), blocked="x0.01 x1.1"),
     case("GatherND", (3, 5, 4), whole(3, 2, 1, high=4), batch_dims=1, blocked="x0.1"),
     case("GatherND", (3, 5), whole(4, 2, high=2), blocked="x0.01 x1.1"),
+    case(
+        "ScatterElements",
+        (3, 5, 4),
+        whole(3, 1, 4, low=2, high=2),
+        (3, 1, 4),
+        axis=1,
+        blocked="x0.1 y0.1",
+    ),
+    case(
+        "ScatterElements",
+        (3, 5),
+        np.array([[0, 1], [2, 0], [1, 2]]),
+        (3, 2),
+        axis=-1,
+        blocked="x0.1 x2.1 y0.1",
+    ),
     case("ScatterND", (3, 5, 4), ints(2, 0).reshape(2, 1), (2, 5, 4), blocked="x0.0 x2.0 y0.0"),
     case(
         "ScatterND",

@@ -28,6 +28,7 @@ CASES = (
         for name in ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool")
     ),
     case("GlobalAveragePool", (2, 3, 8), blocked="x0.2"),
+    case("GridSample", (2, 3, 5, 4), (2, 6, 7, 2), blocked="x0.23 x1.3"),
     case(
         "MaxPool",
         (2, 3, 7, 8),
