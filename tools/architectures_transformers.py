@@ -197,6 +197,7 @@ ENCODERS = (
         "XLNetForSequenceClassification",
         FIXED,
         "logits",
+        {"dyn": "cannot decompose a constant minus a tensor"},
         vocab_size=WORDS,
         d_model=160,
         n_layer=LAYERS,
@@ -293,10 +294,15 @@ DECODERS = (
         "opt", "OPTForCausalLM", TOKENS, "logits", **CAUSAL, ffn_dim=240, word_embed_proj_dim=96
     ),
     _model("olmo2", "Olmo2ForCausalLM", TOKENS, "logits", **GROUPED),
-    _model("cohere", "CohereForCausalLM", TOKENS, "logits", **GROUPED),
     _model(
-        "stablelm", "StableLmForCausalLM", TOKENS, "logits", **CAUSAL, partial_rotary_factor=0.5
+        "cohere",
+        "CohereForCausalLM",
+        TOKENS,
+        "logits",
+        {"ts": "writes a reshape to another number of heads"},
+        **GROUPED,
     ),
+    _model("stablelm", "StableLmForCausalLM", TOKENS, "logits", **GROUPED),
     _model(
         "deepseek_v3",
         "DeepseekV3ForCausalLM",
@@ -323,6 +329,7 @@ PAIRS = (
         "WhisperForConditionalGeneration",
         {"input_features": Input(("batch", 80, 64)), "decoder_input_ids": DECODED},
         "logits",
+        {"ts": "does not know the operator diff"},
         **{**TRANSLATOR, "max_source_positions": 32, "max_target_positions": 32},
     ),
     _model(
@@ -439,6 +446,7 @@ SOUNDS = (
         AUDIO,
         "logits",
         **TEXT,
+        max_source_positions=24,
         conv_dim=[32] * 7,
         num_conv_pos_embedding_groups=10,
     ),
@@ -457,6 +465,7 @@ SOUNDS = (
         "EncodecModel",
         {"input_values": Input((1, 1, 3200))},
         "audio_values",
+        {"dyn": "cannot trace a condition on values"},
         num_filters=8,
         hidden_size=32,
         codebook_size=64,
@@ -471,6 +480,7 @@ SOUNDS = (
         "PatchTSTForPrediction",
         {"past_values": Input(("batch", 64, 3))},
         "prediction_outputs",
+        {"ts": "adds shapes that do not broadcast"},
         num_input_channels=3,
         context_length=64,
         patch_length=8,

@@ -8,6 +8,8 @@ from architecture import Architecture, Input, call
 from torch import nn
 
 CLASSES = 10
+FOUR_AXES = {"dyn": "exports fused attention of tensors with four axes alone"}
+MASKED = {"dyn": "cannot decompose fused attention with a mask at a dynamic batch"}
 UNEVEN_POOL = {"ts": "cannot export an adaptive pool whose output size does not divide its input's"}
 
 
@@ -65,7 +67,7 @@ TORCHVISION = (
     _torchvision("swin3d_t", (4, 64, 64)),
 )
 TIMM = (
-    _timm("beit_base_patch16_224", 64, img_size=64, embed_dim=160, depth=3, num_heads=10),
+    _timm("beit_base_patch16_224", 64, MASKED, img_size=64, embed_dim=160, depth=3, num_heads=10),
     _timm("coat_lite_tiny", 64, img_size=64),
     _timm("coatnet_pico_rw_224", 224),
     _timm("convit_tiny", 224, depth=4),
@@ -90,7 +92,15 @@ TIMM = (
     _timm("efficientvim_m1", 64),
     _timm("efficientvit_b0", 64),
     _timm("ese_vovnet19b_slim_dw", 64),
-    _timm("eva02_tiny_patch14_224", 56, img_size=56, embed_dim=160, depth=3, num_heads=10),
+    _timm(
+        "eva02_tiny_patch14_224",
+        56,
+        {"ts": "traces a Python condition of fused attention as a tensor"},
+        img_size=56,
+        embed_dim=160,
+        depth=3,
+        num_heads=10,
+    ),
     _timm("fasternet_t0", 64),
     _timm("fastvit_t8", 64),
     _timm("flexivit_small", 64, img_size=64, embed_dim=160, depth=3, num_heads=10),
@@ -99,9 +109,9 @@ TIMM = (
     _timm("gcvit_xxtiny", 224),
     _timm("gernet_s", 64),
     _timm("ghostnetv2_100", 64),
-    _timm("halonet26t", 256),
+    _timm("halonet26t", 256, {"ts": "cannot export Unfold at a dynamic batch"}),
     _timm("hgnetv2_b0", 64),
-    _timm("hiera_tiny_224", 224, embed_dim=32, stages=(1, 1, 2, 1)),
+    _timm("hiera_tiny_224", 224, FOUR_AXES, embed_dim=32, stages=(1, 1, 2, 1)),
     _timm("inception_next_atto", 64),
     _timm("lambda_resnet26rpt_256", 256),
     _timm("levit_conv_128", 224),
@@ -114,7 +124,7 @@ TIMM = (
     _timm("mobilenetv4_hybrid_medium", 64),
     _timm("mobilevitv2_050", 64),
     _timm("mvitv2_tiny", 64, img_size=64, depths=(1, 1, 2, 1)),
-    _timm("nest_tiny", 224, embed_dims=(32, 64, 160), num_heads=(2, 4, 10), depths=(1, 1, 2)),
+    _timm("nest_tiny", 224),
     _timm("nf_regnet_b0", 64),
     _timm("nf_seresnet26", 64),
     _timm("pit_ti_224", 224),
@@ -131,6 +141,7 @@ TIMM = (
     _timm(
         "samvit_base_patch16_224",
         224,
+        FOUR_AXES,
         embed_dim=160,
         depth=3,
         num_heads=10,
@@ -148,14 +159,22 @@ TIMM = (
     _timm("shvit_s1", 64),
     _timm("starnet_s050", 64),
     _timm("swiftformer_xs", 64),
-    _timm("swinv2_cr_tiny_224", 224, embed_dim=64, depths=(1, 1, 2, 1)),
+    _timm("swinv2_cr_tiny_224", 224, depths=(1, 1, 2, 1)),
     _timm("tiny_vit_5m_224", 224),
     _timm("tnt_s_patch16_224", 224, embed_dim=160, inner_dim=24, depth=3, num_heads_outer=10),
     _timm("twins_pcpvt_small", 64, img_size=64, depths=(1, 1, 2, 1)),
     _timm("visformer_tiny", 224),
     _timm("vit_pwee_patch16_reg1_gap_256", 64, img_size=64, depth=3),
-    _timm("vit_relpos_small_patch16_224", 64, img_size=64, embed_dim=160, depth=3, num_heads=10),
-    _timm("volo_d1_224", 224, layers=(1, 1, 2, 1)),
+    _timm(
+        "vit_relpos_small_patch16_224",
+        64,
+        MASKED,
+        img_size=64,
+        embed_dim=160,
+        depth=3,
+        num_heads=10,
+    ),
+    _timm("volo_d1_224", 224),
 )
 SEGMENTATION = (
     _segmentation("DeepLabV3Plus", "mobilenet_v2", 64),

@@ -7,9 +7,9 @@ import pytest
 
 import onnxprune as op
 from onnxprune.ir.canonical import canonicalise
+from onnxprune.ir.load import load
 from onnxprune.verify.equivalence import check_outputs
 from onnxprune.verify.sessions import session_of
-from onnxprune.ir.load import load
 from tests.texts import Weight, model_of, node_of, op_types, proto_of
 
 ATTENTION_SCALE = """g (float[n,5,8] x) => (float[n,5,6] y) {
