@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 SEED = 17
-SPREAD = 0.1  # standard deviation of what is added to a tensor of one constant
+SPREAD = 0.1  # standard deviation of biases, and of what is added to a tensor of one value
+SMALLEST = 1e-3  # no statistic that is divided by is smaller
 # What a dynamic axis measures: in the example that exporters see, and in the one that checks them.
 SIZES = {"batch": 2, "tokens": 16, "past": 5}
 OTHER_SIZES = {"batch": 3, "tokens": 11, "past": 8}
@@ -100,36 +101,35 @@ def make(architecture: Architecture) -> nn.Module:
 
 
 def _spread_constants(network: nn.Module) -> None:
-    """Adds noise to parameters and statistics of one value, such as fresh norms.
+    """Adds noise to parameters of one value, such as those of fresh norms.
 
     Otherwise their channels could not be told apart, and those that start at 0 would mute a
     branch.
     """
-    statistics = (
-        tensor
-        for module in network.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        for tensor in (module.running_mean, module.running_var)
-    )
-    for tensor in (*network.parameters(), *statistics):
-        if tensor is not None and tensor.numel() > 1 and tensor.min() == tensor.max():
+    for tensor in network.parameters():
+        if tensor.numel() > 1 and tensor.min() == tensor.max():
             tensor.add_(torch.randn_like(tensor) * SPREAD)
 
 
 def _scale_layers(network: nn.Module, example: tuple[Tensor, ...]) -> None:
     """Scales each linear and convolutional layer so that its output varies by 1, and draws biases.
 
-    Deep networks with small random weights or large biases forget their input, those with large
-    weights overflow.
+    Batch normalisations take the statistics that they meet. Deep networks with small random
+    weights or large means forget their input, those with large weights overflow.
 
     Source: Mishkin and Matas, "All you need is a good init", ICLR 2016.
     """
 
     def scale(layer: nn.Module, _: Any, output: Tensor) -> Tensor:
-        factor = output.std().clamp(min=1e-3)
+        factor = output.std().clamp(min=SMALLEST)
         for weight in unscaled.pop(layer, ()):
             weight.div_(factor)
         return output / factor
+
+    def settle(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        axes = [axis for axis in range(inputs[0].ndim) if axis != 1]
+        norm.running_mean.copy_(inputs[0].mean(axes))
+        norm.running_var.copy_(inputs[0].var(axes, correction=0).clamp(min=SMALLEST))
 
     kinds = (nn.Linear, nn.modules.conv._ConvNd)
     layers = [module for module in network.modules() if isinstance(module, kinds)]
@@ -141,6 +141,11 @@ def _scale_layers(network: nn.Module, example: tuple[Tensor, ...]) -> None:
         for layer in layers
     }
     hooks = [layer.register_forward_hook(scale) for layer in layers]
+    hooks += [
+        module.register_forward_pre_hook(settle)
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
+    ]
     network(*example)
     for hook in hooks:
         hook.remove()

@@ -182,10 +182,18 @@ class Interpreter:
             for name, kind in self._infer(node).items():
                 if name:
                     self.note_type(name, kind)
+        if node.op_type == "Reshape" and not node.domain:
+            self._check_reshape(node)
         for name in node.output:
             if name and name not in self.facts.shapes:
                 self._accept(node, name)
         self._evaluate(node)
+
+    def _check_reshape(self, node: onnx.NodeProto) -> None:
+        """Doubt a result of another size: inference does not compare them."""
+        x, y = (self.facts.shapes.get(names[0]) for names in (node.input, node.output))
+        if x is not None and y is not None and prod(x) != prod(y):
+            self.forget(node.output)
 
     def _accept(self, node: onnx.NodeProto, name: str) -> None:
         """Take a shape from elsewhere: from a run, or for an unknown operator from the file."""
