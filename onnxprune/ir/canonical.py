@@ -45,6 +45,7 @@ class Canonical:
         partial: for a target shape of which some sizes are computed at run time, the constant that
             holds the others (-1 stands for what is computed).
         second: shapes and values under another binding of the dynamic axes, if there are any.
+        given: inputs whose shapes the user gave.
     """
 
     model: Model
@@ -55,6 +56,7 @@ class Canonical:
     blind: frozenset[str] = frozenset()
     partial: dict[str, str] = field(default_factory=dict[str, str])
     second: Facts | None = None
+    given: frozenset[str] = frozenset()
 
     def at(self, shapes: Mapping[str, Shape]) -> Canonical:
         """The same model with what is known of it at other shapes of its inputs."""
@@ -99,6 +101,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.finish()
     facts, blind = _all_facts(model, inputs)
     result = Canonical(model, facts, inputs, second, editor.provenance, blind, folding.partial)
+    result.given = frozenset(fixed or ())
     if second != inputs or facts.guessed:
         result.second, _ = _all_facts(model, second, variant=1)
     return result

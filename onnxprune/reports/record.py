@@ -109,7 +109,9 @@ class Sample:
         """Find out which of the analysed inputs have a free leading axis."""
         bound, varied = analysis.canonical.inputs, analysis.canonical.varied
         batches = {
-            shape[0] for name, shape in bound.items() if shape and varied[name][0] != shape[0]
+            shape[0]
+            for name, shape in bound.items()
+            if shape and varied[name][0] != shape[0] and name not in analysis.canonical.given
         }
         batch = batches.pop() if len(batches) == 1 else 1
         shapes = {
