@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.axes import Dim, Keep, axis_mask, is_touched, ragged_rows
+from onnxprune.axes import Dim, Keep, is_touched
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.coupling.rebinding import rebound
@@ -32,6 +32,7 @@ from onnxprune.runtime import Session
 from onnxprune.verify.deviation import Deviation, compare
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.sessions import session_of
+from onnxprune.verify.taken import axes_taken, take
 from onnxprune.verify.tolerance import tolerance_of
 
 FETCH_BYTES = 512 << 20
@@ -129,7 +130,7 @@ def check_equivalence(
     pruned_feeds = [narrowed(feed, ports) for feed in feeds]
     names = shared_values(analysis, reference, pruned)
     inside = exposable(pruned.proto)
-    taken = {name: _axes_taken(analysis, name, keeps, inside.get(name, 0)) for name in names}
+    taken = {name: axes_taken(analysis, name, keeps, inside.get(name, 0)) for name in names}
     batch = _scale(analysis, feeds)
     result = Equivalence()
     outputs = {info.name for info in pruned.proto.graph.output}
@@ -152,7 +153,7 @@ def check_equivalence(
                 if name in inside:
                     pairs = [(a, b) for a, b in pairs if a.size or b.size]
                 if pairs:
-                    shown = [_take(a, taken[name]) for a, _ in pairs]
+                    shown = [take(a, taken[name]) for a, _ in pairs]
                     deviation = compare(name, shown, [b for _, b in pairs])
                     result.deviations.append(deviation)
         suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
@@ -317,56 +318,6 @@ def _judge(result: Equivalence, shown: bool) -> None:
     elif result.reacting < REACTING_SHARE * len(deviations):
         result.finding = "cannot tell"
         result.reason = f"only {result.reacting} of {len(deviations)} tensors react to the input"
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What is kept along one axis: indices ``[k]``, or ``[by, k]`` for each index of axis `by`."""
-
-    axis: int
-    indices: npt.NDArray[np.intp]
-    by: int | None = None
-
-    def of(self, array: Array) -> Array:
-        if self.by is None:
-            return np.take(array, self.indices, axis=self.axis)
-        shape = [1] * array.ndim
-        shape[self.by], shape[self.axis] = self.indices.shape
-        table = self.indices if self.by < self.axis else self.indices.T
-        return np.take_along_axis(array, table.reshape(shape), axis=self.axis)
-
-
-def _axes_taken(
-    analysis: Analysis, name: str, keeps: Mapping[Dim, Keep], stacked: int
-) -> list[_Taken]:
-    """What is kept of each axis, ragged ones first; behind `stacked` axes that loops put in front.
-
-    Args:
-        analysis: of the model before removal.
-        name: a value.
-        keeps: what stays of each leaf.
-        stacked: number of leading axes that the analysed value does not have.
-    """
-    value = analysis.values.get(name)
-    if value is None:
-        return []
-    ragged = ragged_rows(value.dims, keeps)
-    taken: list[_Taken] = []
-    for axis, rows in ragged.items():
-        table = np.stack([np.flatnonzero(row) for row in rows.masks])
-        by = value.shape[rows.by] // len(table)
-        taken.append(_Taken(axis + stacked, np.repeat(table, by, axis=0), rows.by + stacked))
-    for axis, dim in enumerate(value.dims):
-        if axis not in ragged and is_touched(dim, keeps):
-            taken.append(_Taken(axis + stacked, np.flatnonzero(axis_mask(dim, keeps))))
-    return taken
-
-
-def _take(array: Array, taken: Sequence[_Taken]) -> Array:
-    """Take what is kept; what a branch that did not run has for a result stays as it is."""
-    for part in taken if all(array.ndim > part.axis for part in taken) else ():
-        array = part.of(array)
-    return array
 
 
 def _scale(analysis: Analysis, feeds: Sequence[Feeds]) -> float:
