@@ -56,7 +56,7 @@ def total_lines(rows: Sequence[Row], totals: Mapping[str, Any]) -> Iterator[str]
     prunings = {f"{row.name}, {p.name}": p for row in rows for p in row.prunings}
     for title, width in totals["gap"]["worst"].items():
         yield f"  {title:<52} {width:>7.2%}  {_gap_parts(prunings[title])}".rstrip()
-        if width > GAP_AT_MOST:
+        if width > GAP_AT_MOST and prunings[title].short:
             yield f"{'':<8}-- {'; '.join(prunings[title].short)}"
     speed = totals["speed"]
     if speed["measured"]:
