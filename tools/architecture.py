@@ -101,13 +101,13 @@ def make(architecture: Architecture) -> nn.Module:
 
 
 def _spread_constants(network: nn.Module) -> None:
-    """Adds noise to parameters of one value, such as those of fresh norms.
+    """Adds noise to parameters and buffers of one value: fresh norms, code books, statistics.
 
     Otherwise their channels could not be told apart, and those that start at 0 would mute a
     branch.
     """
-    for tensor in network.parameters():
-        if tensor.numel() > 1 and tensor.min() == tensor.max():
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point() and tensor.numel() > 1 and tensor.min() == tensor.max():
             tensor.add_(torch.randn_like(tensor) * SPREAD)
 
 

@@ -16,8 +16,8 @@ class FoldEmpty:
     name: ClassVar[str] = "fold-empty"
 
     def run(self, work: Work) -> PassReport:
-        """Fold the model as it is now; what was empty before any removal stays."""
-        if not any(_empties(removal) for removal in work.removals):
+        """Fold the model as it is now, unless the removals before it emptied nothing."""
+        if work.removals and not any(_empties(removal) for removal in work.removals):
             return PassReport(self.name)
         folded = fold_empty(work.model, work.input_shapes)
         before, after = (model.node_count for model in (work.model, folded))
