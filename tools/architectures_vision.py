@@ -108,7 +108,7 @@ TIMM = (
     _timm("gcresnext26ts", 64),
     _timm("gcvit_xxtiny", 224),
     _timm("gernet_s", 64),
-    _timm("ghostnetv2_100", 64),
+    _timm("ghostnetv2_100", 128),
     _timm("halonet26t", 256, {"ts": "cannot export Unfold at a dynamic batch"}),
     _timm("hgnetv2_b0", 64),
     _timm("hiera_tiny_224", 224, FOUR_AXES, embed_dim=32, stages=(1, 1, 2, 1)),
@@ -123,8 +123,8 @@ TIMM = (
     _timm("mobilenetv4_conv_small", 64),
     _timm("mobilenetv4_hybrid_medium", 64),
     _timm("mobilevitv2_050", 64),
-    _timm("mvitv2_tiny", 64, img_size=64, depths=(1, 1, 2, 1)),
-    _timm("nest_tiny", 224),
+    _timm("mvitv2_tiny", 64, img_size=64),
+    _timm("nest_tiny", 224, FOUR_AXES),
     _timm("nf_regnet_b0", 64),
     _timm("nf_seresnet26", 64),
     _timm("pit_ti_224", 224),
@@ -174,7 +174,7 @@ TIMM = (
         depth=3,
         num_heads=10,
     ),
-    _timm("volo_d1_224", 224),
+    _timm("volo_d1_224", 224, {"ts": "does not know the operator col2im"}),
 )
 SEGMENTATION = (
     _segmentation("DeepLabV3Plus", "mobilenet_v2", 64),
