@@ -117,7 +117,7 @@ TIMM = (
     _timm("levit_conv_128", 224),
     _timm("lowformer_b0", 64),
     _timm("mambaout_femto", 64),
-    _timm("maxvit_rmlp_pico_rw_256", 256),
+    _timm("maxvit_rmlp_pico_rw_256", 256, MASKED),
     _timm("mixnet_s", 64),
     _timm("mobilenetv3_small_050", 64),
     _timm("mobilenetv4_conv_small", 64),

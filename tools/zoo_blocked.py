@@ -21,6 +21,7 @@ _TRUE = (
     r"\w+: a list of values",
     r"an index along this axis is a value at run time",
     r"the index of an extreme value becomes a value",
+    r"looked up by constant indices",
     r"one update for each index",
     r"\w+: one iteration for each index",
     r"(gates|directions) of a recurrent operator",
