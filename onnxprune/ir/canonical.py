@@ -98,6 +98,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     folding.state_implicit()
     editor.drop_dead()
     editor.split_shared()
+    editor.free_names()
     editor.finish()
     facts, blind = _all_facts(model, inputs)
     result = Canonical(model, facts, inputs, second, editor.provenance, blind, folding.partial)

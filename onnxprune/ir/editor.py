@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,6 +17,9 @@ from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.shapes import constant_of
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
+
+_GENERATED = re.compile(r"_token_(\d+)$")
+"""Ends the names that ONNX Runtime makes for new initializers."""
 
 
 class Editor:
@@ -122,6 +126,22 @@ class Editor:
                     if name in self.provenance:
                         self.provenance[view] = self.provenance[name]
                     node.input[place] = view
+
+    def free_names(self) -> None:
+        """Rename constants that have a name of ONNX Runtime's making.
+
+        Its optimiser would make such a name once more, where pruning gives it something to fuse,
+        and then refuse the file (ONNX Runtime 1.31, "Attempt to replace the existing tensor").
+        """
+        kept = {info.name for info in self.graph.input} | self._never_read
+        names = {
+            name: _GENERATED.sub(r"::token\1", name)
+            for name in self.constants
+            if _GENERATED.search(name) and name not in kept
+        }
+        graph.rename(self.graph, names)
+        self.constants = {names.get(n, n): tensor for n, tensor in self.constants.items()}
+        self.provenance = {names.get(n, n): source for n, source in self.provenance.items()}
 
     def finish(self) -> None:
         """Write the constants that are still read back into the model."""
