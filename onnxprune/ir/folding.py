@@ -6,6 +6,7 @@ what both tell alike is static.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -19,6 +20,9 @@ from onnxprune.ir.targets import PLACES, RULES, reshape_target
 
 _WHERE_SINCE = 9
 """First opset with the operator that fills in computed sizes."""
+
+_SMALL = 64
+"""Elements of a tensor that costs nothing; lists of sizes are shorter."""
 
 
 class Folding:
@@ -37,19 +41,26 @@ class Folding:
         self.partial: dict[str, str] = {}
 
     def fold(self, static: Collection[str]) -> None:
-        """Replace values that are known and static by constants."""
+        """Replace values that are known and static by constants.
+
+        A tensor filled with one number stays what it is, the shorter form of it.
+        """
         results = self._editor.results()
         made = {
             name
             for node in self._editor.nodes()
             for name in node.output
-            if name in static and name not in results
+            if name in static and name not in results and not self._is_filling(node)
         }
         self._editor.rewrite(
             lambda node: () if all(o in made for o in node.output if o) else (node,)
         )
         for name in sorted(made & graph.uses(self._editor.graph).keys()):
             self._editor.add(name, self._facts.values[name])
+
+    def _is_filling(self, node: onnx.NodeProto) -> bool:
+        size = math.prod(self._facts.shapes.get(node.output[0], ()))
+        return node.op_type == "ConstantOfShape" and not node.domain and size > _SMALL
 
     def state_targets(self) -> None:
         """Write the static sizes of computed target shapes as constants."""

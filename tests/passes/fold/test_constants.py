@@ -196,3 +196,20 @@ def test_random_numbers_are_not_folded(kind: str) -> None:
         {},
     )
     assert op_types(op.Pipeline("fold-constants").run(model).model)[0] == kind.partition("<")[0]
+
+
+def test_channels_of_zeros_stay_the_few_numbers_that_they_are() -> None:
+    """Residual networks pad their shortcuts with zeros in front of a wider stage."""
+    model = model_of(
+        """g (float[2,3,8,8] x) => (float[2,3,8,8] y) {
+            a = Conv<pads=[1,1,1,1]>(x, w1)
+            z = ConstantOfShape<value = float[1] {0}>(sizes)
+            b = Concat<axis=1>(z, a)
+            y = Conv(b, w2)
+        }""",
+        {"w1": (4, 3, 3, 3), "w2": (3, 8, 1, 1), "sizes": np.array([2, 4, 8, 8])},
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.model.constants[node_of(result.model, "z").input[0]].numpy()[1] == 2
+    assert result.model.constants["w2"].shape == (3, 4, 1, 1)
+    assert result.verify().passed
