@@ -2,12 +2,13 @@
 
 To align a Reshape, shapes must be concrete: every dynamic axis is bound to a size of its own that
 a model is likely to accept. A second binding tells which elements of a computed shape are static
-(equal under both).
+(equal under both), and leading axes apart, which have one size under the first: most are the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 
 import onnx
 
@@ -16,10 +17,10 @@ from onnxprune.errors import UsageError
 Shape = tuple[int, ...]
 Axis = onnx.TensorShapeProto.Dimension
 _BATCH = (2, 3)
-_IMAGE = ((160, 224, 288), (192, 256, 320))
+_IMAGE = (range(160, 1000, 64), range(192, 1000, 64))
 TRIPS = (5, 7)
 """How often loops run, under each binding, that end when the data say so."""
-_SEQUENCE = ((17, 19, 23, 29), (31, 37, 41, 43))
+_SEQUENCE = ((17, 19, 23, 29, 53, 59, 67, 73, 83), (31, 37, 41, 43, 61, 71, 79, 89, 97))
 
 
 def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
@@ -33,6 +34,8 @@ def input_shapes(
     fixed: Mapping[str, Shape] | None = None,
     variant: int = 0,
     tied: Mapping[str, Shape] | None = None,
+    *,
+    apart: bool = True,
 ) -> dict[str, Shape]:
     """Concrete shapes of the graph inputs.
 
@@ -42,6 +45,7 @@ def input_shapes(
         variant: 0 or 1, for two bindings that differ in every dynamic axis.
         tied: shapes of some inputs under another binding, that of the user; axes that have one
             size there, and no names that tell them apart, have one size here.
+        apart: whether leading axes of different names differ under the second binding.
 
     Raises:
         UsageError: `fixed` names no input, or contradicts its declared shape.
@@ -63,7 +67,7 @@ def input_shapes(
     for name, info in inputs.items():
         if name not in fixed and _has_shape(info):
             dims = list(info.type.tensor_type.shape.dim)
-            shapes[name] = _bound(dims, _labels(name, dims, ties), sizes, variant)
+            shapes[name] = _bound(dims, _labels(name, dims, ties), sizes, variant, apart)
     return {name: shapes[name] for name in inputs if name in shapes}
 
 
@@ -81,7 +85,7 @@ def _labels(name: str, dims: Sequence[Axis], ties: Mapping[str, Shape]) -> list[
 
 
 def _bound(
-    dims: Sequence[Axis], labels: Sequence[str], sizes: dict[str, int], variant: int
+    dims: Sequence[Axis], labels: Sequence[str], sizes: dict[str, int], variant: int, apart: bool
 ) -> Shape:
     """Bind the axes of one input; axes of one label get one size."""
     shape: list[int] = []
@@ -89,7 +93,9 @@ def _bound(
         if dim.HasField("dim_value") and dim.dim_value > 0:
             shape.append(dim.dim_value)
         else:
-            shape.append(sizes.setdefault(label, _fresh(axis, len(dims), len(sizes), variant)))
+            alike = axis == 0 and not (variant and apart)
+            fresh = _BATCH[variant] if alike else _fresh(axis, len(dims), sizes.values(), variant)
+            shape.append(sizes.setdefault(label, fresh))
     return tuple(shape)
 
 
@@ -98,11 +104,11 @@ def has_dynamic_axes(proto: onnx.ModelProto) -> bool:
     return input_shapes(proto, None, 0) != input_shapes(proto, None, 1)
 
 
-def _fresh(axis: int, rank: int, taken: int, variant: int) -> int:
+def _fresh(axis: int, rank: int, taken: Collection[int], variant: int) -> int:
     if axis == 0:
-        return _BATCH[variant]
+        return next(size for size in count(_BATCH[variant]) if size not in taken)
     table = _IMAGE[variant] if rank >= 4 else _SEQUENCE[variant]
-    return table[taken % len(table)]
+    return table[len(taken) % len(table)]
 
 
 def _check(name: str, declared: Sequence[Axis], shape: Shape, sizes: dict[str, int]) -> None:

@@ -28,7 +28,7 @@ from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.measure import measured_shapes
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts, Shape, interpret
-from onnxprune.ir.sizes import runnable_bindings
+from onnxprune.ir.sizes import runnable_bindings, usual_bindings
 
 
 @dataclass(slots=True, eq=False)
@@ -43,7 +43,7 @@ class Canonical:
         provenance: original constant by canonical initializer; what folding made has none.
         blind: values whose shape nothing tells.
         partial: for a target shape of which some sizes are computed at run time, the constant that
-            holds the others (-1 stands for what is computed).
+            holds the others (`targets.COMPUTED` stands for these).
         second: shapes and values under another binding of the dynamic axes, if there are any.
         given: inputs whose shapes the user gave.
     """
@@ -115,8 +115,7 @@ def _two_bindings(
 
     Then the model is run, and if it does not run at the usual sizes, others are tried.
     """
-    first = bindings.input_shapes(model.proto, fixed)
-    second = bindings.input_shapes(model.proto, None, 1, fixed)
+    first, second = usual_bindings(original, fixed)
     if fixed or first == second or not _without_shape(model, interpret(model.proto, first)):
         return first, second
     return runnable_bindings(original) or (first, second)

@@ -16,7 +16,7 @@ import onnx
 from onnxprune.ir import graph
 from onnxprune.ir.editor import Editor
 from onnxprune.ir.shapes import Facts
-from onnxprune.ir.targets import PLACES, RULES, reshape_target
+from onnxprune.ir.targets import COMPUTED, INFERRED, PLACES, RULES, axes_of_input, reshape_target
 
 _WHERE_SINCE = 9
 """First opset with the operator that fills in computed sizes."""
@@ -30,7 +30,7 @@ class Folding:
 
     Attributes:
         partial: for a target shape of which some sizes are computed at run time, the constant that
-            holds the others (-1 stands for what is computed).
+            holds the others (`COMPUTED` stands for these).
     """
 
     def __init__(self, editor: Editor, facts: Facts, others: Facts) -> None:
@@ -97,9 +97,15 @@ class Folding:
         if 0 in shapes[2] and node.op_type == "Reshape":  # there a 0 copies a size
             return ()
         target = RULES[node.op_type](*shapes)
-        done = target.count(-1) <= (node.op_type == "Reshape")
-        static = any(s == s2 and s > 1 for s, s2 in zip(*shapes[2:], strict=True))
-        if not done and (not static or self._editor.opset < _WHERE_SINCE):
+        nodes: list[onnx.NodeProto] = []
+        axes = axes_of_input(target, *shapes) if node.op_type == "Reshape" else None
+        if axes is not None:
+            computed = self._read_sizes(x, f"{y}::sizes", axes, nodes)
+        elif COMPUTED in target and self._infers(computed):
+            target = [COMPUTED if size == INFERRED else size for size in target]
+        done = COMPUTED not in target
+        tells = any(size == INFERRED or size > 1 for size in target)
+        if not done and (not tells or self._editor.opset < _WHERE_SINCE):
             return ()
         for attribute in list(node.attribute):
             if attribute.name == "allowzero":
@@ -109,9 +115,26 @@ class Folding:
         node.input[place] = sizes if done else filled
         if done:
             return ()
-        self._editor.add(f"{y}::static", np.array(target) != -1)
+        self._editor.add(f"{y}::static", np.array(target) != COMPUTED)
         self.partial[filled] = sizes
-        return (onnx.helper.make_node("Where", [f"{y}::static", sizes, computed], [filled]),)
+        fill = onnx.helper.make_node("Where", [f"{y}::static", sizes, computed], [filled])
+        return (*nodes, fill)
+
+    def _infers(self, target: str) -> bool:
+        """Whether a computed target lets Reshape infer a size."""
+        values = self._facts.values.get(target)
+        return values is not None and bool((values == INFERRED).any())
+
+    def _read_sizes(
+        self, x: str, name: str, axes: Sequence[int], nodes: list[onnx.NodeProto]
+    ) -> str:
+        """Add the nodes that read the sizes of these axes of `x`."""
+        self._editor.add(f"{name}::axes", np.array(axes, dtype=np.int64))
+        nodes.append(onnx.helper.make_node("Shape", [x], [f"{name}::all"]))
+        nodes.append(
+            onnx.helper.make_node("Gather", [f"{name}::all", f"{name}::axes"], [name], axis=0)
+        )
+        return name
 
     def name_views(self) -> None:
         """Turn a Gather of all elements in order into the Reshape that it is.
@@ -127,7 +150,7 @@ class Folding:
                 continue
             shapes = [f.shapes[name] for name in (x, y) for f in (facts, others)]
             target = reshape_target(*shapes)
-            if target.count(-1) <= 1 and 0 not in shapes[2]:
+            if COMPUTED not in target and 0 not in shapes[2]:
                 self._editor.add(f"{y}::shape", np.array(target, dtype=np.int64))
                 del node.attribute[:]
                 node.op_type = "Reshape"

@@ -27,6 +27,31 @@ PATIENCE_S = 20.0
 ATTEMPTS = 600
 
 
+def usual_bindings(
+    model: Model, fixed: Mapping[str, Shape] | None = None
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    """Two bindings of the inputs, at sizes that most models take; see `bindings`.
+
+    Leading axes of different names differ in the second one, unless the model does not run then.
+
+    Args:
+        model: the model as it was loaded.
+        fixed: shapes of inputs that the user gave.
+    """
+    first = bindings.input_shapes(model.proto, fixed)
+    apart, alike = (
+        bindings.input_shapes(model.proto, None, 1, fixed, apart=apart) for apart in (True, False)
+    )
+    return first, apart if apart == alike or _runs(model, apart) else alike
+
+
+def _runs(model: Model, shapes: Mapping[str, Shape]) -> bool:
+    try:
+        return _Trial(model).runs(shapes)
+    except OnnxPruneError:
+        return False
+
+
 def runnable_bindings(model: Model) -> tuple[dict[str, Shape], dict[str, Shape]] | None:
     """Two bindings of the inputs that the model runs at; None where no attempt succeeds.
 

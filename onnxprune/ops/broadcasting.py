@@ -98,7 +98,7 @@ def _shape_of_result(site: Site, keeps: Keeps) -> Rewrite:
     if old is None:
         return Rewrite()
     dims = site.y().dims
-    new = [-1 if size < 0 else kept_size(dim, keeps) for size, dim in zip(old, dims, strict=True)]
+    new = [size if size < 0 else kept_size(dim, keeps) for size, dim in zip(old, dims, strict=True)]
     return Rewrite(inputs={0: np.array(new, dtype=np.int64)} if new != old else {})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxprune.axes import Keeps, kept_size
+from onnxprune.ir.targets import COMPUTED
 from onnxprune.ops.operator import Operator, Rewrite, signature
 from onnxprune.ops.site import Site
 
@@ -35,7 +36,7 @@ def block_computed(site: Site, index: int) -> None:
     elif site.x(index).constant:
         return
     else:
-        computed = [d for d, s in zip(dims[len(dims) - len(sizes) :], sizes, strict=True) if s < 0]
+        computed = [d for d, s in zip(dims[len(dims) - len(sizes) :], sizes, strict=True) if s == COMPUTED]
     for dim in computed:
         site.block(dim, "a size that is computed at run time")
 
@@ -43,7 +44,7 @@ def block_computed(site: Site, index: int) -> None:
 def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
     """New elements of an input that lists the output's sizes, where the old ones are known.
 
-    A -1 stays; so does a 0 (copy the input's size) as long as it still copies the right one.
+    What is inferred or computed stays; so does a 0 (copy the input's size) as long as it still copies the right one.
     """
     old = site.int_list(index)
     if old is None:
@@ -55,7 +56,7 @@ def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
     for place, value in enumerate(old):
         size = kept_size(y.dims[lead + place], keeps)
         copied = value == 0 and copies and kept_size(x.dims[place], keeps) == size
-        unchanged = value == -1 or copied or size == y.shape[lead + place]
+        unchanged = value < 0 or copied or size == y.shape[lead + place]
         new.append(value if unchanged else size)
     return Rewrite(inputs={index: np.array(new, dtype=np.int64)} if new != old else {})
 

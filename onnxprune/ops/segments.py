@@ -81,9 +81,6 @@ def _open_end(end: int, step: int) -> int | None:
 
 def _slice(site: Site) -> None:
     x, y = site.x(), site.y()
-    if site.is_empty:
-        site.block_all("a tensor without elements")
-        return
     bounds = _bounds(site)
     if bounds is None:
         axes = _axes_named(site, 3, site.x(1).shape[0])
@@ -92,6 +89,9 @@ def _slice(site: Site) -> None:
     sliced = {axis: rest for axis, *rest in bounds}
     for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
         start, stop, step = sliced.get(place, (0, dim.size, 1))
+        if not out.size:
+            site.describe(dim)
+            continue
         picked = pick_strided(site, dim, start, stop, step)
         if picked is None:
             site.block(dim, f"Slice by steps of {step} that do not divide the axis")

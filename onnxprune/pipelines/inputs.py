@@ -61,7 +61,7 @@ class Inputs:
         """The inputs with the shapes they are run at.
 
         Args:
-            batch: size of dynamic leading axes.
+            batch: size of dynamic leading axes, of variant 0.
             variant: 0 for the sizes that the analysis bound dynamic axes to; 1 for others.
         """
         return resized(input_specs(self._analysis), self._run_shapes(batch, variant))
@@ -115,9 +115,8 @@ class Inputs:
     def _sizes(self) -> Iterator[tuple[int, int]]:
         """(batch, variant) of the sizes to run at: another one where axes are dynamic."""
         yield 2, 0
-        first, second = self._run_shapes(2, 0), self._run_shapes(3, 1)
-        if first != second and self._runs_at(3, 1):
-            yield 3, 1
+        if self._run_shapes(2, 0) != self._run_shapes(2, 1) and self._runs_at(2, 1):
+            yield 2, 1
 
     def _runs_at(self, batch: int, variant: int) -> bool:
         """Whether the model itself takes the size: a dynamic axis may be less free than it says."""
@@ -134,9 +133,12 @@ class Inputs:
     def _run_shapes(self, batch: int, variant: int) -> dict[str, tuple[int, ...]]:
         """Shapes to run at, with `batch` for leading axes that are dynamic, and what follows them.
 
-        The batch may be another axis of a second input, as of a recurrent state.
+        The batch may be another axis of a second input, as of a recurrent state. The second variant
+        is taken as it is, for it tells leading axes apart that need not be the batch.
         """
-        chosen, other = self._bindings[variant], self._bindings[1 - variant]
+        if variant:
+            return self._bindings[variant]
+        chosen, other = self._bindings
         sizes = {name: list(zip(shape, other[name], strict=True)) for name, shape in chosen.items()}
         batches = {pairs[0] for pairs in sizes.values() if pairs and pairs[0][0] != pairs[0][1]}
         return {

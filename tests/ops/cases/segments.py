@@ -37,6 +37,7 @@ CASES = (
     case("Slice", (4, 12), ints(1), ints(9), ints(1), ints(5), partly="x0.1"),
     case("Slice", (4, 12), ints(0), ints(12), ints(1), ints(5), blocked="x0.1 y0.1"),
     case("Slice", (4, 12), ints(4), ints(5), ints(1)),
+    case("Slice", (4, 12), ints(12), ints(99), ints(1)),
     case("Slice", (4, 12), ints(0), ints(-13), ints(1), ints(-1)),
     case("Slice", (4, 12), ints(5, -1), ints(8, -13), ints(1, 0), ints(1, -1), blocked="x0.0 y0.0"),
     case("Slice", (4, 12), ints(4), ints(3), ints(1), ints(-1)),
