@@ -8,7 +8,7 @@ the outside world sees of graph inputs and outputs, and what operators without a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -107,8 +107,7 @@ def analyse(
     opened = find_ports(_port_shapes(canonical), allow_io)
     analysis = _analyse(canonical, patterns, opened)
     if canonical.second is not None:
-        facts, blind = canonical.second, canonical.blind
-        twin = Canonical(canonical.model, facts, {}, {}, blind=blind, partial=canonical.partial)
+        twin = replace(canonical, facts=canonical.second)
         _block_coincidences(analysis, _analyse(twin, patterns, opened))
     return analysis
 
@@ -124,6 +123,7 @@ def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port])
         if node.outputs[:1] in ignored:
             analysis.placed[-1].site.block_all("ignored as asked")
     _count_runs(analysis)
+    _block_sizes_read(analysis)
     _block_borders(analysis)
     return analysis
 
@@ -264,6 +264,15 @@ def _port_shapes(canonical: Canonical) -> dict[str, tuple[int, ...]]:
     proto, shapes = canonical.model.proto, canonical.facts.shapes
     infos = [*graph_inputs(proto), *proto.graph.output]
     return {info.name: shapes[info.name] for info in infos if info.name in shapes}
+
+
+def _block_sizes_read(analysis: Analysis) -> None:
+    read = analysis.canonical.read
+    for placed in analysis.placed:
+        axes = read.get(placed.node.outputs[0], ()) if placed.node.outputs else ()
+        if axes and placed.site.inputs[0] is not None:
+            for axis in axes:
+                placed.site.block(placed.site.x().dims[axis], "its size is read as a number")
 
 
 def _block_borders(analysis: Analysis) -> None:

@@ -13,7 +13,7 @@ comes from. The canonical form computes what the original computes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import onnx
 import onnx.inliner
@@ -25,6 +25,7 @@ from onnxprune.ir.conditions import decided, misfits, static_values, uncertain
 from onnxprune.ir.editor import Editor
 from onnxprune.ir.folding import Folding
 from onnxprune.ir.graph import all_nodes
+from onnxprune.ir.guards import guard_shapes, moving_sizes
 from onnxprune.ir.measure import measured_shapes
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts, Shape, interpret
@@ -46,6 +47,8 @@ class Canonical:
             holds the others (`targets.COMPUTED` stands for these).
         second: shapes and values under another binding of the dynamic axes, if there are any.
         given: inputs whose shapes the user gave.
+        read: axes whose size is a number to the model and depends on the inputs, by result of
+            Shape.
     """
 
     model: Model
@@ -57,12 +60,13 @@ class Canonical:
     partial: dict[str, str] = field(default_factory=dict[str, str])
     second: Facts | None = None
     given: frozenset[str] = frozenset()
+    read: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
     def at(self, shapes: Mapping[str, Shape]) -> Canonical:
         """The same model with what is known of it at other shapes of its inputs."""
         inputs = {**self.inputs, **shapes}
         facts, blind = _all_facts(self.model, inputs)
-        return Canonical(self.model, facts, inputs, inputs, self.provenance, blind, self.partial)
+        return replace(self, facts=facts, inputs=inputs, varied=inputs, blind=blind, second=None)
 
 
 def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> Canonical:
@@ -93,7 +97,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     folding = Folding(editor, facts, others)
     folding.fold(static)
     folding.state_targets()
-    folding.guard_shapes()
+    guard_shapes(editor, facts, others)
     folding.name_views()
     folding.state_implicit()
     editor.drop_dead()
@@ -105,6 +109,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     result.given = frozenset(fixed or ())
     if second != inputs or facts.guessed:
         result.second, _ = _all_facts(model, second, variant=1)
+        result.read = moving_sizes(editor, facts, result.second)
     return result
 
 

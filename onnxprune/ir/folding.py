@@ -10,7 +10,6 @@ import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from onnxprune.ir import graph
@@ -104,8 +103,8 @@ class Folding:
         elif COMPUTED in target and self._infers(computed):
             target = [COMPUTED if size == INFERRED else size for size in target]
         done = COMPUTED not in target
-        tells = any(size == INFERRED or size > 1 for size in target)
-        if not done and (not tells or self._editor.opset < _WHERE_SINCE):
+        static = any(size == size2 > 1 for size, size2 in zip(*shapes[2:], strict=True))
+        if not done and (not (static or INFERRED in target) or self._editor.opset < _WHERE_SINCE):
             return ()
         for attribute in list(node.attribute):
             if attribute.name == "allowzero":
@@ -155,45 +154,6 @@ class Folding:
                 del node.attribute[:]
                 node.op_type = "Reshape"
                 node.input[1] = f"{y}::shape"
-
-    def guard_shapes(self) -> None:
-        """Let sizes that are read as values keep what they were.
-
-        A `Shape` that could not be folded follows the pruned tensor. Readers that look up computed
-        elements only do not care; for all others the static elements are written over.
-        """
-        results = self._editor.results()
-        readers: dict[str, list[onnx.NodeProto]] = {}
-        for node in self._editor.nodes():
-            for name in node.input:
-                readers.setdefault(name, []).append(node)
-
-        def guard(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
-            y = node.output[0] if node.output else ""
-            if node.op_type != "Shape" or node.domain or y not in self._facts.values:
-                return (node,)
-            first, second = self._facts.values[y], self._others.values.get(y)
-            static = first == second if second is not None else np.zeros(first.shape, np.bool_)
-            seen = y in results or not all(
-                self._looks_up(reader, y, static) for reader in readers.get(y, [])
-            )
-            if not static.any() or not seen or self._editor.opset < _WHERE_SINCE:
-                return (node,)
-            self._editor.add(f"{y}::static", np.asarray(static))
-            self._editor.add(f"{y}::sizes", first)
-            raw = f"{y}::raw"
-            node.output[0] = raw
-            filled = onnx.helper.make_node("Where", [f"{y}::static", f"{y}::sizes", raw], [y])
-            return node, filled
-
-        self._editor.rewrite(guard)
-
-    def _looks_up(self, reader: onnx.NodeProto, name: str, static: npt.NDArray[np.bool_]) -> bool:
-        """Whether a node reads no static element of the shape `name`."""
-        if reader.op_type != "Gather" or reader.domain or reader.input[0] != name:
-            return False
-        indices = self._editor.constants.get(reader.input[1])
-        return indices is not None and not static[indices.numpy()].any()
 
     def state_implicit(self) -> None:
         """Say which axes Squeeze drops and how long the pieces of Split are.

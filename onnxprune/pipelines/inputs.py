@@ -137,7 +137,7 @@ class Inputs:
         is taken as it is, for it tells leading axes apart that need not be the batch.
         """
         if variant:
-            return self._bindings[variant]
+            return dict(self._bindings[variant])
         chosen, other = self._bindings
         sizes = {name: list(zip(shape, other[name], strict=True)) for name, shape in chosen.items()}
         batches = {pairs[0] for pairs in sizes.values() if pairs and pairs[0][0] != pairs[0][1]}

@@ -143,3 +143,81 @@ def test_names_of_onnxruntimes_making_are_free_again() -> None:
     renamed = {n for n in canonical.model.constants if "token" in n}
     assert renamed == {"gemm_input_shape::token0", "gemm_output_shape::token1"}
     assert canonical.provenance["gemm_input_shape::token0"] == "gemm_input_shape_token_0"
+
+
+MERGED_HEADS = """g (float[n,t,8] x) => (float[n,t,6] y) {
+    a = MatMul(x, w1)  s = Shape(x)  b = Gather(s, zero)  l = Gather(s, one)
+    s1 = Concat<axis=0>(b, l, heads, size)  h = Reshape(a, s1)
+    k = Transpose<perm=[0,2,1,3]>(h)
+    bh = Mul(b, heads)  s2 = Concat<axis=0>(bh, LENGTH, size)  m = Reshape(k, s2)  e = Exp(m)
+    BATCH  s3 = Concat<axis=0>(b2, heads, l, size)  r = Reshape(e, s3)
+    q = Transpose<perm=[0,2,1,3]>(r)
+    s4 = Concat<axis=0>(b, l, all)  p = Reshape(q, s4)  y = MatMul(p, w2)
+}"""
+"""As BLOOM does it: batch and heads become one axis, by a size that is computed."""
+
+
+@pytest.mark.parametrize("length", ["l", "minus"])
+@pytest.mark.parametrize("batch", ["b2 = Identity(b)", "z = Shape(e)  bz = Gather(z, zero)  "
+                                   "b2 = Div(bz, heads)"])  # fmt: skip
+def test_heads_may_be_merged_with_the_batch(length: str, batch: str) -> None:
+    text = MERGED_HEADS.replace("LENGTH", length).replace("BATCH", batch)
+    numbers = {"zero": 0, "one": 1, "heads": 8, "size": 3, "all": 24, "minus": -1}
+    weights: dict[str, Weight] = {name: np.array([value]) for name, value in numbers.items()}
+    result = op.prune(model_of(text, weights | {"w1": (8, 24), "w2": (24, 6)}), 0.5, round_to=1)
+    assert [group.size for group in result.removals[0].chosen] == [8]
+    assert result.model.constants["w1"].shape == (8, 12)
+    assert result.verify().passed
+
+
+def test_a_size_that_is_read_as_a_number_does_not_change() -> None:
+    """Scores divided by batch times heads: the heads stay."""
+    model = model_of(
+        """g (float[n,5,8] x) => (float[n,5,6] y) {
+            a = MatMul(x, w1)  h = Reshape(a, s1)  k = Transpose<perm=[0,2,1,3]>(h)
+            m = Reshape(k, s2)  z = Shape(m)  bh = Gather(z, zero)  f = Cast<to=1>(bh)
+            e = Div(m, f)  r = Reshape(e, s3)  q = Transpose<perm=[0,2,1,3]>(r)
+            p = Reshape(q, s4)  y = MatMul(p, w2)
+        }""",
+        {"w1": (8, 24), "w2": (24, 6), "zero": np.array([0]), "s1": np.array([0, 5, 8, 3]),
+         "s2": np.array([-1, 5, 3]), "s3": np.array([-1, 8, 5, 3]), "s4": np.array([0, 5, 24])},
+    )  # fmt: skip
+    result = op.prune(model, 0.4, round_to=1)
+    assert [group.size for group in result.removals[0].chosen] == [3]
+    assert result.verify().passed
+
+
+TWO_LENGTHS = """g (float[LQ,n,8] q, float[LK,n,8] k) => (float[n,1,LQ,LK] y) {
+    a = MatMul(q, w1)  b = MatMul(k, w2)
+    qt = Transpose<perm=[1,0,2]>(a)  kt = Transpose<perm=[1,2,0]>(b)  s = MatMul(qt, kt)
+    s1 = Shape(q)  l1 = Gather(s1, zero)  n1 = Gather(s1, one)
+    s2 = Shape(k)  l2 = Gather(s2, zero)
+    to = Concat<axis=0>(n1, one, l1, l2)  r = Reshape(s, to)  y = Neg(r)
+}"""
+
+
+def test_leading_axes_of_different_names_are_not_one() -> None:
+    """Sequence first: the leading axes are lengths, and a Reshape must not take one for another."""
+    model = model_of(
+        TWO_LENGTHS.replace("LQ", "lq").replace("LK", "lk"),
+        {"w1": (8, 24), "w2": (8, 24), "zero": np.array([0]), "one": np.array([1])},
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    assert result.verify().passed
+    feeds = {"q": np.ones((3, 2, 8), np.float32), "k": np.ones((5, 2, 8), np.float32)}
+    with session_of(result.model) as session:
+        assert session.run(feeds)["y"].shape == (2, 1, 3, 5)
+
+
+def test_leading_axes_of_different_names_may_have_to_be_one() -> None:
+    model = model_of(
+        "g (float[n,8] x, float[m,8] z) => (float[n,6] y) "
+        "{ a = MatMul(x, w1)  b = MatMul(z, w1)  c = Add(a, b)  y = MatMul(c, w2) }",
+        {"w1": (8, 12), "w2": (12, 6)},
+    )
+    canonical = canonicalise(model)
+    assert canonical.varied["x"] == canonical.varied["z"] == (3, 8)
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    assert result.verify().passed
