@@ -92,7 +92,9 @@ def test_channels_are_removed_on_both_sides_of_every_operator() -> None:
 
 def pruned_through(proto: onnx.ModelProto) -> set[str]:
     """The operators that an activation goes into or comes out of with fewer channels."""
-    removal = pruned(proto, Options(0.5, "uniform", "l2", KINDS, 1, allow_io=False, external=False)).removals[-1]
+    removal = pruned(
+        proto, Options(0.5, "uniform", "l2", KINDS, 1, allow_io=False, external=False)
+    ).removals[-1]
     return {
         placed.site.op_type
         for placed in removal.analysis.placed

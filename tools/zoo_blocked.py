@@ -61,7 +61,8 @@ class Blocks:
         reasons: defaultdict[Dim, list[str]] = defaultdict(list)
         for dim, block in analysis.space.blocks:
             for leaf in dim.leaves():
-                reasons[leaf].append(_BORDER.sub(r"\1", block.reason))
+                reason = analysis.space.cause(block).reason
+                reasons[leaf].append(_BORDER.sub(r"\1", reason))
         self._reasons = {
             leaf: next(filter(_BY_NATURE.match, found), found[0]) for leaf, found in reasons.items()
         }

@@ -16,13 +16,17 @@ from dataclasses import dataclass
 class Block:
     """Why a dim can never be pruned.
 
+    Where several blocks meet, the earliest is shown; a clash only if there is nothing else.
+
     Attributes:
-        order: rank of the event; where several blocks meet, the earliest is shown.
+        clash: whether the algebra failed; there may be a better reason.
+        order: rank of the event.
         reason: the cause in words.
         where: the operator that caused it, or "" when the algebra did.
         inherent: whether the indices are places by nature, such as those of a kernel.
     """
 
+    clash: bool
     order: int
     reason: str
     where: str

@@ -87,16 +87,23 @@ class DimSpace:
 
     def block(self, dim: Dim, reason: str, where: str = "", *, inherent: bool = False) -> None:
         """Forbid pruning any index of `dim`, for good; see `Block`."""
-        event = Block(len(self.blocks), reason, where, inherent)
-        self.blocks.append((dim, event))
-        self._mark(dim, event)
+        self._block(dim, Block(False, len(self.blocks), reason, where, inherent))
+
+    def _block(self, dim: Dim, block: Block) -> None:
+        self.blocks.append((dim, block))
+        self._mark(dim, block)
 
     def cause(self, block: Block) -> Block:
         """What stands behind a block: of a clash with what is blocked anyway, that block."""
         clash = self.clashes.get(block.order)
         for run in clash.runs if clash is not None else ():
             blocks = [leaf.block for factor in run for leaf in factor.leaves() if leaf.size > 1]
-            known = [b for b in blocks if b is not None and b.order not in self.clashes]
+            causes = [
+                b if not b.clash or b.order >= block.order else self.cause(b)
+                for b in blocks
+                if b is not None
+            ]
+            known = [b for b in causes if not b.clash]
             if known and len(known) == len(blocks):
                 return min(known)
         return block
@@ -194,9 +201,10 @@ class DimSpace:
                 continue
             shape = " x ".join(str(f.size) for f in mine), " x ".join(str(f.size) for f in theirs)
             clash = Clash(self.edges[-1], (tuple(mine), tuple(theirs)))
+            reason = f"index orders clash: ({shape[0]}) against ({shape[1]})"
             for factor in (*mine, *theirs):
                 self.clashes[len(self.blocks)] = clash
-                self.block(factor, f"index orders clash: ({shape[0]}) against ({shape[1]})", where)
+                self._block(factor, Block(True, len(self.blocks), reason, where))
 
     def _factor_runs(self, factors: list[Dim], cuts: list[int]) -> list[list[Dim]]:
         """Group `factors` by the intervals between `cuts`, splitting those that span a cut."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from onnxprune.ir.shapes import Shape
 
-
 INFERRED = -1
 """What Reshape finds out for itself."""
 

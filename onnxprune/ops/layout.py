@@ -36,7 +36,9 @@ def block_computed(site: Site, index: int) -> None:
     elif site.x(index).constant:
         return
     else:
-        computed = [d for d, s in zip(dims[len(dims) - len(sizes) :], sizes, strict=True) if s == COMPUTED]
+        computed = [
+            d for d, s in zip(dims[len(dims) - len(sizes) :], sizes, strict=True) if s == COMPUTED
+        ]
     for dim in computed:
         site.block(dim, "a size that is computed at run time")
 
@@ -44,7 +46,8 @@ def block_computed(site: Site, index: int) -> None:
 def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
     """New elements of an input that lists the output's sizes, where the old ones are known.
 
-    What is inferred or computed stays; so does a 0 (copy the input's size) as long as it still copies the right one.
+    What is inferred or computed stays; so does a 0 (copy the input's size) as long as it still
+    copies the right one.
     """
     old = site.int_list(index)
     if old is None:

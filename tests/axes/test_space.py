@@ -158,6 +158,14 @@ def test_a_clash_blocks_only_what_clashes() -> None:
     assert block.where == "Reshape"
 
 
+def test_a_clash_is_the_reason_only_where_there_is_no_other() -> None:
+    space = DimSpace()
+    left = space.product((space.dim(2), space.dim(3)))
+    space.unify(left, space.product((space.dim(3), space.dim(2))), "Reshape")
+    space.block(left, "a place", "Conv")
+    assert {leaf.block.reason for leaf in left.leaves() if leaf.block} == {"a place"}
+
+
 def test_behind_a_clash_stands_what_blocked_the_other_side() -> None:
     space = DimSpace()
     windows = space.product((space.dim(8), space.dim(7)))
@@ -169,6 +177,11 @@ def test_behind_a_clash_stands_what_blocked_the_other_side() -> None:
     for block in blocks:
         assert block is not None
         assert space.cause(block).reason == "a place"
+    again = space.product((space.dim(14), space.dim(2)))
+    space.unify(space.product((space.dim(4), space.dim(7))), pairs.factors[0], "Reshape")
+    space.unify(again, pairs.factors[0], "Slice")
+    blocks = [leaf.block for leaf in again.leaves()]
+    assert {space.cause(block).reason for block in blocks if block is not None} == {"a place"}
     free = space.product((space.dim(2), space.dim(3)))
     space.unify(free, space.product((space.dim(3), space.dim(2))), "Reshape")
     block = next(free.leaves()).block
