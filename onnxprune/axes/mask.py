@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -172,7 +173,12 @@ def tensor_mask(dims: Sequence[Dim], keeps: Keeps) -> BoolArray | None:
 
 def kept_size(dim: Dim, keeps: Keeps) -> int:
     """Number of indices of `dim` that stay; a leaf ragged over another axis counts one row."""
-    return int(np.count_nonzero(axis_mask(dim, keeps, row=0)))
+    root = dim.root
+    if root.segments:
+        return sum(kept_size(part, keeps) for part in root.walk_segments())
+    if root.factors:
+        return prod(kept_size(part, keeps) for part in root.walk_factors())
+    return keeps[root].count if root in keeps else root.size
 
 
 def _spread(mask: BoolArray, rank: int, *axes: int) -> BoolArray:

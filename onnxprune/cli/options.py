@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -80,6 +80,34 @@ allow_io_option: Decorator = click.option(
     help="Allow to prune this axis of a graph input or output, such as the heads of a key cache; "
     "NAME may be a pattern. Repeat it for more.",
 )
+
+
+_TARGETS = {
+    "macs": ("0.5|2.1G", "Multiply-accumulates of one sample, at most"),
+    "params": ("0.5|5M", "Parameters, at most"),
+    "size": ("0.5|5MB", "Size of the file, at most"),
+    "memory": ("0.5|20MB", "Activations held at once for one sample, at most"),
+}
+
+
+def targets_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--target-macs` and its kin."""
+    return _all(
+        command,
+        *(
+            click.option(f"--target-{name}", metavar=metavar, help=f"{text}; a share below 1.")
+            for name, (metavar, text) in _TARGETS.items()
+        ),
+    )
+
+
+def chosen_targets(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The budgets that were given, as `RemoveChannels.targets` takes them."""
+    return tuple(
+        f"{name}={options[f'target_{name}']}"
+        for name in _TARGETS
+        if options[f"target_{name}"] is not None
+    )
 
 
 def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:

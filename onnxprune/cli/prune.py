@@ -11,10 +11,12 @@ from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, require_running, show
 from onnxprune.cli.options import (
     allow_io_option,
+    chosen_targets,
     delivering,
     kinds_option,
     parse_kinds,
     read_round_to,
+    targets_options,
 )
 from onnxprune.errors import UsageError
 from onnxprune.passes.remove.channels import SCOPES
@@ -26,6 +28,7 @@ _EPILOG = """\b
 Examples:
   onnxprune in.onnx out.onnx --channels 0.3
   onnxprune in.onnx out.onnx --channels 0.5 --scope global --plan plan.json
+  onnxprune in.onnx out.onnx --target-macs 0.5 --target-size 5MB
   onnxprune in.onnx out.onnx --channels 0.3 --ignore '/head/*' --ignore Gemm
   onnxprune in.onnx out.onnx --channels 0.3 --kinds +head_dim --round-to 8
   onnxprune in.onnx out.onnx --passes \\
@@ -43,6 +46,7 @@ Examples:
     metavar="R",
     help="Fraction of the channels to remove, in [0, 1).",
 )
+@targets_options
 @click.option(
     "--scope",
     type=click.Choice(SCOPES),
@@ -143,12 +147,23 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     for name in ("ignore", "allow_io"):
         if options[name]:
             given[name] = tuple(options[name])
+    targets = chosen_targets(options)
+    if targets:
+        given["targets"] = targets
     if options["pipeline"] is None:
-        if "ratio" not in given:
+        if "ratio" not in given and not targets:
             raise click.UsageError(
-                "Missing option '--channels': for example --channels 0.3",
+                "Missing option '--channels': for example --channels 0.3, or a budget: "
+                "--target-macs 0.5",
                 click.get_current_context(),
             )
+        for name in ("ratio", "scope") if targets else ():
+            if name in given:
+                raise UsageError(
+                    f"--{'channels' if name == 'ratio' else name} and --target-"
+                    f"{targets[0].partition('=')[0]} exclude each other",
+                    why="a budget decides how much of each group is removed",
+                )
         return pruning(**given, seed=options["seed"])
     if given:
         name = "channels" if "ratio" in given else next(iter(given)).replace("_", "-")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from onnxprune.axes import Dim
 from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
+from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
 from onnxprune.coupling.uncoupled import uncoupled_axes
@@ -20,7 +21,6 @@ from onnxprune.reports.quantities import compact, count, share, size
 from onnxprune.reports.record import (
     SCHEMA,
     Record,
-    Sample,
     blocked_entries,
     describe_model,
     ratio,

@@ -18,10 +18,13 @@ from onnxprune.coupling.groups import (
 )
 from onnxprune.coupling.isomorphism import isomorphism_classes
 from onnxprune.errors import UsageError
+from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.magnitude import CRITERIA, Magnitude
 from onnxprune.passes.select.alignment import RoundTo
+from onnxprune.passes.select.budget import Budget, select_budgeted
 from onnxprune.passes.select.global_rank import select_ranked
+from onnxprune.passes.select.targets import Target
 from onnxprune.passes.select.uniform import select_uniform
 from onnxprune.passes.work import PassReport, Refusal, Removal, Work
 
@@ -45,6 +48,8 @@ class RemoveChannels:
         allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``; the name
             may be a glob pattern.
         minimum: fewest channels kept of a group.
+        targets: what the model may cost at most, such as ``macs=0.5`` or ``size=5MB`` (see
+            `Target`); then `ratio` and `scope` mean nothing.
         seed: for criteria that draw random numbers; none of those here do.
     """
 
@@ -58,6 +63,7 @@ class RemoveChannels:
     ignore: tuple[str, ...] = ()
     allow_io: tuple[str, ...] = ()
     minimum: int = 1
+    targets: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,16 +86,18 @@ class RemoveChannels:
             raise UsageError(f"round_to is {self.round_to!r}", hint="give a number from 1, or auto")
         if self.minimum < 1:
             raise UsageError(f"minimum is {self.minimum}", why="a group keeps one channel at least")
+        for target in self.targets:
+            Target.parse(target)
 
     def run(self, work: Work) -> PassReport:
         """Replace the model by one with fewer channels."""
         start = perf_counter()
         analysis = analyse(work.canonical(), self.ignore, self.allow_io)
         groups = find_groups(analysis)
-        chosen = choose(groups, self.kinds, self.ratio)
+        chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
         work.note_time("analyse", start)
         start = perf_counter()
-        keeps = self.select(analysis, chosen)
+        keeps = self.select(analysis, chosen, work.original)
         pruned = remove(analysis, keeps)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
@@ -99,10 +107,13 @@ class RemoveChannels:
             report.did.append(summary(chosen, keeps))
         return report
 
-    def select(self, analysis: Analysis, chosen: list[Group]) -> dict[Dim, Keep]:
-        """Decide what stays of each group."""
+    def select(self, analysis: Analysis, chosen: list[Group], original: Model) -> dict[Dim, Keep]:
+        """Decide what stays of each group; shares of targets are meant of `original`."""
         magnitude = Magnitude(analysis, self.criterion, chosen)
         scores = {group: magnitude.score(group) for group in chosen}
+        if self.targets:
+            budgets = [Budget.of(Target.parse(text), analysis, original) for text in self.targets]
+            return select_budgeted(analysis, scores, budgets, self.round_to, self.minimum)
         how = (self.ratio, self.round_to, self.minimum)
         if self.scope == "uniform":
             return select_uniform(analysis, scores, *how)

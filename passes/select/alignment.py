@@ -8,7 +8,7 @@ where a layer's axis is cut into segments that no other layer sees by themselves
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import gcd, prod
 
 from onnxprune.axes import Dim
@@ -54,6 +54,42 @@ def kept_counts(
     for parts in sorted(axes, key=_width):
         _share_out(parts, ratios, round_to, minimum, counts)
     return counts
+
+
+def kept_steps(
+    analysis: Analysis, groups: Iterable[Group], round_to: RoundTo, least: Mapping[Group, int]
+) -> dict[Group, list[int]]:
+    """The numbers of indices that each group may keep, from all of them down.
+
+    Widths are multiples as in `kept_counts`, of each group by itself: a sum of multiples is one.
+
+    Args:
+        analysis: the model.
+        groups: the groups to select from.
+        round_to: widths become multiples of it where that is possible.
+        least: fewest indices kept of each group.
+    """
+    by_leaf = {group.leaf: group for group in groups}
+    steps: dict[Group, int] = {}
+    for parts in _shared_axes(analysis, by_leaf):
+        for group, times in parts.items():
+            steps[group] = gcd(steps.get(group, 0), times)
+    allowed: dict[Group, list[int]] = {}
+    for group in by_leaf.values():
+        step = steps.get(group)
+        unit = 1 if step is None else _unit(group.size * step, round_to, step)
+        counts = range(max(least[group], 1), group.size)
+        allowed[group] = [group.size, *(n for n in reversed(counts) if n % unit == 0)]
+    return allowed
+
+
+def _unit(width: int, round_to: RoundTo, step: int) -> int:
+    """The step between numbers of indices whose width (times `step`) is a multiple."""
+    if isinstance(round_to, int):
+        return round_to // gcd(round_to, step)
+    close = (m for m in AUTO_MULTIPLES if m <= 2 * AUTO_SLACK * width)
+    multiple = next(close, AUTO_MULTIPLES[-1])
+    return multiple // gcd(multiple, step)
 
 
 def _share_out(

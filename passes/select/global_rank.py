@@ -48,7 +48,7 @@ def select_ranked(
 
 def _shares(scores: Mapping[Group, Scores], ratio: float) -> dict[Group, float]:
     """The share that each group loses, where `ratio` of all their indices go."""
-    flat = {group: np.sort(_by_index(importance)) for group, importance in scores.items()}
+    flat = {group: np.sort(by_index(importance)) for group, importance in scores.items()}
     everything = np.sort(np.concatenate([*flat.values(), np.zeros(0)]))
     count = int(len(everything) * ratio + 1e-9)
     if not count:
@@ -60,7 +60,7 @@ def _shares(scores: Mapping[Group, Scores], ratio: float) -> dict[Group, float]:
     }
 
 
-def _by_index(importance: Scores) -> Scores:
+def by_index(importance: Scores) -> Scores:
     """One number for each index; of a ragged group, the mean over equally ranked ones."""
     if importance.ndim == 1:
         return importance

@@ -1,0 +1,231 @@
+"""Budgets: as little importance lost as can be, at costs that are given.
+
+A knapsack over ranked channels: the value of a channel is what its group loses with it, its cost
+what the whole model saves. Costs of groups depend on each other (a convolution's on both its
+sides), so they are counted anew after every step; the step that saves most for what it loses is
+taken first, and at the end what still fits is given back. M. Shen et al., "HALP: Hardware-Aware
+Latency Pruning", 2021, solve the knapsack exactly for costs that do not interact.
+
+What a group loses is the logarithm of the share of importance that stays: the last channels of a
+group are worth the most, and to lose all would cost without bound. It counts once for each
+operator that reads the group, so that a residual stream is not cheaper than the layers along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.axes import Dim, Keep
+from onnxprune.cost.ledger import Costs, Ledger
+from onnxprune.cost.sample import Sample
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.groups import Group
+from onnxprune.errors import CheckFailedError
+from onnxprune.ir.model import Model
+from onnxprune.passes.score.magnitude import Scores
+from onnxprune.passes.select.alignment import AUTO_MULTIPLES, RoundTo, kept_steps
+from onnxprune.passes.select.global_rank import LARGEST_RATIO, by_index
+from onnxprune.passes.select.targets import Target
+from onnxprune.passes.select.uniform import keep_counted
+
+SLACK = 0.02
+"""How much of a budget may be left over; then widths are rounded less."""
+_AHEAD = 6
+"""How many steps of a group are weighed at once: a small one may save nothing."""
+_NOTHING = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that a model may cost.
+
+    Attributes:
+        quantity: one of `cost.ledger.QUANTITIES`.
+        limit: the most, in the unit of the quantity.
+    """
+
+    quantity: str
+    limit: float
+
+    @classmethod
+    def of(cls, target: Target, analysis: Analysis, original: Model) -> Budget:
+        """What a target means for a model.
+
+        Args:
+            target: shares are meant of the original.
+            analysis: the model.
+            original: the model that it came from.
+        """
+        if target.relative and target.quantity == "params":
+            return cls(target.quantity, target.value * original.parameters)
+        if target.relative and target.quantity == "size":
+            return cls(target.quantity, target.value * original.size_bytes)
+        if target.quantity in ("params", "size"):
+            return cls(target.quantity, target.value)
+        if target.relative:
+            whole = Ledger(analysis, (), memory=target.quantity == "memory").totals
+            return cls(target.quantity, target.value * whole[target.quantity])
+        return cls(target.quantity, target.value * Sample.of(analysis).batch)
+
+
+def select_budgeted(
+    analysis: Analysis,
+    scores: Mapping[Group, Scores],
+    budgets: Sequence[Budget],
+    round_to: RoundTo,
+    minimum: int = 1,
+) -> dict[Dim, Keep]:
+    """Keep as much importance as the budgets allow.
+
+    Args:
+        analysis: the model.
+        scores: importance by group, shape ``[v]`` or ``[g, v]``.
+        budgets: all of them are met.
+        round_to: see `kept_counts`.
+        minimum: fewest indices kept of a group.
+
+    Raises:
+        CheckFailedError: a budget cannot be met; it says how far it got and what holds it back.
+    """
+    ledger = Ledger(analysis, scores, memory=any(b.quantity == "memory" for b in budgets))
+    readers = _readers(analysis, scores)
+    losses = {g: readers[g] * _losses(by_index(s)) for g, s in scores.items()}
+    knapsack = _Knapsack(ledger, losses, budgets)
+    least = {g: max(minimum, g.size - int(g.size * LARGEST_RATIO)) for g in scores}
+    knapsack.shrink(kept_steps(analysis, scores, round_to, least))
+    finer = (*AUTO_MULTIPLES[-1:], 1) if round_to == "auto" else ()
+    for multiple in (round_to, *finer):
+        knapsack.give_back(kept_steps(analysis, scores, multiple, least))
+        if knapsack.fill() > 1 - SLACK:
+            break
+    return keep_counted(scores, ledger.counts)
+
+
+def _readers(analysis: Analysis, groups: Iterable[Group]) -> dict[Group, int]:
+    """How many operators sum over each group; at least one."""
+    by_leaf = {group.leaf: group for group in groups}
+    readers = dict.fromkeys(by_leaf.values(), 0)
+    for placed in analysis.placed:
+        summed = [role.dim for role in placed.site.roles if role.name == "contracted"]
+        for leaf in {leaf for dim in summed for leaf in dim.leaves()} & by_leaf.keys():
+            readers[by_leaf[leaf]] += 1
+    return {group: max(count, 1) for group, count in readers.items()}
+
+
+def _losses(importance: Scores) -> npt.NDArray[np.float64]:
+    """What a group loses that keeps its n best indices, for n from 0 on: ``-log(share kept)``."""
+    best_first = np.sort(np.maximum(importance, 0.0))[::-1]
+    kept = np.concatenate([[0.0], np.cumsum(best_first)])
+    share = kept / kept[-1] if kept[-1] else np.arange(len(kept)) / max(len(kept) - 1, 1)
+    losses: npt.NDArray[np.float64] = -np.log(np.maximum(share, _NOTHING))
+    return losses
+
+
+Steps = Mapping[Group, Sequence[int]]
+"""The numbers of indices that groups may keep, largest first."""
+
+
+class _Knapsack:
+    """What stays of each group, what that costs, and what it loses."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        losses: Mapping[Group, npt.NDArray[np.float64]],
+        budgets: Sequence[Budget],
+    ) -> None:
+        self._ledger = ledger
+        self._losses = losses
+        self._budgets = budgets
+        self._whole = ledger.totals
+
+    def shrink(self, steps: Steps) -> None:
+        """Take the densest step, until every budget is met.
+
+        Densities mostly fall as the model shrinks, so an old one is counted anew only when it is
+        the highest (M. Minoux, "Accelerated greedy algorithms for maximizing submodular set
+        functions", 1978).
+        """
+        best = {group: self._densest(group, steps[group]) for group in steps}
+        fresh = set(steps)
+        while not self._fits(self._ledger.totals):
+            group = max(best, key=lambda g: best[g][0], default=None)
+            if group is None or best[group][0] <= 0:
+                raise self._unmet()
+            if group in fresh:
+                self._ledger.set(group, best[group][1])
+                fresh.clear()
+            best[group] = self._densest(group, steps[group])
+            fresh.add(group)
+
+    def give_back(self, steps: Steps) -> None:
+        """Let groups grow again while it fits, what regains most first."""
+        while True:
+            grown = [step for group in steps for step in self._regain(group, steps[group])]
+            if not grown:
+                return
+            _, group, count = max(grown, key=lambda step: step[0])
+            self._ledger.set(group, count)
+
+    def fill(self) -> float:
+        """The share of the tightest budget that is used."""
+        return max(self._ledger.totals[b.quantity] / b.limit for b in self._budgets)
+
+    def _densest(self, group: Group, steps: Sequence[int]) -> tuple[float, int]:
+        """What the best smaller number of indices saves for what it loses, and that number."""
+        now = self._ledger.counts[group]
+        best = (0.0, now)
+        for count in [count for count in steps if count < now][:_AHEAD]:
+            lost = self._losses[group][count] - self._losses[group][now]
+            saved = self._saved(self._ledger.after(group, count))
+            best = max(best, (saved / max(lost, _NOTHING), count))
+        return best
+
+    def _saved(self, after: Costs) -> float:
+        """What a step saves of what is too much, as shares of the whole model's costs."""
+        now, total = self._ledger.totals, 0.0
+        for budget in self._budgets:
+            excess = now[budget.quantity] - budget.limit
+            if excess > 0:
+                saved = _slope(now, budget) - _slope(after, budget)
+                total += min(saved, excess) / self._whole[budget.quantity]
+        return total
+
+    def _regain(self, group: Group, steps: Sequence[int]) -> Iterable[tuple[float, Group, int]]:
+        now = self._ledger.counts[group]
+        larger = [count for count in steps if count > now]
+        if larger and self._fits(after := self._ledger.after(group, larger[-1])):
+            gained = self._losses[group][now] - self._losses[group][larger[-1]]
+            spent = sum(
+                (after[b.quantity] - self._ledger.totals[b.quantity]) / b.limit
+                for b in self._budgets
+            )
+            yield gained / max(spent, _NOTHING), group, larger[-1]
+
+    def _fits(self, costs: Costs) -> bool:
+        return all(costs[budget.quantity] <= budget.limit for budget in self._budgets)
+
+    def _unmet(self) -> CheckFailedError:
+        now = self._ledger.totals
+        unmet = [b for b in self._budgets if now[b.quantity] > b.limit]
+        shares = [
+            f"{b.quantity}: {now[b.quantity] / self._whole[b.quantity]:.1%} of the original is "
+            f"left, {b.limit / self._whole[b.quantity]:.1%} is the budget"
+            for b in unmet
+        ]
+        return CheckFailedError(
+            "the budget cannot be met",
+            where="; ".join(shares),
+            why=f"every group is as small as it may be (a tenth of its channels); what is left: "
+            f"{', '.join(self._ledger.largest(unmet[0].quantity))}",
+            hint="allow more: --kinds all, --min-channels, --allow-io; `onnxprune inspect` says "
+            "what is blocked and why",
+        )
+
+
+def _slope(costs: Costs, budget: Budget) -> float:
+    return costs.pressure if budget.quantity == "memory" else costs[budget.quantity]

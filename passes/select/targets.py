@@ -1,0 +1,67 @@
+"""Targets as people write them: ``macs=0.5``, ``size=5MB``, ``params=60%``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from onnxprune.cost.ledger import QUANTITIES
+from onnxprune.errors import UsageError
+
+_TEXT = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)\s*([A-Za-z%]*)")
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
+_BYTES = {
+    "": 1.0,
+    "b": 1.0,
+    **{f"{prefix}b": 1000.0**power for power, prefix in enumerate("kmgt", 1)},
+    **{f"{prefix}ib": 1024.0**power for power, prefix in enumerate("kmgt", 1)},
+}
+_EXAMPLES = {"macs": "0.5 or 2.1G", "params": "0.5 or 5M", "size": "0.5 or 5MB"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a model may cost at most.
+
+    Attributes:
+        quantity: one of `cost.ledger.QUANTITIES`.
+        value: the most: a share of the original if `relative`, else in the quantity's unit (of
+            one sample, where the batch is free).
+        relative: whether it is a share.
+    """
+
+    quantity: str
+    value: float
+    relative: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``QUANTITY=VALUE``: a share below 1, a percentage, or a number with its unit.
+
+        Raises:
+            UsageError: there is no such quantity or unit, or the number makes no sense.
+        """
+        quantity, _, amount = (part.strip() for part in text.partition("="))
+        if quantity not in QUANTITIES:
+            raise UsageError(
+                f"there is no target {quantity!r}", hint=f"choose from {', '.join(QUANTITIES)}"
+            )
+        match = _TEXT.fullmatch(amount)
+        units = _BYTES if quantity in ("size", "memory") else _COUNTS
+        unit = match[2].lower() if match else ""
+        if match is None or unit not in (*units, "%"):
+            raise UsageError(
+                f"{amount!r} is no target for {quantity}",
+                hint=f"write {_EXAMPLES.get(quantity, _EXAMPLES['size'])}; numbers below 1 are "
+                "shares of the original",
+            )
+        number = float(match[1])
+        relative = unit == "%" or (not unit and number < 1)
+        value = number / 100 if unit == "%" else number * units.get(unit, 1.0)
+        if value <= 0 or (relative and value >= 1):
+            raise UsageError(
+                f"a target of {amount} for {quantity} makes no sense",
+                why="it must be more than nothing, and less than the original has",
+            )
+        return cls(quantity, value, relative)
