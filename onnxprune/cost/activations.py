@@ -24,7 +24,7 @@ class Activations:
 
     def __init__(self, analysis: Analysis) -> None:
         """Lay out the life of every value."""
-        first: dict[str, int] = {port.name: 0 for port in analysis.ports}
+        first: dict[str, int] = dict.fromkeys(analysis.canonical.inputs, 0)
         last: dict[str, int] = {}
         for place, placed in enumerate(analysis.placed):
             for name in placed.node.outputs:

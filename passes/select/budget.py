@@ -220,9 +220,9 @@ class _Knapsack:
         return CheckFailedError(
             "the budget cannot be met",
             where="; ".join(shares),
-            why=f"every group is as small as it may be (a tenth of its channels); what is left: "
-            f"{', '.join(self._ledger.largest(unmet[0].quantity))}",
-            hint="allow more: --kinds all, --min-channels, --allow-io; `onnxprune inspect` says "
+            why="no group may shrink further (a tenth of its channels stays), or would save "
+            f"anything; what is left: {', '.join(self._ledger.largest(unmet[0].quantity))}",
+            hint="allow more: --kinds all, --allow-io, a larger budget; `onnxprune inspect` says "
             "what is blocked and why",
         )
 

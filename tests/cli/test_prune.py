@@ -236,3 +236,30 @@ def test_a_plan_for_another_network_is_refused(
     plan.write_text("[]")
     result = run("apply", plan, mlp, tmp_path / "b.onnx", "--no-benchmark")
     assert (result.exit_code, "no plan" in result.stderr) == (3, True)
+
+
+def test_budgets(run: Run, cnn: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    options = ("--target-macs", "0.6", "--target-size", "500kB", "--no-benchmark", "--json")
+    result = run(cnn, target, *options)
+    assert result.exit_code == 0
+    document: dict[str, Any] = json.loads(result.stdout)
+    share = document["pruned"]["macs"] / document["original"]["macs"]
+    assert share <= 0.6
+    assert target.stat().st_size <= 500_000
+    assert share > 0.588 or target.stat().st_size > 490_000
+
+
+def test_a_budget_that_cannot_be_met(run: Run, cnn: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    result = run(cnn, target, "--target-macs", "0.001")
+    assert result.exit_code == 1
+    assert "the budget cannot be met" in result.stderr
+    assert "of the original is left" in result.stderr
+    assert not target.exists()
+
+
+def test_a_budget_and_a_ratio_exclude_each_other(run: Run, cnn: Path, tmp_path: Path) -> None:
+    result = run(cnn, tmp_path / "out.onnx", "--target-macs", "0.5", "--channels", "0.3")
+    assert result.exit_code == 2
+    assert "--channels and --target-macs exclude each other" in result.stderr
