@@ -15,9 +15,9 @@ from onnxprune.axes.mask import (
     kept_size,
     leaf_masks,
     ragged_rows,
-    sum_onto,
     tensor_mask,
 )
+from onnxprune.axes.places import places_of, sum_onto
 from onnxprune.axes.space import DimSpace, Edge
 from onnxprune.axes.trace import Tracer
 
@@ -35,6 +35,7 @@ __all__ = [
     "is_touched",
     "kept_size",
     "leaf_masks",
+    "places_of",
     "ragged_rows",
     "sum_onto",
     "tensor_mask",

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.axes.dim import Dim
+from onnxprune.axes.places import sum_onto
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -186,49 +187,6 @@ def _spread(mask: BoolArray, rank: int, *axes: int) -> BoolArray:
     for axis, size in zip(axes, mask.shape, strict=True):
         shape[axis] = size
     return mask.reshape(shape)
-
-
-def sum_onto(
-    dim: Dim, values: npt.NDArray[np.float64], leaf: Dim, over: Dim | None = None
-) -> npt.NDArray[np.float64]:
-    """Add up a quantity of an axis for each index of a leaf.
-
-    Args:
-        dim: the axis, of `n` indices.
-        values: shape ``[n]``.
-        leaf: an atomic root.
-        over: another leaf; with it the result tells its indices apart.
-
-    Returns:
-        Shape ``[v]``, or ``[g, v]`` with `over`. Where `over` is not in the same product as `leaf`
-        its rows are equal.
-    """
-    root = dim.root
-    shape = (leaf.size,) if over is None else (over.size, leaf.size)
-    total = np.zeros(shape)
-    if root.segments:
-        start = 0
-        for segment in root.walk_segments():
-            total += sum_onto(segment, values[start : start + segment.size], leaf, over)
-            start += segment.size
-        return total
-    factors = root.walk_factors()
-    table = values.reshape([factor.size for factor in factors])
-    for place, factor in enumerate(factors):
-        if factor is not leaf and (factor.is_atomic or leaf not in factor.leaves()):
-            continue
-        keep = {place}
-        if over is not None and over in factors:
-            keep.add(factors.index(over))
-        part = table.sum(axis=tuple(i for i in range(len(factors)) if i not in keep))
-        if factor is not leaf:
-            inner = part if part.ndim == 1 else part.sum(axis=1 - sorted(keep).index(place))
-            total += sum_onto(factor, inner, leaf, over)
-        elif over is None or part.ndim == 1:
-            total += part
-        else:
-            total += part if sorted(keep)[1] == place else part.T
-    return total
 
 
 def leaf_masks(dim: Dim, mask: BoolArray, over: Mapping[Dim, Dim] | None = None) -> dict[Dim, Keep]:

@@ -12,7 +12,11 @@ import click
 
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, verbose_option
+from onnxprune.errors import UsageError
 from onnxprune.passes import PASSES
+from onnxprune.passes.plugins import Registry
+from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.spec import options_of
 from onnxprune.reports.terminal import WIDTH
 
@@ -29,12 +33,33 @@ _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 def passes() -> None:
     """List the passes of textual pipelines with their options."""
     known = [_describe(name, kind) for name, kind in PASSES.items()]
+    named = {
+        registry.what: {name: _summary(registry, name) for name in registry.names}
+        for registry in (CRITERIA, SELECTORS)
+    }
     out = output()
     if out.as_json:
-        out.document({"schema": 1, "passes": known})
+        out.document({"schema": 1, "passes": known, **named})
         return
+    lines = [line for entry in known for line in _lines(entry)]
+    for what, entries in named.items():
+        lines += [
+            "",
+            f"{what}:",
+            *(_wrapped(f"{name}: {text}", "  ", 4) for name, text in entries.items()),
+        ]
     with out.stdout() as file:
-        file.write("\n".join(line for entry in known for line in _lines(entry)) + "\n")
+        file.write("\n".join(lines) + "\n")
+
+
+def _summary(registry: Registry[Any], name: str) -> str:
+    """The first line of a function's documentation; where it comes from, if it is not ours."""
+    try:
+        text = (inspect.getdoc(registry[name]) or "").partition("\n")[0]
+    except UsageError as error:
+        return f"{error.message}: {error.why}"
+    origin = registry.origin(name)
+    return f"{text} ({origin})" if origin else text
 
 
 def _lines(entry: Mapping[str, Any]) -> Iterator[str]:
@@ -74,5 +99,6 @@ def _shown(default: Any) -> str:
     return str(default)
 
 
-def _wrapped(text: str, indent: str) -> str:
-    return click.wrap_text(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+def _wrapped(text: str, indent: str, hanging: int = 0) -> str:
+    later = indent + " " * hanging
+    return click.wrap_text(text, WIDTH, initial_indent=indent, subsequent_indent=later)

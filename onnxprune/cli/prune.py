@@ -19,8 +19,8 @@ from onnxprune.cli.options import (
     targets_options,
 )
 from onnxprune.errors import UsageError
-from onnxprune.passes.remove.channels import SCOPES
-from onnxprune.passes.score.magnitude import CRITERIA
+from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.presets import pruning
 
@@ -46,17 +46,31 @@ Examples:
     metavar="R",
     help="Fraction of the channels to remove, in [0, 1).",
 )
+@click.option(
+    "--threshold",
+    type=float,
+    metavar="T",
+    help="Remove channels that score less than T; the mean score of a group is 1.",
+)
+@click.option(
+    "--ratio",
+    "ratios",
+    multiple=True,
+    metavar="PATTERN=R",
+    help="Fraction of the groups that match: names of groups, kinds or weights. Repeat it for "
+    "more; 0 leaves them alone.",
+)
 @targets_options
 @click.option(
     "--scope",
-    type=click.Choice(SCOPES),
+    metavar="|".join(SELECTORS.ours),
     help="The same fraction of every group (default), all channels ranked together, or those of "
     "groups with the same structure ranked together.",
 )
 @click.option(
     "--criterion",
-    type=click.Choice(list(CRITERIA)),
-    help="Norm of a channel's weights that ranks it. [default: l2]",
+    metavar="|".join(CRITERIA.ours),
+    help="What says how much a channel matters; see `onnxprune passes`. [default: l2]",
 )
 @click.option(
     "--round-to",
@@ -138,32 +152,20 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
 def _pipeline(options: dict[str, Any]) -> Pipeline:
     given = {
         name: options[name]
-        for name in ("ratio", "scope", "criterion", "round_to")
+        for name in ("ratio", "threshold", "scope", "criterion", "round_to")
         if options[name] is not None
     }
     kinds = parse_kinds(options["kinds"])
     if kinds is not None:
         given["kinds"] = kinds
-    for name in ("ignore", "allow_io"):
+    for name in ("ignore", "allow_io", "ratios"):
         if options[name]:
             given[name] = tuple(options[name])
     targets = chosen_targets(options)
     if targets:
         given["targets"] = targets
     if options["pipeline"] is None:
-        if "ratio" not in given and not targets:
-            raise click.UsageError(
-                "Missing option '--channels': for example --channels 0.3, or a budget: "
-                "--target-macs 0.5",
-                click.get_current_context(),
-            )
-        for name in ("ratio", "scope") if targets else ():
-            if name in given:
-                raise UsageError(
-                    f"--{'channels' if name == 'ratio' else name} and --target-"
-                    f"{targets[0].partition('=')[0]} exclude each other",
-                    why="a budget decides how much of each group is removed",
-                )
+        _check_amount(given)
         return pruning(**given, seed=options["seed"])
     if given:
         name = "channels" if "ratio" in given else next(iter(given)).replace("_", "-")
@@ -172,3 +174,25 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
             hint="write the options into the pipeline: remove-channels{ratio=0.3}",
         )
     return Pipeline(options["pipeline"])
+
+
+def _check_amount(given: dict[str, Any]) -> None:
+    """How much is to go must be said, and said once; what only concerns some groups may stand."""
+    target = given.get("targets", ("",))[0].partition("=")[0]
+    said = {"ratio": "channels", "threshold": "threshold", "targets": f"target-{target}"}
+    amounts = [option for name, option in said.items() if name in given]
+    if not amounts and "ratios" not in given:
+        raise click.UsageError(
+            "Missing option '--channels': for example --channels 0.3, or a budget: "
+            "--target-macs 0.5",
+            click.get_current_context(),
+        )
+    if "scope" in given and "ratio" not in given:
+        amounts.append("scope")
+    if len(amounts) > 1:
+        raise UsageError(
+            f"--{amounts[0]} and --{amounts[1]} exclude each other",
+            why="each of them says how much of a group is removed",
+        )
+    if not amounts:
+        given["ratio"] = 0.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from time import perf_counter
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis, analyse
@@ -16,20 +18,19 @@ from onnxprune.coupling.groups import (
     choose,
     find_groups,
 )
-from onnxprune.coupling.isomorphism import isomorphism_classes
 from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
-from onnxprune.passes.score.magnitude import CRITERIA, Magnitude
+from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
+from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.score.scoring import Scoring
 from onnxprune.passes.select.alignment import RoundTo
-from onnxprune.passes.select.budget import Budget, select_budgeted
-from onnxprune.passes.select.global_rank import select_ranked
+from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.passes.select.selection import Selection
+from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.passes.select.targets import Target
-from onnxprune.passes.select.uniform import select_uniform
+from onnxprune.passes.select.threshold import thresholded
 from onnxprune.passes.work import PassReport, Refusal, Removal, Work
-
-SCOPES = ("uniform", "global", "isomorphic")
-"""What a ratio is meant of; see `RemoveChannels.scope`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,11 @@ class RemoveChannels:
     Attributes:
         ratio: fraction to remove, in [0, 1).
         scope: ``uniform`` (of every group), ``global`` (all channels ranked together) or
-            ``isomorphic`` (channels of groups with the same structure ranked together).
-        criterion: ``l1`` or ``l2``, norms of the weights that produce a channel.
+            ``isomorphic`` (channels of groups with the same structure ranked together), or another
+            one of `SELECTORS`.
+        criterion: what says how much a channel matters, one of `CRITERIA`.
+        reduction: how what it says of a group's weights becomes one, one of `REDUCTIONS`.
+        normalization: what makes groups comparable, one of `NORMALIZATIONS`.
         round_to: widths become multiples of it; ``auto`` takes what hardware likes.
         kinds: kinds of groups that are pruned.
         ignore: glob patterns over node names, operator types and value names; what a matching node
@@ -48,21 +52,27 @@ class RemoveChannels:
         allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``; the name
             may be a glob pattern.
         minimum: fewest channels kept of a group.
+        threshold: remove what scores less, whatever the ratio; None where the ratio counts.
+        ratios: fractions of some groups, as ``PATTERN=RATIO``; see `fixed_ratios`.
         targets: what the model may cost at most, such as ``macs=0.5`` or ``size=5MB`` (see
             `Target`); then `ratio` and `scope` mean nothing.
-        seed: for criteria that draw random numbers; none of those here do.
+        seed: for criteria that draw random numbers.
     """
 
     name: ClassVar[str] = "remove-channels"
 
     ratio: float = 0.3
-    scope: Literal["uniform", "global", "isomorphic"] = "uniform"
+    scope: str = "uniform"
     criterion: str = "l2"
+    reduction: str = "mean"
+    normalization: str = "mean"
     round_to: RoundTo = "auto"
     kinds: tuple[str, ...] = DEFAULT_KINDS
     ignore: tuple[str, ...] = ()
     allow_io: tuple[str, ...] = ()
     minimum: int = 1
+    threshold: float | None = None
+    ratios: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     seed: int = 0
 
@@ -78,8 +88,10 @@ class RemoveChannels:
                 why="it must be at least 0 and less than 1",
                 hint="0.3 removes 30 % of the channels",
             )
-        _one_of("scope", self.scope, SCOPES)
-        _one_of("criterion", self.criterion, CRITERIA)
+        SELECTORS.check(self.scope)
+        CRITERIA.check(self.criterion)
+        _one_of("reduction", self.reduction, REDUCTIONS)
+        _one_of("normalization", self.normalization, NORMALIZATIONS)
         for kind in self.kinds:
             _one_of("kind", kind, KINDS)
         if self.round_to != "auto" and (not isinstance(self.round_to, int) or self.round_to < 1):
@@ -88,6 +100,8 @@ class RemoveChannels:
             raise UsageError(f"minimum is {self.minimum}", why="a group keeps one channel at least")
         for target in self.targets:
             Target.parse(target)
+        if self.targets and self.threshold is not None:
+            raise UsageError("a threshold and a budget exclude each other")
 
     def run(self, work: Work) -> PassReport:
         """Replace the model by one with fewer channels."""
@@ -109,17 +123,53 @@ class RemoveChannels:
 
     def select(self, analysis: Analysis, chosen: list[Group], original: Model) -> dict[Dim, Keep]:
         """Decide what stays of each group; shares of targets are meant of `original`."""
-        magnitude = Magnitude(analysis, self.criterion, chosen)
-        scores = {group: magnitude.score(group) for group in chosen}
-        if self.targets:
-            budgets = [Budget.of(Target.parse(text), analysis, original) for text in self.targets]
-            return select_budgeted(analysis, scores, budgets, self.round_to, self.minimum)
-        how = (self.ratio, self.round_to, self.minimum)
-        if self.scope == "uniform":
-            return select_uniform(analysis, scores, *how)
-        isomorphic = self.scope == "isomorphic"
-        classes = isomorphism_classes(analysis, chosen) if isomorphic else None
-        return select_ranked(analysis, scores, *how, classes)
+        scoring = Scoring(analysis, chosen, self.reduction, self.normalization, self.seed)
+        scores = CRITERIA[self.criterion](scoring)
+        fixed = fixed_ratios(chosen, self.ratios)
+        selection = Selection(analysis, scores, self.ratio, self.round_to, self.minimum, fixed)
+        if self.threshold is not None:
+            return thresholded(selection, self.threshold)
+        if not self.targets:
+            return SELECTORS[self.scope](selection)
+        budgets = [Budget.of(Target.parse(text), analysis, original) for text in self.targets]
+        return budgeted(selection, budgets)
+
+
+def fixed_ratios(groups: Iterable[Group], ratios: Iterable[str]) -> dict[Group, float]:
+    """The groups that ``PATTERN=RATIO`` entries name; of several that match, the last one counts.
+
+    Patterns are globs over names of groups, kinds, and names of the weights that carry them.
+
+    Raises:
+        UsageError: an entry cannot be read, or matches no group.
+    """
+    fixed: dict[Group, float] = {}
+    offered = list(groups)
+    for entry in ratios:
+        pattern, _, text = entry.rpartition("=")
+        try:
+            ratio = float(text)
+        except ValueError:
+            ratio = -1.0
+        if not pattern or not 0 <= ratio < 1:
+            raise UsageError(
+                f"{entry!r} is no ratio of groups",
+                hint="write PATTERN=R with R in [0, 1), for example 'head of *=0.5'",
+            )
+        named = [group for group in offered if _is_named(group, pattern)]
+        if not named:
+            raise UsageError(
+                f"no group matches {pattern!r}",
+                hint="patterns are tried on the names of groups, on kinds and on weights; "
+                "`onnxprune inspect` lists them",
+            )
+        fixed.update(dict.fromkeys(named, ratio))
+    return fixed
+
+
+def _is_named(group: Group, pattern: str) -> bool:
+    names = (group.name, group.kind, *(member.weight for member in group.members))
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:
@@ -152,6 +202,6 @@ def _reason(analysis: Analysis, name: str, other: dict[str, Group]) -> tuple[str
     return "only constants carry its axes, or they have one index", ""
 
 
-def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
+def _one_of(what: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
         raise UsageError(f"there is no {what} {value!r}", hint=f"choose from {', '.join(allowed)}")

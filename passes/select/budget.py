@@ -26,11 +26,10 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
 from onnxprune.errors import CheckFailedError
 from onnxprune.ir.model import Model
-from onnxprune.passes.score.magnitude import Scores
-from onnxprune.passes.select.alignment import AUTO_MULTIPLES, RoundTo, kept_steps
-from onnxprune.passes.select.global_rank import LARGEST_RATIO, by_index
+from onnxprune.passes.score.scoring import Scores
+from onnxprune.passes.select.alignment import AUTO_MULTIPLES, kept_counts, kept_steps
+from onnxprune.passes.select.selection import LARGEST_RATIO, Selection, by_index
 from onnxprune.passes.select.targets import Target
-from onnxprune.passes.select.uniform import keep_counted
 
 SLACK = 0.02
 """How much of a budget may be left over; then widths are rounded less."""
@@ -72,37 +71,28 @@ class Budget:
         return cls(target.quantity, target.value * Sample.of(analysis).batch)
 
 
-def select_budgeted(
-    analysis: Analysis,
-    scores: Mapping[Group, Scores],
-    budgets: Sequence[Budget],
-    round_to: RoundTo,
-    minimum: int = 1,
-) -> dict[Dim, Keep]:
-    """Keep as much importance as the budgets allow.
-
-    Args:
-        analysis: the model.
-        scores: importance by group, shape ``[v]`` or ``[g, v]``.
-        budgets: all of them are met.
-        round_to: see `kept_counts`.
-        minimum: fewest indices kept of a group.
+def budgeted(selection: Selection, budgets: Sequence[Budget]) -> dict[Dim, Keep]:
+    """Keep as much importance as the budgets allow; all of them are met.
 
     Raises:
         CheckFailedError: a budget cannot be met; it says how far it got and what holds it back.
     """
-    ledger = Ledger(analysis, scores, memory=any(b.quantity == "memory" for b in budgets))
+    analysis, scores, round_to = selection.analysis, selection.free, selection.round_to
+    ledger = Ledger(analysis, selection.scores, memory=any(b.quantity == "memory" for b in budgets))
+    fixed = kept_counts(analysis, selection.fixed, round_to, selection.minimum)
+    for group, count in fixed.items():
+        ledger.set(group, count)
     readers = _readers(analysis, scores)
     losses = {g: readers[g] * _losses(by_index(s)) for g, s in scores.items()}
     knapsack = _Knapsack(ledger, losses, budgets)
-    least = {g: max(minimum, g.size - int(g.size * LARGEST_RATIO)) for g in scores}
+    least = {g: max(selection.minimum, g.size - int(g.size * LARGEST_RATIO)) for g in scores}
     knapsack.shrink(kept_steps(analysis, scores, round_to, least))
     finer = (*AUTO_MULTIPLES[-1:], 1) if round_to == "auto" else ()
     for multiple in (round_to, *finer):
         knapsack.give_back(kept_steps(analysis, scores, multiple, least))
         if knapsack.fill() > 1 - SLACK:
             break
-    return keep_counted(scores, ledger.counts)
+    return selection.keep_counts(ledger.counts)
 
 
 def _readers(analysis: Analysis, groups: Iterable[Group]) -> dict[Group, int]:

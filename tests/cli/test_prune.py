@@ -263,3 +263,27 @@ def test_a_budget_and_a_ratio_exclude_each_other(run: Run, cnn: Path, tmp_path: 
     result = run(cnn, tmp_path / "out.onnx", "--target-macs", "0.5", "--channels", "0.3")
     assert result.exit_code == 2
     assert "--channels and --target-macs exclude each other" in result.stderr
+
+
+def test_ratios_of_some_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    result = run(mlp, target, "--ratio", "*w1=0.25", "--no-benchmark")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert width(target) == 48
+    result = run(mlp, tmp_path / "b.onnx", "--ratio", "nothing*=0.25")
+    assert result.exit_code == 2
+    assert "no group matches 'nothing*'" in result.stderr
+    result = run(mlp, tmp_path / "b.onnx", "--ratio", "w1=2")
+    assert result.exit_code == 2
+    assert "is no ratio of groups" in result.stderr
+
+
+def test_a_threshold_and_other_criteria(run: Run, mlp: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    result = run(mlp, target, "--threshold", "1.0", "--criterion", "fpgm", "--no-benchmark")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert width(target) < 64
+    result = run(mlp, target, "--channels", "0.5", "--criterion", "fpmg")
+    assert result.exit_code == 2
+    assert "there is no criterion 'fpmg'" in result.stderr
+    assert "did you mean 'fpgm'?" in result.stderr

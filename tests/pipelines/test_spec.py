@@ -79,7 +79,7 @@ def test_every_pass_tells_its_options(kind: type) -> None:
     if kind is RemoveChannels:
         assert options["ratio"] == ("float", "0.3")
         assert options["round_to"] == ("number or auto", "auto")
-        assert options["scope"] == ("uniform | global | isomorphic", "uniform")
+        assert options["scope"] == ("str", "uniform")
         assert options["kinds"][0] == "names joined by |"
 
 

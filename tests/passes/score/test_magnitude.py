@@ -9,7 +9,8 @@ import pytest
 from onnxprune.coupling.analysis import analyse
 from onnxprune.coupling.groups import find_groups
 from onnxprune.ir.canonical import canonicalise
-from onnxprune.passes.score.magnitude import Magnitude
+from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.score.scoring import Scoring
 from tests.texts import Weight, f32, model_of
 
 
@@ -17,14 +18,16 @@ def scores(text: str, weights: dict[str, Weight], criterion: str) -> npt.NDArray
     analysis = analyse(canonicalise(model_of(text, weights)))
     groups = find_groups(analysis)
     assert len(groups) == 1
-    return Magnitude(analysis, criterion, groups).score(groups[0])
+    return CRITERIA[criterion](Scoring(analysis, groups))[groups[0]]
 
 
 TWO = "g (float[2,2] x) => (float[2,3] y) { h = MatMul(x, w1) y = MatMul(h, w2) }"
 FIRST = f32([[3, 0, 1], [4, 2, -1]])
 
 
-@pytest.mark.parametrize(("criterion", "norms"), [("l1", [7, 2, 2]), ("l2", [5, 2, np.sqrt(2)])])
+@pytest.mark.parametrize(
+    ("criterion", "norms"), [("l1", [7, 2, 2]), ("l2", [5, 2, np.sqrt(2)]), ("max", [4, 2, 1])]
+)
 def test_norms_of_the_producer(criterion: str, norms: list[float]) -> None:
     found = scores(TWO, {"w1": FIRST, "w2": (3, 3)}, criterion)
     assert found == pytest.approx(np.array(norms) / np.mean(norms))

@@ -12,8 +12,9 @@ from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.errors import CheckFailedError
 from onnxprune.ir.canonical import canonicalise
-from onnxprune.passes.score.magnitude import Scores
-from onnxprune.passes.select.budget import Budget, select_budgeted
+from onnxprune.passes.score.scoring import Scores
+from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.passes.select.selection import Selection
 from onnxprune.passes.select.targets import Target
 from onnxprune.pipelines.presets import pruning
 from tests.texts import Weight, model_of
@@ -38,7 +39,7 @@ def test_dead_channels_go_first() -> None:
     scores = {wide: np.r_[np.zeros(10), np.ones(30)], narrow: np.ones(20)}
     whole = Ledger(analysis, ()).totals.macs
     after = whole - 2 * 10 * (30 + 20)
-    keeps = select_budgeted(analysis, scores, [Budget("macs", after)], 1)
+    keeps = budgeted(Selection(analysis, scores, 0.0, 1), [Budget("macs", after)])
     assert (kept(keeps, wide), kept(keeps, narrow)) == (30, 20)
     assert not keeps[wide.leaf].mask[:10].any()
 
@@ -56,7 +57,7 @@ def test_the_best_choice_is_found_or_nearly_so() -> None:
         ledger.set(narrow, b)
         if ledger.totals.macs <= limit:
             losses[a, b] = sum(_loss(scores[g], n) for g, n in ((wide, a), (narrow, b)))
-    keeps = select_budgeted(analysis, scores, [Budget("macs", limit)], 1)
+    keeps = budgeted(Selection(analysis, scores, 0.0, 1), [Budget("macs", limit)])
     found = losses[kept(keeps, wide), kept(keeps, narrow)]
     assert found <= 1.05 * min(losses.values())
 
@@ -91,7 +92,7 @@ def test_widths_are_rounded_as_long_as_the_budget_is_met() -> None:
     analysis, groups = chain()
     scores = {group: np.ones(group.size) for group in groups}
     limit = 0.5 * Ledger(analysis, ()).totals.macs
-    keeps = select_budgeted(analysis, scores, [Budget("macs", limit)], 4)
+    keeps = budgeted(Selection(analysis, scores, 0.0, 4), [Budget("macs", limit)])
     assert all(kept(keeps, group) % 4 == 0 for group in groups)
 
 
@@ -119,5 +120,5 @@ def test_a_budget_beats_the_same_share_of_everything() -> None:
     analysis, (wide, narrow) = chain()
     scores = {wide: np.ones(40), narrow: np.ones(20)}
     whole = Ledger(analysis, ()).totals.macs
-    keeps = select_budgeted(analysis, scores, [Budget("macs", 0.5 * whole)], 1)
+    keeps = budgeted(Selection(analysis, scores, 0.0, 1), [Budget("macs", 0.5 * whole)])
     assert kept(keeps, wide) / 40 < kept(keeps, narrow) / 20

@@ -1,0 +1,29 @@
+"""Every criterion by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnxprune.coupling.groups import Group
+from onnxprune.passes.plugins import Registry
+from onnxprune.passes.score.batch_norm import norm_scale
+from onnxprune.passes.score.geometric_median import fpgm
+from onnxprune.passes.score.magnitude import l1, l2, largest
+from onnxprune.passes.score.random_scores import random
+from onnxprune.passes.score.scoring import Scores, Scoring
+
+Criterion = Callable[[Scoring], dict[Group, Scores]]
+
+CRITERIA: Registry[Criterion] = Registry(
+    "criterion",
+    "onnxprune.criteria",
+    {
+        "l1": l1,
+        "l2": l2,
+        "max": largest,
+        "norm-scale": norm_scale,
+        "fpgm": fpgm,
+        "random": random,
+    },
+)
+"""What says how much channels matter; packages add to it by entry points."""
