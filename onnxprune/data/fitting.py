@@ -140,4 +140,5 @@ def _shape_hint(found: Sequence[int], sample: Sequence[Axis]) -> str:
         return "the axes are in another order: transpose the array"
     if len(found) == len(sample) + 2:
         return "stack samples along one axis only; open the data with batch=None for whole feeds"
-    return "preprocess it to the model's shape; if it holds the labels, say so by its name"
+    labels = "; if it holds the labels, say so by its name" if len(found) < 2 else ""
+    return f"preprocess it to the model's shape{labels}"

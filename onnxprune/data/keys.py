@@ -30,7 +30,8 @@ def match_keys(
         UsageError: an input or the labels are not there.
     """
     if labels is not None and labels not in keys:
-        raise _missing(f"the labels {labels!r}", labels, keys, where)
+        usual = "name the array that holds the labels"
+        raise _missing(f"the labels {labels!r}", labels, keys, where, usual)
     others = [key for key in keys if key != labels]
     missing = [name for name in inputs if name not in others]
     if not missing:
@@ -38,7 +39,10 @@ def match_keys(
     if len(inputs) == len(others) == 1:
         return {inputs[0]: others[0]}
     strays = [key for key in others if key not in inputs]
-    raise _missing(f"input {missing[0]!r}", missing[0], strays, where, single=len(inputs) == 1)
+    usual = "name the arrays like the inputs of the model"
+    if len(inputs) == 1 and strays:
+        usual = f"name it {inputs[0]!r}, or say which array holds the labels"
+    raise _missing(f"input {missing[0]!r}", missing[0], strays, where, usual)
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
@@ -47,13 +51,8 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def _missing(
-    what: str, name: str, strays: Sequence[str], where: str, single: bool = False
-) -> UsageError:
+def _missing(what: str, name: str, strays: Sequence[str], where: str, usual: str) -> UsageError:
     held = ", ".join(map(repr, strays)) or "nothing else"
-    usual = "name the arrays like the inputs of the model"
-    if single and len(strays) > 1:
-        usual = f"name it {name!r}, or say which array holds the labels"
     return UsageError(
         f"the data has no array for {what}",
         where=where,

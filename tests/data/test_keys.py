@@ -41,6 +41,7 @@ def test_labels_that_are_not_there() -> None:
     error = refused(["x", "label"], ["x"], "labels")
     assert error.message == "the data has no array for the labels 'labels'"
     assert error.hint == "did you mean 'label'?"
+    assert refused(["x", "y"], ["x"], "t").hint == "name the array that holds the labels"
 
 
 def test_nothing_left() -> None:
