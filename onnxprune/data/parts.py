@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from onnxprune.data.batches import Batch
 from onnxprune.data.columns import Column, Rows
 from onnxprune.data.fitting import Layout, converted
@@ -83,11 +81,6 @@ def part_of(arrays: Arrays, layout: Layout, where: str) -> Part:
     size = columns[0].shape[0]
     labels = _labels(arrays[layout.labels](), size) if layout.labels is not None else None
     return Part(layout, tuple(columns), labels, size)
-
-
-def everything(part: Part) -> Rows:
-    """Numbers of all samples."""
-    return np.arange(part.size)
 
 
 def _single(column: Column) -> Column:

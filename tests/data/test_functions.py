@@ -37,6 +37,7 @@ def test_samples_make_batches_again_and_again() -> None:
 
 def test_stacks_are_cut_into_batches() -> None:
     assert numbers(open_data(stacks, X, batch=4)) == [[0, 0, 0, 1], [1, 1, 2, 2], [2]]
+    assert numbers(open_data(stacks, X, batch=9, limit=None)) == [[0, 0, 0, 1, 1, 1, 2, 2, 2]]
     assert numbers(open_data(stacks, X, batch=2, limit=5)) == [[0, 0], [0, 1], [1]]
 
 
