@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from onnxprune import passes
     from onnxprune.coupling.plan import Plan
+    from onnxprune.data.dataset import Dataset, open_data
     from onnxprune.errors import OnnxPruneError
     from onnxprune.ir.load import load
     from onnxprune.ir.model import Model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from onnxprune.pipelines.result import Result
 
 __all__ = [
+    "Dataset",
     "Model",
     "OnnxPruneError",
     "Pipeline",
@@ -32,11 +34,13 @@ __all__ = [
     "Result",
     "apply_plan",
     "load",
+    "open_data",
     "passes",
     "prune",
 ]
 
 _HOMES = {
+    "Dataset": "onnxprune.data.dataset",
     "Model": "onnxprune.ir.model",
     "OnnxPruneError": "onnxprune.errors",
     "Pipeline": "onnxprune.pipelines.pipeline",
@@ -44,6 +48,7 @@ _HOMES = {
     "Result": "onnxprune.pipelines.result",
     "apply_plan": "onnxprune.pipelines.presets",
     "load": "onnxprune.ir.load",
+    "open_data": "onnxprune.data.dataset",
     "prune": "onnxprune.pipelines.presets",
 }
 
