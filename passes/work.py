@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import ClassVar, Protocol, runtime_checkable
@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.data.batches import Batch
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 
@@ -75,6 +76,7 @@ class Work:
         original: the model as it was loaded.
         model: the model as it is now.
         input_shapes: shapes of dynamic inputs given by the user, by name.
+        data: calibration data, which can be gone through more than once; None if there is none.
         removals: what was removed so far.
         reports: one for each pass that ran.
         seconds: time spent on parts of passes (``analyse``, ``remove``).
@@ -84,6 +86,7 @@ class Work:
     original: Model
     model: Model
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    data: Iterable[Batch] | None = None
     removals: list[Removal] = field(default_factory=list[Removal])
     reports: list[PassReport] = field(default_factory=list[PassReport])
     seconds: dict[str, float] = field(default_factory=dict[str, float])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
 from onnxprune.coupling.axis_plan import AxisPlan, compose
 from onnxprune.coupling.plan import Plan, axis_plans
 from onnxprune.coupling.ports import Port, as_entries
+from onnxprune.data.batches import Batch
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.load import load
 from onnxprune.ir.merge import merge_views
@@ -44,6 +45,7 @@ class Pipeline:
         model: Model | str | os.PathLike[str],
         *,
         input_shapes: Shapes | None = None,
+        data: Iterable[Batch] | None = None,
         progress: Progress | None = None,
         verify_each: bool = False,
     ) -> Result:
@@ -52,6 +54,7 @@ class Pipeline:
         Args:
             model: a loaded model, which is left as it is, or a path.
             input_shapes: shapes of dynamic inputs, by name.
+            data: calibration data for criteria that look at activations, such as `open_data` gives.
             progress: called with the name of each pass when it begins.
             verify_each: whether the result of each pass is verified; an error names the pass.
 
@@ -61,7 +64,7 @@ class Pipeline:
             EquivalenceError: with `verify_each`, a pass gave a wrong result.
         """
         source = model if isinstance(model, Model) else load(model)
-        work = Work(source, source, dict(input_shapes or {}))
+        work = Work(source, source, dict(input_shapes or {}), data)
         with _collector_paused():
             for step in self.passes:
                 if progress is not None:

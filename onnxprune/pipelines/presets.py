@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from onnxprune.coupling.plan import Plan
+from onnxprune.data.batches import Batch
 from onnxprune.ir.model import Model
 from onnxprune.passes import ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels
 from onnxprune.passes.work import Pass
@@ -19,15 +21,22 @@ def pruning(**options: Any) -> Pipeline:
     return Pipeline([FoldConstants(), RemoveChannels(**options), FoldEmpty()])
 
 
-def prune(model: Model | str | os.PathLike[str], ratio: float = 0.3, **options: Any) -> Result:
+def prune(
+    model: Model | str | os.PathLike[str],
+    ratio: float = 0.3,
+    *,
+    data: Iterable[Batch] | None = None,
+    **options: Any,
+) -> Result:
     """Remove a fraction of a model's channels.
 
     Args:
         model: a loaded model or a path.
         ratio: fraction to remove, in [0, 1).
+        data: calibration data for criteria that look at activations.
         options: further options of `RemoveChannels`.
     """
-    return pruning(ratio=ratio, **options).run(model)
+    return pruning(ratio=ratio, **options).run(model, data=data)
 
 
 def apply_plan(

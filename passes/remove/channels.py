@@ -19,7 +19,6 @@ from onnxprune.coupling.groups import (
     find_groups,
 )
 from onnxprune.errors import UsageError
-from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA
@@ -111,7 +110,7 @@ class RemoveChannels:
         chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
         work.note_time("analyse", start)
         start = perf_counter()
-        keeps = self.select(analysis, chosen, work.original)
+        keeps = self.select(analysis, chosen, work)
         pruned = remove(analysis, keeps)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
@@ -121,17 +120,17 @@ class RemoveChannels:
             report.did.append(summary(chosen, keeps))
         return report
 
-    def select(self, analysis: Analysis, chosen: list[Group], original: Model) -> dict[Dim, Keep]:
-        """Decide what stays of each group; shares of targets are meant of `original`."""
-        scoring = Scoring(analysis, chosen, self.reduction, self.normalization, self.seed)
-        scores = CRITERIA[self.criterion](scoring)
+    def select(self, analysis: Analysis, chosen: list[Group], work: Work) -> dict[Dim, Keep]:
+        """Decide what stays of each group."""
+        how = (self.reduction, self.normalization, self.seed)
+        scores = CRITERIA[self.criterion](Scoring(analysis, chosen, *how, work.data))
         fixed = fixed_ratios(chosen, self.ratios)
         selection = Selection(analysis, scores, self.ratio, self.round_to, self.minimum, fixed)
         if self.threshold is not None:
             return thresholded(selection, self.threshold)
         if not self.targets:
             return SELECTORS[self.scope](selection)
-        budgets = [Budget.of(Target.parse(text), analysis, original) for text in self.targets]
+        budgets = [Budget.of(Target.parse(text), analysis, work.original) for text in self.targets]
         return budgeted(selection, budgets)
 
 

@@ -6,8 +6,6 @@ Networks through Network Slimming", ICCV 2017.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from onnxprune.coupling.groups import Group, Member
@@ -27,7 +25,7 @@ def norm_scale(scoring: Scoring) -> dict[Group, Scores]:
     def members(group: Group) -> list[Member]:
         return [member for member in group.members if member.weight in scales]
 
-    scaled = replace(scoring, groups=[group for group in scoring.groups if members(group)])
-    others = replace(scoring, groups=[group for group in scoring.groups if not members(group)])
+    scaled = scoring.only(group for group in scoring.groups if members(group))
+    others = scoring.only(group for group in scoring.groups if not members(group))
     found = l2(others) | scaled.measured(lambda table: np.abs(table).mean(axis=-1), members)
     return {group: found[group] for group in scoring.groups}

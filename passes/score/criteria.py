@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from onnxprune.coupling.groups import Group
 from onnxprune.passes.plugins import Registry
+from onnxprune.passes.score import activation
 from onnxprune.passes.score.batch_norm import norm_scale
 from onnxprune.passes.score.geometric_median import fpgm
 from onnxprune.passes.score.magnitude import l1, l2, largest
@@ -23,6 +24,10 @@ CRITERIA: Registry[Criterion] = Registry(
         "max": largest,
         "norm-scale": norm_scale,
         "fpgm": fpgm,
+        "activation": activation.mean,
+        "variance": activation.variance,
+        "activity": activation.activity,
+        "wanda": activation.wanda,
         "random": random,
     },
 )

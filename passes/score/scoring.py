@@ -7,8 +7,8 @@ the measures of a group's weights together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ import numpy.typing as npt
 from onnxprune.axes import Dim, places_of
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group, Member
+from onnxprune.coupling.inputs import input_specs
 from onnxprune.coupling.ragged import block_axis
+from onnxprune.data.batches import Batch
+from onnxprune.data.random import random_sets, resized
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS, by_mean
 from onnxprune.passes.score.gains import Gains, find_gains
 
@@ -25,6 +28,8 @@ Scores = npt.NDArray[np.float64]
 """Importance of each index of a group: ``[v]``, or ``[g, v]`` where the selection may be ragged."""
 Table = npt.NDArray[np.float32]
 """A weight channel by channel: ``[v, k]`` or ``[g, v, k]``, row j all elements of channel j."""
+RANDOM_SETS = 8
+"""How many sets of random inputs stand in for data."""
 Measure = Callable[[Table], Scores]
 """One number for each row."""
 
@@ -39,6 +44,7 @@ class Scoring:
         reduction: how the measures of a group's weights become one; see `REDUCTIONS`.
         normalization: what makes groups comparable; see `NORMALIZATIONS`.
         seed: for criteria that draw random numbers.
+        data: calibration data; random inputs take its place where there is none.
     """
 
     analysis: Analysis
@@ -46,6 +52,24 @@ class Scoring:
     reduction: str = "mean"
     normalization: str = "mean"
     seed: int = 0
+    data: Iterable[Batch] | None = None
+
+    def only(self, groups: Iterable[Group]) -> Scoring:
+        """The same for some of the groups."""
+        return replace(self, groups=list(groups))
+
+    def batches(self) -> Iterable[Batch]:
+        """The calibration data, or random inputs of the right ranges."""
+        if self.data is not None:
+            return self.data
+        specs = resized(input_specs(self.analysis), self.analysis.canonical.inputs)
+        return [Batch(feeds, None, 1) for feeds in random_sets(specs, RANDOM_SETS, self.seed)]
+
+    def table(self, group: Group, member: Member) -> Table:
+        """A weight channel by channel, as it is."""
+        array = _wide(self.analysis.canonical.model.constants[member.weight].numpy())
+        dims = self.analysis.values[member.weight].dims
+        return channel_table(array, dims, member.axis, group.leaf, group.over)
 
     def measured(
         self, measure: Measure, members: Callable[[Group], Sequence[Member]] | None = None
@@ -68,7 +92,7 @@ class Scoring:
         for name, parts in by_weight.items():
             array = _wide(self.analysis.canonical.model.constants[name].numpy())
             for group, member in parts:
-                scores = measure(self._table(array, group, member, gains)).astype(np.float64)
+                scores = measure(self._gained(array, group, member, gains)).astype(np.float64)
                 found[group].append(scores if self.normalization == "none" else by_mean(scores))
         return self.combined(found)
 
@@ -77,7 +101,7 @@ class Scoring:
         reduce, normalize = REDUCTIONS[self.reduction], NORMALIZATIONS[self.normalization]
         return {group: normalize(reduce(np.stack(parts))) for group, parts in found.items()}
 
-    def _table(self, array: Table, group: Group, member: Member, gains: Gains) -> Table:
+    def _gained(self, array: Table, group: Group, member: Member, gains: Gains) -> Table:
         dims = self.analysis.values[member.weight].dims
         factor = gains.factors.get((member.weight, dims[member.axis].root))
         if factor is not None:

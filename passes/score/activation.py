@@ -1,0 +1,88 @@
+"""Activations: a channel matters as much as what flows along it.
+
+Sources: P. Molchanov, S. Tyree, T. Karras, T. Aila, J. Kautz, "Pruning Convolutional Neural
+Networks for Resource Efficient Inference", ICLR 2017 (mean); A. Polyak, L. Wolf, "Channel-level
+Acceleration of Deep Face Representations", IEEE Access 2015 (variance); H. Hu, R. Peng, Y. Tai,
+C. Tang, "Network Trimming: A Data-Driven Neuron Pruning Approach towards Efficient Deep
+Architectures", 2016 (average percentage of zeros).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from onnxprune.axes import sum_onto
+from onnxprune.coupling.groups import Group
+from onnxprune.passes.score.combining import by_mean
+from onnxprune.passes.score.magnitude import l2
+from onnxprune.passes.score.readers import Reader, find_readers
+from onnxprune.passes.score.scoring import Scores, Scoring
+from onnxprune.passes.score.statistics import Array, Sums, collect_sums
+
+
+def mean(scoring: Scoring) -> dict[Group, Scores]:
+    """Mean absolute value of what is read."""
+    return _read(scoring, lambda sums: sums.size / sums.count)
+
+
+def variance(scoring: Scoring) -> dict[Group, Scores]:
+    """Variance of what is read: a constant channel is a bias."""
+    return _read(scoring, lambda sums: sums.variance)
+
+
+def activity(scoring: Scoring) -> dict[Group, Scores]:
+    """Share of what is read that is not zero."""
+    return _read(scoring, lambda sums: 1 - sums.zeros / sums.count)
+
+
+def wanda(scoring: Scoring) -> dict[Group, Scores]:
+    """Norm of what is read times norm of the weights that read it.
+
+    Source: M. Sun, Z. Liu, A. Bair, J. Z. Kolter, "A Simple and Effective Pruning Approach for
+    Large Language Models", ICLR 2024; here summed over what a channel leads to.
+    """
+    return _read(scoring, lambda sums: sums.squares / sums.count, weigh=True)
+
+
+def _read(
+    scoring: Scoring, measure: Callable[[Sums], Array], *, weigh: bool = False
+) -> dict[Group, Scores]:
+    """Measure what the readers of each group read; groups without readers go by their weights.
+
+    Args:
+        scoring: the groups.
+        measure: one number for each index of the axis that is read.
+        weigh: whether the measure is of squares, and meets those of the reader's weights.
+    """
+    readers = find_readers(scoring.analysis, scoring.groups)
+    wanted = {(r.activation, r.axis) for found in readers.values() for r in found}
+    sums = collect_sums(scoring.analysis, wanted, scoring.batches()) if wanted else {}
+    measures = {axis: measure(found) for axis, found in sums.items()}
+    squares = _squares(scoring, readers) if weigh else {}
+    found: dict[Group, list[Scores]] = {}
+    for group, many in readers.items():
+        for reader in many:
+            dim = scoring.analysis.values[reader.activation].dims[reader.axis]
+            scores = sum_onto(dim, measures[reader.activation, reader.axis], group.leaf, group.over)
+            if weigh:
+                scores = np.sqrt(scores * squares[group, reader])
+            found.setdefault(group, []).append(
+                scores if scoring.normalization == "none" else by_mean(scores)
+            )
+    rest = l2(scoring.only(group for group in scoring.groups if group not in found))
+    scored = scoring.combined(found) | rest
+    return {group: scored[group] for group in scoring.groups}
+
+
+def _squares(
+    scoring: Scoring, readers: dict[Group, list[Reader]]
+) -> dict[tuple[Group, Reader], Scores]:
+    """Sums of the squares of the readers' weights."""
+    return {
+        (group, reader): np.square(table).sum(axis=-1, dtype=np.float64)
+        for group, many in readers.items()
+        for reader in many
+        for table in [scoring.table(group, reader.member)]
+    }
