@@ -18,6 +18,7 @@ from onnxprune.cli.options import (
     read_round_to,
     targets_options,
 )
+from onnxprune.cli.settings import read_settings
 from onnxprune.errors import UsageError
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
@@ -59,6 +60,12 @@ Examples:
     metavar="PATTERN=R",
     help="Fraction of the groups that match: names of groups, kinds or weights. Repeat it for "
     "more; 0 leaves them alone.",
+)
+@click.option(
+    "--groups",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="A file with ratios, minima, exclusions and kinds of groups.",
 )
 @targets_options
 @click.option(
@@ -155,12 +162,13 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
         for name in ("ratio", "threshold", "scope", "criterion", "round_to")
         if options[name] is not None
     }
+    given |= read_settings(options["groups"]) if options["groups"] else {}
     kinds = parse_kinds(options["kinds"])
     if kinds is not None:
         given["kinds"] = kinds
     for name in ("ignore", "allow_io", "ratios"):
         if options[name]:
-            given[name] = tuple(options[name])
+            given[name] = (*given.get(name, ()), *options[name])
     targets = chosen_targets(options)
     if targets:
         given["targets"] = targets
@@ -181,7 +189,7 @@ def _check_amount(given: dict[str, Any]) -> None:
     target = given.get("targets", ("",))[0].partition("=")[0]
     said = {"ratio": "channels", "threshold": "threshold", "targets": f"target-{target}"}
     amounts = [option for name, option in said.items() if name in given]
-    if not amounts and "ratios" not in given:
+    if not amounts and "ratios" not in given and "minima" not in given:
         raise click.UsageError(
             "Missing option '--channels': for example --channels 0.3, or a budget: "
             "--target-macs 0.5",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from time import perf_counter
 from typing import ClassVar
 
@@ -25,6 +24,7 @@ from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.score.scoring import Scoring
 from onnxprune.passes.select.alignment import RoundTo
 from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.passes.select.patterns import minima_of, ratios_of
 from onnxprune.passes.select.selection import Selection
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.passes.select.targets import Target
@@ -52,7 +52,8 @@ class RemoveChannels:
             may be a glob pattern.
         minimum: fewest channels kept of a group.
         threshold: remove what scores less, whatever the ratio; None where the ratio counts.
-        ratios: fractions of some groups, as ``PATTERN=RATIO``; see `fixed_ratios`.
+        ratios: fractions of some groups, as ``PATTERN=RATIO``; see `ratios_of`.
+        minima: fewest channels kept of some groups, as ``PATTERN=N``.
         targets: what the model may cost at most, such as ``macs=0.5`` or ``size=5MB`` (see
             `Target`); then `ratio` and `scope` mean nothing.
         seed: for criteria that draw random numbers.
@@ -72,6 +73,7 @@ class RemoveChannels:
     minimum: int = 1
     threshold: float | None = None
     ratios: tuple[str, ...] = ()
+    minima: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     seed: int = 0
 
@@ -124,51 +126,15 @@ class RemoveChannels:
         """Decide what stays of each group."""
         how = (self.reduction, self.normalization, self.seed)
         scores = CRITERIA[self.criterion](Scoring(analysis, chosen, *how, work.data))
-        fixed = fixed_ratios(chosen, self.ratios)
-        selection = Selection(analysis, scores, self.ratio, self.round_to, self.minimum, fixed)
+        fixed = ratios_of(chosen, self.ratios)
+        least = dict.fromkeys(chosen, self.minimum) | minima_of(chosen, self.minima)
+        selection = Selection(analysis, scores, self.ratio, self.round_to, least, fixed)
         if self.threshold is not None:
             return thresholded(selection, self.threshold)
         if not self.targets:
             return SELECTORS[self.scope](selection)
         budgets = [Budget.of(Target.parse(text), analysis, work.original) for text in self.targets]
         return budgeted(selection, budgets)
-
-
-def fixed_ratios(groups: Iterable[Group], ratios: Iterable[str]) -> dict[Group, float]:
-    """The groups that ``PATTERN=RATIO`` entries name; of several that match, the last one counts.
-
-    Patterns are globs over names of groups, kinds, and names of the weights that carry them.
-
-    Raises:
-        UsageError: an entry cannot be read, or matches no group.
-    """
-    fixed: dict[Group, float] = {}
-    offered = list(groups)
-    for entry in ratios:
-        pattern, _, text = entry.rpartition("=")
-        try:
-            ratio = float(text)
-        except ValueError:
-            ratio = -1.0
-        if not pattern or not 0 <= ratio < 1:
-            raise UsageError(
-                f"{entry!r} is no ratio of groups",
-                hint="write PATTERN=R with R in [0, 1), for example 'head of *=0.5'",
-            )
-        named = [group for group in offered if _is_named(group, pattern)]
-        if not named:
-            raise UsageError(
-                f"no group matches {pattern!r}",
-                hint="patterns are tried on the names of groups, on kinds and on weights; "
-                "`onnxprune inspect` lists them",
-            )
-        fixed.update(dict.fromkeys(named, ratio))
-    return fixed
-
-
-def _is_named(group: Group, pattern: str) -> bool:
-    names = (group.name, group.kind, *(member.weight for member in group.members))
-    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

@@ -24,7 +24,10 @@ AUTO_SLACK = 0.08
 
 
 def kept_counts(
-    analysis: Analysis, ratios: Mapping[Group, float], round_to: RoundTo, minimum: int = 1
+    analysis: Analysis,
+    ratios: Mapping[Group, float],
+    round_to: RoundTo,
+    least: Mapping[Group, int] | None = None,
 ) -> dict[Group, int]:
     """How many indices of each group stay.
 
@@ -32,8 +35,9 @@ def kept_counts(
         analysis: the model.
         ratios: fraction to remove, in [0, 1), by group.
         round_to: widths become multiples of it where that is possible.
-        minimum: fewest indices kept of a group.
+        least: fewest indices kept of a group; 1 where a group is absent.
     """
+    fewest = {group: (least or {}).get(group, 1) for group in ratios}
     by_leaf = {group.leaf: group for group in ratios}
     axes = _shared_axes(analysis, by_leaf)
     placed = set[Group]().union(*axes)
@@ -47,12 +51,12 @@ def kept_counts(
             (1 - ratios[group]) * group.size,
             round_to,
             max(step, 1),
-            minimum,
+            fewest[group],
         )
         for group, step in steps.items()
     }
     for parts in sorted(axes, key=_width):
-        _share_out(parts, ratios, round_to, minimum, counts)
+        _share_out(parts, ratios, round_to, fewest, counts)
     return counts
 
 
@@ -96,7 +100,7 @@ def _share_out(
     parts: Mapping[Group, int],
     ratios: Mapping[Group, float],
     round_to: RoundTo,
-    minimum: int,
+    least: Mapping[Group, int],
     counts: dict[Group, int],
 ) -> None:
     """Round the width of an axis as a whole, and hand what is left to its undecided parts.
@@ -105,7 +109,7 @@ def _share_out(
         parts: how often the axis has each index of a group.
         ratios: fraction to remove by group.
         round_to: see `kept_counts`.
-        minimum: fewest indices kept of a group.
+        least: fewest indices kept of each group.
         counts: what is decided; receives the rest.
     """
     open_parts = [group for group in parts if group not in counts]
@@ -117,7 +121,7 @@ def _share_out(
     width = _width(parts)
     room = _nearest(width, target, round_to, 1, 1) - decided
     for group in open_parts:
-        counts[group] = min(max(int(wanted[group]), minimum, 1), group.size)
+        counts[group] = min(max(int(wanted[group]), least[group]), group.size)
     used = sum(counts[group] * parts[group] for group in open_parts)
     by_remainder = sorted(open_parts, key=lambda group: int(wanted[group]) - wanted[group])
     while any(counts[group] < group.size and used + parts[group] <= room for group in by_remainder):

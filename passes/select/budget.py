@@ -79,13 +79,15 @@ def budgeted(selection: Selection, budgets: Sequence[Budget]) -> dict[Dim, Keep]
     """
     analysis, scores, round_to = selection.analysis, selection.free, selection.round_to
     ledger = Ledger(analysis, selection.scores, memory=any(b.quantity == "memory" for b in budgets))
-    fixed = kept_counts(analysis, selection.fixed, round_to, selection.minimum)
+    fixed = kept_counts(analysis, selection.fixed, round_to, selection.least)
     for group, count in fixed.items():
         ledger.set(group, count)
     readers = _readers(analysis, scores)
     losses = {g: readers[g] * _losses(by_index(s)) for g, s in scores.items()}
     knapsack = _Knapsack(ledger, losses, budgets)
-    least = {g: max(selection.minimum, g.size - int(g.size * LARGEST_RATIO)) for g in scores}
+    least = {
+        g: max(selection.least.get(g, 1), g.size - int(g.size * LARGEST_RATIO)) for g in scores
+    }
     knapsack.shrink(kept_steps(analysis, scores, round_to, least))
     finer = (*AUTO_MULTIPLES[-1:], 1) if round_to == "auto" else ()
     for multiple in (round_to, *finer):

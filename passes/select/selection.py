@@ -26,7 +26,7 @@ class Selection:
         scores: importance by group, shape ``[v]`` or ``[g, v]`` (ragged: ranked in each row).
         ratio: fraction to remove, in [0, 1).
         round_to: widths become multiples of it; see `kept_counts`.
-        minimum: fewest indices kept of a group.
+        least: fewest indices kept of a group; 1 where a group is absent.
         fixed: groups of which the user said what fraction to remove.
     """
 
@@ -34,7 +34,7 @@ class Selection:
     scores: Mapping[Group, Scores]
     ratio: float
     round_to: RoundTo = "auto"
-    minimum: int = 1
+    least: Mapping[Group, int] = field(default_factory=dict[Group, int])
     fixed: Mapping[Group, float] = field(default_factory=dict[Group, float])
 
     @property
@@ -45,7 +45,7 @@ class Selection:
     def keep(self, shares: Mapping[Group, float]) -> dict[Dim, Keep]:
         """Keep the most important indices, where each group loses a share; widths are rounded."""
         wanted = {**shares, **self.fixed}
-        return self.keep_counts(kept_counts(self.analysis, wanted, self.round_to, self.minimum))
+        return self.keep_counts(kept_counts(self.analysis, wanted, self.round_to, self.least))
 
     def keep_counts(self, counts: Mapping[Group, int]) -> dict[Dim, Keep]:
         """Keep so many of each group, the most important ones; whole groups are left out."""

@@ -273,9 +273,12 @@ def test_ratios_of_some_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
     result = run(mlp, tmp_path / "b.onnx", "--ratio", "nothing*=0.25")
     assert result.exit_code == 2
     assert "no group matches 'nothing*'" in result.stderr
-    result = run(mlp, tmp_path / "b.onnx", "--ratio", "w1=2")
+    result = run(mlp, tmp_path / "b.onnx", "--ratio", "w1=2.0")
     assert result.exit_code == 2
-    assert "is no ratio of groups" in result.stderr
+    assert "the ratio 'w1=2.0' is not at least 0" in result.stderr
+    result = run(mlp, tmp_path / "b.onnx", "--ratio", "w1")
+    assert result.exit_code == 2
+    assert "'w1' is no ratio of groups" in result.stderr
 
 
 def test_a_threshold_and_other_criteria(run: Run, mlp: Path, tmp_path: Path) -> None:
@@ -287,3 +290,38 @@ def test_a_threshold_and_other_criteria(run: Run, mlp: Path, tmp_path: Path) -> 
     assert result.exit_code == 2
     assert "there is no criterion 'fpmg'" in result.stderr
     assert "did you mean 'fpgm'?" in result.stderr
+
+
+def test_a_file_of_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
+    settings, target = tmp_path / "groups.toml", tmp_path / "out.onnx"
+    settings.write_text('[[groups]]\nmatch = "w*"\nratio = 0.75\nminimum = 24\n')
+    result = run(mlp, target, "--groups", settings, "--round-to", "1", "--no-benchmark")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert width(target) == 24
+    settings.write_text('kinds = ["residual"]\n[[groups]]\nmatch = "w*"\nexclude = true\n')
+    result = run(mlp, target, "--groups", settings, "--channels", "0.5")
+    assert result.exit_code == 2
+    assert "no group matches 'w*'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[groups]", "cannot be read"),
+        ("[[group]]\nmatch = 'a'", "did you mean 'groups'?"),
+        ("[[groups]]\nmatch = 'a'\nration = 0.5", "did you mean 'ratio'?"),
+        ("[[groups]]\nmatch = 'a'\nratio = true", "ratio = True makes no sense"),
+        ("[[groups]]\nmatch = 'a'\nratio = 0.5\nexclude = true", "exclude each other"),
+        ("[[groups]]\nratio = 0.5", "an entry needs `match`"),
+        ("groups = [1]", "an entry is no table"),
+    ],
+)
+def test_files_of_groups_that_make_no_sense(
+    run: Run, mlp: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    settings = tmp_path / "groups.toml"
+    settings.write_text(text)
+    result = run(mlp, tmp_path / "out.onnx", "--groups", settings)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "groups.toml" in result.stderr

@@ -68,10 +68,10 @@ def test_auto_stays_close_or_takes_four(width: int, ratio: float) -> None:
 
 def test_minimum() -> None:
     analysis, groups = layers(20)
-    counts = kept_counts(analysis, {groups["w1"]: 0.9}, 1, minimum=5)
+    counts = kept_counts(analysis, {groups["w1"]: 0.9}, 1, {groups["w1"]: 5})
     assert counts[groups["w1"]] == 5
-    assert kept_counts(analysis, {groups["w1"]: 0.9}, 8, minimum=9)[groups["w1"]] == 16
-    assert kept_counts(analysis, {groups["w1"]: 0.9}, 1, minimum=50)[groups["w1"]] == 20
+    assert kept_counts(analysis, {groups["w1"]: 0.9}, 8, {groups["w1"]: 9})[groups["w1"]] == 16
+    assert kept_counts(analysis, {groups["w1"]: 0.9}, 1, {groups["w1"]: 50})[groups["w1"]] == 20
 
 
 def test_each_branch_of_a_concatenation_is_a_width_of_its_own() -> None:
