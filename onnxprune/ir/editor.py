@@ -18,8 +18,10 @@ from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.shapes import constant_of
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
 
-_GENERATED = re.compile(r"_token_(\d+)$")
-"""Ends the names that ONNX Runtime makes for new initializers."""
+_GENERATED = re.compile(r"(.*)_token_\d+$")
+"""What ONNX Runtime makes of a name that is taken, when it adds an initializer."""
+_FUSED = frozenset(("gemm_input_shape", "gemm_output_shape"))
+"""Names that it adds, as long as they are free."""
 
 
 class Editor:
@@ -134,10 +136,11 @@ class Editor:
         and then refuse the file (ONNX Runtime 1.31, "Attempt to replace the existing tensor").
         """
         kept = {info.name for info in self.graph.input} | self._never_read
+        generated = {match[1] for name in self.constants if (match := _GENERATED.match(name))}
         names = {
-            name: _GENERATED.sub(r"::token\1", name)
+            name: f"{name}::own"
             for name in self.constants
-            if _GENERATED.search(name) and name not in kept
+            if name not in kept and (_GENERATED.match(name) or name in generated | _FUSED)
         }
         graph.rename(self.graph, names)
         self.constants = {names.get(n, n): tensor for n, tensor in self.constants.items()}

@@ -31,6 +31,7 @@ class Deviation:
             than that, it is scaled so that the tolerance marks the bound in any case.
         reacts: whether it varies with the input.
         passed: whether the deviation is within tolerance.
+        overflows: whether it is not finite, and rounding decides where; that proves nothing.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Deviation:
     max_rel: float
     reacts: bool
     passed: bool
+    overflows: bool = False
 
 
 def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
@@ -56,10 +58,9 @@ def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> D
     first = [_calm(array) for array in reference]
     second = [_calm(array) for array in pruned]
     if any(not _same_kinds(a[1], b[1]) for a, b in zip(first, second, strict=True)):
-        # Where the reference itself overflows, rounding decides what does: that proves nothing.
         overflows = not all(np.isfinite(array.astype(np.float32)).all() for array in reference)
         error = 0.0 if overflows else float("inf")
-        return Deviation(name, error, error, reacts=False, passed=overflows)
+        return Deviation(name, error, error, reacts=False, passed=overflows, overflows=overflows)
     arrays, others = [a for a, _ in first], [b for b, _ in second]
     error = max(largest_difference(a, b) for a, b in zip(arrays, others, strict=True))
     spread = _spread(arrays)

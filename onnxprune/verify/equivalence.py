@@ -163,6 +163,7 @@ def check_equivalence(
                 for name, moved in _noise(*side, suspects, types).items():
                     noise[name] = max(noise[name], moved)
             result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
+        excuse_overflow(analysis, result)
         ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
     result.unreached = tuple(
         body for mark, body in marks.items() if not any(run[mark].any() for run in ran)
@@ -245,6 +246,23 @@ def _without_noise(deviation: Deviation, noise: float) -> Deviation:
     return Deviation(deviation.name, deviation.max_abs, 0.0, False, True)
 
 
+def excuse_overflow(analysis: Analysis, result: Equivalence) -> None:
+    """Judge nothing that is computed from a tensor of which rounding decides where it overflows.
+
+    Args:
+        analysis: of the canonical model.
+        result: its deviations are replaced.
+    """
+    lost = {d.name for d in result.deviations if d.overflows}
+    for placed in analysis.placed if lost else ():
+        if lost.intersection(placed.node.inputs):
+            lost.update(placed.node.outputs)
+    result.deviations = [
+        replace(d, max_rel=0.0, reacts=False, passed=True) if not d.passed and d.name in lost else d
+        for d in result.deviations
+    ]
+
+
 def _nudged(array: Array, rng: np.random.Generator) -> Array:
     if array.dtype.kind != "f":
         return array
@@ -313,8 +331,9 @@ def _judge(result: Equivalence, shown: bool) -> None:
         result.finding = "failed"
         result.reason = f"{len(failed)} of {len(deviations)} tensors differ, first {failed[0].name}"
     elif not shown:
+        overflowing = next((f"; {d.name} overflows" for d in deviations if d.overflows), "")
         result.finding = "cannot tell"
-        result.reason = "no output reacts to the input"
+        result.reason = f"no output reacts to the input{overflowing}"
     elif result.reacting < REACTING_SHARE * len(deviations):
         result.finding = "cannot tell"
         result.reason = f"only {result.reacting} of {len(deviations)} tensors react to the input"

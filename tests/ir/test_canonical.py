@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import onnxprune as op
+from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.load import load
 from onnxprune.verify.equivalence import check_outputs
@@ -130,19 +131,24 @@ def test_a_shared_initializer_may_be_empty() -> None:
 
 def test_names_of_onnxruntimes_making_are_free_again() -> None:
     """ONNX Runtime refuses a file whose fusions make a name that an earlier fusion made."""
-    text = """g (float[n,5,8] x) => (float[n,5,6] y) {
-        a = Reshape(x, gemm_input_shape_token_0)  b = Gemm(a, w1, b1)
-        c = Reshape(b, gemm_output_shape_token_1)  d = Relu(c)  e = MatMul(d, w2)  y = Add(e, b2)
+    text = """g (float[2,5,8] x) => (float[2,5,6] y) {
+        a = Reshape(x, gemm_input_shape)  b = Gemm(a, w1, b1)  c = Reshape(b, gemm_output_shape)
+        d = Relu(c)  e = MatMul(d, w2)  f = Add(e, b2)  y = Reshape(f, s_token_7)
     }"""
     shapes: dict[str, Weight] = {
-        "gemm_input_shape_token_0": np.array([-1, 8]),
-        "gemm_output_shape_token_1": np.array([-1, 5, 16]),
+        "gemm_input_shape": np.array([-1, 8]),
+        "gemm_output_shape": np.array([-1, 5, 16]),
+        "s_token_7": np.array([2, 5, 6]),
     }
     weights: dict[str, Weight] = {"w1": (8, 16), "b1": (16,), "w2": (16, 6), "b2": (6,)}
-    canonical = canonicalise(model_of(text, shapes | weights))
-    renamed = {n for n in canonical.model.constants if "token" in n}
-    assert renamed == {"gemm_input_shape::token0", "gemm_output_shape::token1"}
-    assert canonical.provenance["gemm_input_shape::token0"] == "gemm_input_shape_token_0"
+    model = model_of(text, shapes | weights)
+    x = {"x": np.ones((2, 5, 8), np.float32)}
+    with pytest.raises(RuntimeFailureError), session_of(model, optimization="all", quiet=True):
+        pass  # a sign that the workaround can go, once this runs
+    canonical = canonicalise(model)
+    assert canonical.provenance["s_token_7::own"] == "s_token_7"
+    with session_of(canonical.model, optimization="all") as session:
+        assert session.run(x)["y"].shape == (2, 5, 6)
 
 
 MERGED_HEADS = """g (float[n,t,8] x) => (float[n,t,6] y) {
