@@ -46,7 +46,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             "the file of groups cannot be read", where=str(path), why=str(error)
-        ) from (error)
+        ) from error
     _check(document, _TOP, str(path))
     options: dict[str, Any] = {}
     if "kinds" in document:
