@@ -87,6 +87,7 @@ _TARGETS = {
     "params": ("0.5|5M", "Parameters, at most"),
     "size": ("0.5|5MB", "Size of the file, at most"),
     "memory": ("0.5|20MB", "Activations held at once for one sample, at most"),
+    "latency": ("0.6|8ms", "Latency, measured with --provider and --threads, at most"),
 }
 
 

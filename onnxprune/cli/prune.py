@@ -174,7 +174,8 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
         given["targets"] = targets
     if options["pipeline"] is None:
         _check_amount(given)
-        return pruning(**given, seed=options["seed"])
+        machine = {name: options[name] for name in ("provider", "threads")}
+        return pruning(**given, **machine, seed=options["seed"])
     if given:
         name = "channels" if "ratio" in given else next(iter(given)).replace("_", "-")
         raise UsageError(

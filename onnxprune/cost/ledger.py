@@ -6,17 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
 from onnxprune.axes import Dim, Keep, Keeps, kept_size
 from onnxprune.cost.activations import Activations
+from onnxprune.cost.latency import LatencyTable
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
 from onnxprune.ir.tensors import is_float_type
 
-QUANTITIES = ("macs", "params", "size", "memory")
+QUANTITIES = ("macs", "params", "size", "memory", "latency")
 """What can be counted: multiply-accumulates of a run, elements of floating-point constants, bytes
-of the file, and bytes of activations held at once."""
+of the file, bytes of activations held at once, and milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,7 @@ class Costs:
         size: bytes of the file.
         memory: most bytes of activations held at once; see `Activations`.
         pressure: a smooth number that follows `memory`.
+        latency: milliseconds for one sample, by a table of measurements; see `LatencyTable`.
     """
 
     macs: float
@@ -36,6 +36,7 @@ class Costs:
     size: float
     memory: float
     pressure: float
+    latency: float = 0.0
 
     def __getitem__(self, quantity: str) -> float:
         """One of the totals by its name in `QUANTITIES`."""
@@ -51,11 +52,13 @@ class _Parts:
         macs: by place of the node.
         elements: by constant.
         held: bytes by activation.
+        times: milliseconds by place of the node.
     """
 
     macs: dict[int, int]
     elements: dict[str, int]
     held: dict[str, float]
+    times: dict[int, float]
 
 
 class Ledger:
@@ -65,31 +68,44 @@ class Ledger:
     that carry it.
     """
 
-    def __init__(self, analysis: Analysis, groups: Iterable[Group], *, memory: bool = True) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        groups: Iterable[Group],
+        *,
+        memory: bool = True,
+        table: LatencyTable | None = None,
+    ) -> None:
         """Count a model with all its channels.
 
         Args:
             analysis: the model.
             groups: the groups that will change.
             memory: whether the memory of activations is asked for.
+            table: latencies, if these are asked for.
         """
+        self._table = table
         self._analysis = analysis
         self._constants = analysis.canonical.model.constants
-        self._activations = Activations(analysis) if memory else None
+        self._activations = Activations(analysis) if memory or table else None
         self._keeps: dict[Dim, Keep] = {}
         self.counts = {group: group.size for group in groups}
-        self._carriers = {group: _Parts({}, {}, {}) for group in self.counts}
+        self._carriers = {group: _Parts({}, {}, {}, {}) for group in self.counts}
         self._note_carriers()
         everything = _Parts(
             dict.fromkeys(range(len(analysis.placed)), 0),
             {name: tensor.size for name, tensor in self._constants.items()},
             dict.fromkeys(self._activations or (), 0.0),
+            dict.fromkeys(range(len(analysis.placed)), 0.0),
         )
         self._parts = self._counted(everything, {})
         self._parts.elements = everything.elements
         sizes = analysis.canonical.model.size_bytes
         params = sum(t.size for t in self._constants.values() if is_float_type(t.elem_type))
-        self.totals = Costs(sum(self._parts.macs.values()), params, sizes, *self._peak({}))
+        self._held = sum(self._parts.held.values())
+        latency = sum(self._parts.times.values()) + (table.rest_ms if table else 0.0)
+        macs = sum(self._parts.macs.values())
+        self.totals = Costs(macs, params, sizes, *self._peak({}), latency)
 
     def _note_carriers(self) -> None:
         """Find out which parts of the model depend on each group."""
@@ -97,6 +113,7 @@ class Ledger:
         for place, placed in enumerate(self._analysis.placed):
             for group in _carried(placed.site.letters.values(), leaves):
                 self._carriers[group].macs[place] = 0
+                self._carriers[group].times[place] = 0.0
         for name, value in self._analysis.values.items():
             for group in _carried(value.dims, leaves):
                 if name in self._constants:
@@ -111,24 +128,26 @@ class Ledger:
     def set(self, group: Group, count: int) -> None:
         """Let `group` keep `count` channels."""
         self.totals, parts = self._changed(group, count)
-        self._keeps[group.leaf] = _any_of(group, count)
+        self._keeps[group.leaf] = group.first(count)
         self.counts[group] = count
         self._parts.macs.update(parts.macs)
         self._parts.elements.update(parts.elements)
         self._parts.held.update(parts.held)
+        self._parts.times.update(parts.times)
 
     def largest(self, quantity: str, count: int = 3) -> list[str]:
         """What costs most, in words: nodes, constants or activations."""
         placed, parts = self._analysis.placed, self._parts
-        found: Mapping[str, float] = {placed[i].node.name: n for i, n in parts.macs.items()}
-        if quantity != "macs":
+        by_place = parts.times if quantity == "latency" else parts.macs
+        found: Mapping[str, float] = {placed[i].node.name: n for i, n in by_place.items()}
+        if quantity not in ("macs", "latency"):
             found = parts.held if quantity == "memory" else parts.elements
         total = self.totals.memory if quantity == "memory" else max(sum(found.values()), 1)
         ranked = sorted(found.items(), key=lambda item: -item[1])[:count]
         return [f"{name} {part / total:.1%}" for name, part in ranked]
 
     def _changed(self, group: Group, count: int) -> tuple[Costs, _Parts]:
-        keeps = {**self._keeps, group.leaf: _any_of(group, count)}
+        keeps = {**self._keeps, group.leaf: group.first(count)}
         now, old = self.totals, self._parts
         new = self._counted(self._carriers[group], keeps)
         params, nbytes = now.params, now.size
@@ -138,7 +157,11 @@ class Ledger:
             params -= less if is_float_type(tensor.elem_type) else 0
             nbytes -= less * tensor.nbytes / max(tensor.size, 1)
         macs = now.macs + sum(n - old.macs[place] for place, n in new.macs.items())
-        return Costs(macs, params, nbytes, *self._peak(new.held)), new
+        latency = now.latency + sum(t - old.times[place] for place, t in new.times.items())
+        if self._table is not None and self._held:
+            less_held = sum(old.held[name] - size for name, size in new.held.items())
+            latency -= self._table.rest_ms * less_held / self._held
+        return Costs(macs, params, nbytes, *self._peak(new.held), latency), new
 
     def _counted(self, parts: _Parts, keeps: Keeps) -> _Parts:
         """The parts counted with `keeps`."""
@@ -151,6 +174,7 @@ class Ledger:
                 if name in values
             },
             {name: held.nbytes(name, keeps) for name in parts.held} if held else {},
+            {i: self._table.time_ms(i, keeps) for i in parts.times} if self._table else {},
         )
 
     def _peak(self, changed: Mapping[str, float]) -> tuple[float, float]:
@@ -162,9 +186,3 @@ class Ledger:
 def _carried(dims: Iterable[Dim], leaves: Mapping[Dim, Group]) -> Iterator[Group]:
     for leaf in {leaf for dim in dims for leaf in dim.leaves()} & leaves.keys():
         yield leaves[leaf]
-
-
-def _any_of(group: Group, count: int) -> Keep:
-    """Any mask that keeps `count` indices: costs depend on the number alone."""
-    mask = np.arange(group.size) < count
-    return Keep(mask if group.over is None else np.tile(mask, (group.over.size, 1)), group.over)

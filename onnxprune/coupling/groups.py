@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from onnxprune.axes import Block, Dim
+import numpy as np
+
+from onnxprune.axes import Block, Dim, Keep
 from onnxprune.coupling.analysis import Analysis, Placed
 from onnxprune.coupling.ragged import Partners
 
@@ -97,6 +99,11 @@ class Group:
         producers = [m.weight for m in self.members if m.producer]
         first = producers[0] if producers else self.members[0].weight
         return f"{self.kind} of {first}"
+
+    def first(self, count: int) -> Keep:
+        """A mask that keeps the first `count` indices: sizes depend on the number alone."""
+        mask = np.arange(self.size) < count
+        return Keep(mask if self.over is None else np.tile(mask, (self.over.size, 1)), self.over)
 
 
 def find_groups(analysis: Analysis) -> list[Group]:

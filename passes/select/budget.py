@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keep
+from onnxprune.cost.latency import LatencyTable
 from onnxprune.cost.ledger import Costs, Ledger
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
@@ -71,23 +72,29 @@ class Budget:
         return cls(target.quantity, target.value * Sample.of(analysis).batch)
 
 
-def budgeted(selection: Selection, budgets: Sequence[Budget]) -> dict[Dim, Keep]:
+def budgeted(
+    selection: Selection, budgets: Sequence[Budget], table: LatencyTable | None = None
+) -> dict[Dim, Keep]:
     """Keep as much importance as the budgets allow; all of them are met.
+
+    Args:
+        selection: what is to be decided.
+        budgets: the most that the model may cost.
+        table: latencies, if one of the budgets is of these.
 
     Raises:
         CheckFailedError: a budget cannot be met; it says how far it got and what holds it back.
     """
     analysis, scores, round_to = selection.analysis, selection.free, selection.round_to
-    ledger = Ledger(analysis, selection.scores, memory=any(b.quantity == "memory" for b in budgets))
+    memory = any(b.quantity == "memory" for b in budgets)
+    ledger = Ledger(analysis, selection.scores, memory=memory, table=table)
     fixed = kept_counts(analysis, selection.fixed, round_to, selection.least)
     for group, count in fixed.items():
         ledger.set(group, count)
     readers = _readers(analysis, scores)
     losses = {g: readers[g] * _losses(by_index(s)) for g, s in scores.items()}
     knapsack = _Knapsack(ledger, losses, budgets)
-    least = {
-        g: max(selection.least.get(g, 1), g.size - int(g.size * LARGEST_RATIO)) for g in scores
-    }
+    least = fewest(selection)
     knapsack.shrink(kept_steps(analysis, scores, round_to, least))
     finer = (*AUTO_MULTIPLES[-1:], 1) if round_to == "auto" else ()
     for multiple in (round_to, *finer):
@@ -95,6 +102,14 @@ def budgeted(selection: Selection, budgets: Sequence[Budget]) -> dict[Dim, Keep]
         if knapsack.fill() > 1 - SLACK:
             break
     return selection.keep_counts(ledger.counts)
+
+
+def fewest(selection: Selection) -> dict[Group, int]:
+    """The fewest indices that a budget leaves of each group: a tenth, or what the user says."""
+    return {
+        group: max(selection.least.get(group, 1), group.size - int(group.size * LARGEST_RATIO))
+        for group in selection.free
+    }
 
 
 def _readers(analysis: Analysis, groups: Iterable[Group]) -> dict[Group, int]:

@@ -17,7 +17,14 @@ _BYTES = {
     **{f"{prefix}b": 1000.0**power for power, prefix in enumerate("kmgt", 1)},
     **{f"{prefix}ib": 1024.0**power for power, prefix in enumerate("kmgt", 1)},
 }
-_EXAMPLES = {"macs": "0.5 or 2.1G", "params": "0.5 or 5M", "size": "0.5 or 5MB"}
+_TIMES = {"ms": 1.0, "us": 1e-3, "s": 1e3}
+_UNITS = {"size": _BYTES, "memory": _BYTES, "latency": _TIMES}
+_EXAMPLES = {
+    "latency": "0.6 or 8ms",
+    "macs": "0.5 or 2.1G",
+    "params": "0.5 or 5M",
+    "size": "0.5 or 5MB",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +55,16 @@ class Target:
                 f"there is no target {quantity!r}", hint=f"choose from {', '.join(QUANTITIES)}"
             )
         match = _TEXT.fullmatch(amount)
-        units = _BYTES if quantity in ("size", "memory") else _COUNTS
+        units = _UNITS.get(quantity, _COUNTS)
         unit = match[2].lower() if match else ""
-        if match is None or unit not in (*units, "%"):
+        number = float(match[1]) if match else 0.0
+        relative = unit == "%" or (not unit and number < 1)
+        if match is None or not (relative or unit in units):
             raise UsageError(
                 f"{amount!r} is no target for {quantity}",
                 hint=f"write {_EXAMPLES.get(quantity, _EXAMPLES['size'])}; numbers below 1 are "
                 "shares of the original",
             )
-        number = float(match[1])
-        relative = unit == "%" or (not unit and number < 1)
         value = number / 100 if unit == "%" else number * units.get(unit, 1.0)
         if value <= 0 or (relative and value >= 1):
             raise UsageError(

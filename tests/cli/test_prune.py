@@ -325,3 +325,16 @@ def test_files_of_groups_that_make_no_sense(
     assert result.exit_code == 2
     assert message in result.stderr
     assert "groups.toml" in result.stderr
+
+
+def test_a_latency_that_is_met_already(
+    run: Run, mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONNXPRUNE_CACHE", str(tmp_path / "cache"))
+    result = run(mlp, tmp_path / "out.onnx", "--target-latency", "5s")
+    assert result.exit_code == 1
+    assert "ms already" in result.stderr
+    assert list((tmp_path / "cache").iterdir())
+    result = run(mlp, tmp_path / "out.onnx", "--target-latency", "5 minutes")
+    assert result.exit_code == 2
+    assert "'5 minutes' is no target for latency" in result.stderr

@@ -1,0 +1,110 @@
+"""A target latency: by a table of single operators first, then measured on the whole model.
+
+The table says which channels to remove; it does not know what a runtime fuses. So the pruned model
+is measured against the original, and the budget in the table's terms is moved by the error until
+the measured ratio meets the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from onnxprune.axes import Dim, Keep
+from onnxprune.cost.latency import LatencyTable
+from onnxprune.errors import CannotTellError, CheckFailedError
+from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.passes.select.selection import Selection
+from onnxprune.passes.select.targets import Target
+from onnxprune.verify.speed import Speedup
+
+CLOSE = 0.05
+"""How far below the target the measured ratio may be."""
+ROUNDS = 8
+_AIM = 0.4
+"""Where between the target and the end of what is close enough the next round aims."""
+
+_CAUTION = 0.99
+"""How far below the target the upper end of the interval is sought."""
+
+Keeps = dict[Dim, Keep]
+
+
+def within_latency(
+    selection: Selection,
+    target: Target,
+    others: Sequence[Budget],
+    table: LatencyTable,
+    measure: Callable[[Keeps], Speedup],
+) -> tuple[Keeps, Speedup]:
+    """Keep as much importance as a measured latency allows.
+
+    Args:
+        selection: what is to be decided.
+        target: the latency, as a share of the original's or in milliseconds.
+        others: budgets that are met as well.
+        table: latencies of the operators.
+        measure: compares the original with what would stay.
+
+    Returns:
+        What stays, and how it was measured: the upper end of its interval is not above the target.
+
+    Raises:
+        CheckFailedError: the target cannot be met.
+        CannotTellError: the measurements are too noisy to show that it is.
+    """
+    whole = measure({}).original.p50_ms
+    table.whole_is(whole)
+    goal = target.value if target.relative else target.value / whole
+    if goal >= 1:
+        raise CheckFailedError(
+            f"the original takes {whole:.3g} ms already",
+            where=f"target {target.value:g} ms",
+            hint="there is nothing to do; give a smaller target",
+        )
+    aim = goal - _AIM * CLOSE
+    low, high, limit = 0.0, whole, aim * whole
+    best: tuple[float, Keeps, Speedup] | None = None
+    share = most = 1.0
+    failure: CheckFailedError | None = None
+    before, reached = (whole, 1.0), False
+    for _ in range(ROUNDS):
+        try:
+            keeps = budgeted(selection, [*others, Budget("latency", limit)], table)
+        except CheckFailedError as error:
+            failure, low = error, limit
+            limit = (low + high) / 2
+            continue
+        speed = measure(keeps)
+        share, most = 1 / speed.ratio, 1 / speed.low
+        if most <= goal and (best is None or share > best[0]):
+            best = (share, keeps, speed)
+        if most <= goal and share >= goal - CLOSE:
+            break
+        reached = reached or share <= goal
+        wanted = min(aim, _CAUTION * goal * share / most)
+        low, high = (limit, high) if share < wanted else (low, limit)
+        guess = _secant(before, (limit, share), wanted)
+        before = limit, share
+        limit = guess if low < guess < high else (low + high) / 2
+    if best is None and failure is not None and not reached:
+        raise CheckFailedError(
+            f"a latency of {goal:.0%} of the original's cannot be met",
+            where=f"measured: {share:.0%}, at most {most:.0%}; {failure.where}",
+            why=failure.why,
+            hint=failure.hint,
+        ) from failure
+    if best is None:
+        raise CannotTellError(
+            "the target latency could not be shown to be met",
+            where=f"target {goal:.0%} of the original's {whole:.3g} ms",
+            why=f"after {ROUNDS} rounds the upper end of the measured interval was above it: "
+            f"{share:.0%}, at most {most:.0%}",
+            hint="the machine may be busy; try again, or give a target that leaves room",
+        )
+    return best[1], best[2]
+
+
+def _secant(one: tuple[float, float], two: tuple[float, float], wanted: float) -> float:
+    """Where the line through two points (limit, share) has the share that is wanted."""
+    slope = (one[1] - two[1]) / (one[0] - two[0]) if one[0] != two[0] else 0.0
+    return two[0] + (wanted - two[1]) / slope if slope > 0 else 0.0
