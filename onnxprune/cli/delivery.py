@@ -131,9 +131,11 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
         notes.append("not verified (--no-verify): nothing shows that the surgery is right")
     broken: UsageError | None = None
     try:
-        _measure(result, job, out, ready.judge)
-    except UsageError as error:
-        broken = error
+        out.stage("comparing outputs")
+        broken = _compare(result, job, ready.judge, record)
+        if job.benchmark:
+            out.stage("measuring latency")
+            _measure(result, job, record)
     except RuntimeFailureError as error:
         if job.verify:
             raise
@@ -242,17 +244,21 @@ def cannot_run(result: Result, error: RuntimeFailureError) -> RuntimeFailureErro
     )
 
 
-def _measure(result: Result, job: Job, out: Output, judge: Judge | None) -> None:
-    record = out.record
-    out.stage("comparing outputs")
+def _compare(
+    result: Result, job: Job, judge: Judge | None, record: dict[str, Any]
+) -> UsageError | None:
+    """Compare what both models give; what is wrong with the data is no reason to write nothing."""
     if judge is None:
-        found = result.fidelity(result.feeds(4, seed=job.seed))
-        record.update(describe_random(found))
-    else:
+        record.update(describe_random(result.fidelity(result.feeds(4, seed=job.seed))))
+        return None
+    try:
         record.update(judge.judged(result))
-    if not job.benchmark:
-        return
-    out.stage("measuring latency")
+    except UsageError as error:
+        return error
+    return None
+
+
+def _measure(result: Result, job: Job, record: dict[str, Any]) -> None:
     speedup = result.benchmark(provider=job.provider, threads=job.threads, seed=job.seed)
     record["speedup"] = describe_speedup(speedup, job.provider, job.threads)
     record["original"]["latency_ms"] = speedup.original.p50_ms

@@ -110,9 +110,9 @@ class Inputs:
         return worst
 
     def _pair_of(self, data: Dataset) -> list[Feeds]:
-        """Two sets of inputs out of the data; none if they have not the shapes that the user gave.
+        """Two sets of inputs out of the data; none if the model does not run on so few samples.
 
-        A model with given shapes has been made for them, and the data may be for another size.
+        Where the user gave shapes, the model was analysed for these, and no others will do.
         """
         sets = data.pair()
         fits = all(
@@ -120,7 +120,7 @@ class Inputs:
             for feeds in sets
             for name, shape in self._shapes.items()
         )
-        return sets if fits else []
+        return sets if sets and fits and self._runs(sets[0]) else []
 
     def _insist(
         self, compare: Callable[[list[Feeds]], Equivalence], batch: int, variant: int

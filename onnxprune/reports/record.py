@@ -29,7 +29,7 @@ from onnxprune.verify.speed import Latency, Speedup
 SCHEMA = 1
 """Version of the record's format."""
 
-RANDOM_INPUTS = "Gaussian inputs tell little of accuracy on real ones; give --data"
+RANDOM_INPUTS = "random (Gaussian) inputs tell little of real accuracy; give --data"
 """What it means to measure without data."""
 CONFIDENCE = 0.95
 """Of the interval of a difference between two models."""

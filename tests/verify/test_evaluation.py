@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import onnxprune as op
+from onnxprune.data.batches import Batch
 from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
 from onnxprune.verify.evaluation import MetricLike, evaluate, metric_of
@@ -125,6 +127,21 @@ def test_fidelity_is_measured_on_the_way(model: Model, data: op.Dataset) -> None
     )
     assert found.fidelity["y"].cosine == found.scores["cosine"].pruned
     assert found.fidelity["y"].top1 == found.scores["agreement"].pruned
+
+
+def test_memory_does_not_grow_with_the_samples() -> None:
+    wide = model_of("g (float[N,4] x) => (float[N,9999] y) { y = MatMul(x, a) }", {"a": (4, 9999)})
+
+    def peak(batches: int) -> int:
+        feeds = {"x": np.ones((8, 4), np.float32)}
+        tracemalloc.start()
+        try:
+            judged(wide, wide, (Batch(feeds, None, 8) for _ in range(batches)), "cosine")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(64) < 1.1 * peak(4)
 
 
 def test_no_samples(model: Model) -> None:
