@@ -111,7 +111,7 @@ def test_labels_of_samples_in_files(tmp_path: Path) -> None:
     assert refused(tmp_path, labels="label").hint == "did you mean 'labels'?"
     error = refused(tmp_path)
     assert error.where == str(tmp_path / "labels.npy")
-    assert "if it holds the labels, say so by its name" in error.hint
+    assert "if it holds the labels, name it (--labels)" in error.hint
 
 
 def test_folders_of_no_kind_and_of_two(tmp_path: Path) -> None:

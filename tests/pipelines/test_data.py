@@ -86,3 +86,27 @@ def test_data_of_other_shapes_than_given_proves_nothing(model: Model, data: op.D
 
     Inputs(model, {"x": (3, 4)}).prove(compare, data)
     assert set(seen) == {3}
+
+
+def test_the_proof_runs_at_the_shape_of_the_data() -> None:
+    """Random inputs have other sizes; the removal is seen again at those of the data."""
+    network = model_of(
+        """g (float[N,3,H,W] x) => (float[N,10] y) {
+            a = Conv <pads = [1,1,1,1]> (x, k) b = Relu(a) c = GlobalAveragePool(b)
+            d = Flatten(c) y = MatMul(d, w)
+        }""",
+        {"k": (32, 3, 3, 3), "w": (32, 10)},
+    )
+    rng = np.random.default_rng(7)
+    images = [{"x": rng.standard_normal((4, 3, 37, 41)).astype(np.float32)}]
+    data = op.open_data(lambda: images, network)
+    result = op.prune(network, 0.5)
+    shapes: list[tuple[int, ...]] = []
+
+    def compare(feeds: list[Feeds]) -> Equivalence:
+        shapes.extend(feed["x"].shape for feed in feeds)
+        return Equivalence()
+
+    Inputs(network, {}).prove(compare, data)
+    assert shapes[-2:] == [(2, 3, 37, 41)] * 2
+    assert result.verify(data=data).passed
