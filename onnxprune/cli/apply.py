@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxprune.cli.console import output
-from onnxprune.cli.delivery import deliver, prepare, require_running, show
+from onnxprune.cli.delivery import deliver, prepare, show
 from onnxprune.cli.options import delivering
 from onnxprune.cli.prune import job_of
 from onnxprune.coupling.plan import Plan
@@ -35,11 +35,10 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
         wanted = Plan.load(plan)
         if not wanted.initializers:
             raise NothingToPruneError("the plan removes nothing", where=str(plan))
-        model, load_s = prepare(job)
-        require_running(model, job.provider)
-        if wanted.model_sha256 != model.sha256:
+        ready = prepare(job)
+        if wanted.model_sha256 != ready.model.sha256:
             out.note("the plan was made for another file; it is applied by names and shapes")
         out.stage("removing channels")
-        result = apply_plan(wanted, model, input_shapes=options["input_shapes"])
-        deliver(result, job, out, load_s)
+        result = apply_plan(wanted, ready.model, input_shapes=options["input_shapes"])
+        deliver(result, job, out, ready)
     show(out, job)

@@ -9,14 +9,16 @@ from time import perf_counter
 from typing import Any
 
 from onnxprune.cli.console import Output
+from onnxprune.cli.judging import Judge, Wanted
+from onnxprune.cli.options import Shapes
 from onnxprune.cli.targets import check_distinct, check_plan, check_target, check_weights
-from onnxprune.errors import NothingToPruneError, RuntimeFailureError
+from onnxprune.errors import NothingToPruneError, RuntimeFailureError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.record import (
     describe_equivalence,
-    describe_fidelity,
+    describe_random,
     describe_speedup,
     start_record,
 )
@@ -40,6 +42,8 @@ class Job:
         threads: with how many threads.
         seed: of random inputs.
         in_place: whether the target may be the source.
+        input_shapes: shapes of dynamic inputs that the user gave.
+        wanted: data and metrics to judge the pruned model by, or None.
     """
 
     source: Path
@@ -51,22 +55,37 @@ class Job:
     threads: int
     seed: int
     in_place: bool
+    input_shapes: Shapes
+    wanted: Wanted | None
 
 
-def prepare(job: Job) -> tuple[Model, float]:
-    """Check all that can fail cheaply, then load the model.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What is at hand before the work begins.
+
+    Attributes:
+        model: the model.
+        load_s: seconds that loading took.
+        judge: data and metrics that fit it, or None.
+    """
+
+    model: Model
+    load_s: float
+    judge: Judge | None
+
+
+def prepare(job: Job) -> Ready:
+    """Check all that can fail cheaply, load the model, and try what needs it.
 
     Args:
         job: what to do.
 
-    Returns:
-        The model, and the seconds that loading took.
-
     Raises:
-        UsageError: a file would replace another one.
+        UsageError: a file would replace another one, or the data does not fit the model.
         WriteError: a result could not be written.
-        ProviderUnavailableError: the provider is not there.
+        ProviderUnavailableError: the provider is not there, or takes no node.
         ModelError: the model cannot be read.
+        RuntimeFailureError: the provider, or ONNX Runtime with the data, cannot run the model.
     """
     if job.source.is_file():
         check_distinct(job.source, job.target, job.in_place)
@@ -78,37 +97,45 @@ def prepare(job: Job) -> tuple[Model, float]:
     model = load(job.source)
     seconds = perf_counter() - start
     check_weights(model, job.target, job.in_place)
-    return model, seconds
+    _require_running(model, job.provider)
+    judge = None if job.wanted is None else job.wanted.opened(model, job.input_shapes)
+    return Ready(model, seconds, judge)
 
 
-def deliver(result: Result, job: Job, out: Output, load_s: float) -> None:
+def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
     """Prove, measure and write a pruned model, and note it all in the record.
 
     Args:
         result: what the pipeline made.
         job: what to do with it.
         out: holds the record.
-        load_s: seconds that loading took.
+        ready: what was at hand before.
 
     Raises:
         NothingToPruneError: nothing was pruned.
+        UsageError: the data broke off; the model is written all the same.
         EquivalenceError: the result is wrong.
         CannotTellError: its proof failed for lack of inputs that say anything.
         RuntimeFailureError: ONNX Runtime cannot run the model.
         WriteError: the result could not be written.
     """
     record = out.record
-    record.update(start_record(result, load_s))
+    record.update(start_record(result, ready.load_s))
     if not changed(result):
         raise nothing_to_prune(result, record, job.source)
     notes: list[str] = []
     if job.verify:
         out.stage("verifying")
-        _verify(result, job, record)
+        _verify(result, job, ready.judge, record)
     else:
         notes.append("not verified (--no-verify): nothing shows that the surgery is right")
+    broken: UsageError | None = None
     try:
-        _measure(result, job, out, record)
+        out.stage("comparing outputs")
+        broken = _compare(result, job, ready.judge, record)
+        if job.benchmark:
+            out.stage("measuring latency")
+            _measure(result, job, record)
     except RuntimeFailureError as error:
         if job.verify:
             raise
@@ -117,6 +144,9 @@ def deliver(result: Result, job: Job, out: Output, load_s: float) -> None:
     _write(result, job, record)
     if notes:
         record["notes"] = notes
+    if broken is not None:
+        hint = f"{job.target} is written; mend the data, and `onnxprune verify` judges the model"
+        raise UsageError(broken.message, where=broken.where, why=broken.why, hint=hint) from broken
 
 
 def show(out: Output, job: Job) -> None:
@@ -178,30 +208,21 @@ def require_provider(spec: str) -> None:
     require_installed(load_onnxruntime(), parse_provider(spec))
 
 
-def require_running(model: Model, provider: str) -> None:
-    """Check that a provider other than the CPU takes the model at all.
-
-    Args:
-        model: the model.
-        provider: the provider as given.
-
-    Raises:
-        ProviderUnavailableError: it does not start, or takes no node.
-        RuntimeFailureError: the model cannot be loaded.
-    """
-    if parse_provider(provider).name != CPU:
-        with session_of(model, provider=provider, optimization="all"):
-            pass
-
-
 def first_line(text: str) -> str:
     """The first line of a text."""
     return text.strip().partition("\n")[0]
 
 
-def _verify(result: Result, job: Job, record: dict[str, Any]) -> None:
+def _require_running(model: Model, provider: str) -> None:
+    """Check that a provider other than the CPU takes the model at all."""
+    if parse_provider(provider).name != CPU:
+        with session_of(model, provider=provider, optimization="all"):
+            pass
+
+
+def _verify(result: Result, job: Job, judge: Judge | None, record: dict[str, Any]) -> None:
     try:
-        result.verify(result.feeds(seed=job.seed))
+        result.verify(data=judge.data if judge else None, seed=job.seed)
     except RuntimeFailureError as error:
         raise cannot_run(result, error) from error
     finally:
@@ -223,12 +244,21 @@ def cannot_run(result: Result, error: RuntimeFailureError) -> RuntimeFailureErro
     )
 
 
-def _measure(result: Result, job: Job, out: Output, record: dict[str, Any]) -> None:
-    out.stage("comparing outputs")
-    record["fidelity"] = describe_fidelity(result.fidelity(result.feeds(4, seed=job.seed)))
-    if not job.benchmark:
-        return
-    out.stage("measuring latency")
+def _compare(
+    result: Result, job: Job, judge: Judge | None, record: dict[str, Any]
+) -> UsageError | None:
+    """Compare what both models give; what is wrong with the data is no reason to write nothing."""
+    if judge is None:
+        record.update(describe_random(result.fidelity(result.feeds(4, seed=job.seed))))
+        return None
+    try:
+        record.update(judge.judged(result))
+    except UsageError as error:
+        return error
+    return None
+
+
+def _measure(result: Result, job: Job, record: dict[str, Any]) -> None:
     speedup = result.benchmark(provider=job.provider, threads=job.threads, seed=job.seed)
     record["speedup"] = describe_speedup(speedup, job.provider, job.threads)
     record["original"]["latency_ms"] = speedup.original.p50_ms

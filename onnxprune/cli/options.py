@@ -159,10 +159,58 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def _samples(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
+    """Read a number, or the option's word for none."""
+    word = "all" if param.name == "samples" else "none"
+    if text is None or text == word:
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise click.BadParameter(f"{text!r} is neither a number from 1 on nor {word}", ctx, param)
+    return int(text)
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--data` and what goes with it; see `onnxprune.cli.judging`."""
+    return _all(
+        command,
+        click.option(
+            "--data",
+            metavar="SOURCE",
+            help="Measure on this data: an .npz, an .npy, a folder, or module:function.",
+        ),
+        click.option("--labels", metavar="NAME", help="Array of the data that holds the labels."),
+        click.option(
+            "--samples",
+            metavar="N|all",
+            callback=_samples,
+            help="Samples to use, drawn by --seed; of a function, the first. [default: 512]",
+        ),
+        click.option(
+            "--batch",
+            metavar="N|none",
+            callback=_samples,
+            help="Samples of a batch; none where the leading axis is no batch. [default: 32]",
+        ),
+        click.option(
+            "--metric",
+            multiple=True,
+            metavar="NAME",
+            help="top1 (default with --labels), top5, cosine, agreement, or module:function. "
+            "Repeat it for more.",
+        ),
+        click.option(
+            "--scores",
+            metavar="OUTPUT",
+            help="Output that holds the class scores, where it is not the only one that can.",
+        ),
+    )
+
+
 def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
     """What commands share that write a pruned model."""
     return _all(
         command,
+        data_options,
         input_shape_option,
         click.option("--no-verify", is_flag=True, help="Write the model without proof."),
         click.option("--no-benchmark", is_flag=True, help="Do not measure latency."),

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from onnxprune.cli.console import output
-from onnxprune.cli.delivery import Job, deliver, prepare, require_running, show
+from onnxprune.cli.delivery import Job, deliver, prepare, show
+from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
     allow_io_option,
     chosen_targets,
@@ -31,6 +32,7 @@ Examples:
   onnxprune in.onnx out.onnx --channels 0.5 --scope global --plan plan.json
   onnxprune in.onnx out.onnx --target-macs 0.5 --target-size 5MB
   onnxprune in.onnx out.onnx --channels 0.3 --ignore '/head/*' --ignore Gemm
+  onnxprune in.onnx out.onnx --channels 0.3 --data test.npz --labels label
   onnxprune in.onnx out.onnx --channels 0.3 --kinds +head_dim --round-to 8
   onnxprune in.onnx out.onnx --passes \\
     'fold-constants,remove-channels{ratio=0.3,criterion=l1},fold-empty'
@@ -118,15 +120,14 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
     job = job_of(source, target, options)
     out = output()
     with out.progress():
-        model, load_s = prepare(job)
-        require_running(model, job.provider)
+        ready = prepare(job)
         result = pipeline.run(
-            model,
+            ready.model,
             input_shapes=options["input_shapes"],
             progress=out.stage,
             verify_each=options["verify_each"],
         )
-        deliver(result, job, out, load_s)
+        deliver(result, job, out, ready)
     show(out, job)
 
 
@@ -140,6 +141,7 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
 
     Raises:
         click.UsageError: the target is missing.
+        UsageError: what is asked of the data makes no sense.
     """
     if target is None and not options["in_place"]:
         raise click.UsageError("Missing argument 'OUT'.", click.get_current_context())
@@ -153,6 +155,8 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
         threads=options["threads"],
         seed=options["seed"],
         in_place=options["in_place"],
+        input_shapes=options["input_shapes"],
+        wanted=wanted_of(options),
     )
 
 

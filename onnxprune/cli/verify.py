@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from onnxprune.cli.console import output
+from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
     Shapes,
+    data_options,
     input_shape_option,
     json_option,
     quiet_option,
@@ -19,14 +22,18 @@ from onnxprune.coupling.plan import Plan
 from onnxprune.errors import CannotTellError, CheckFailedError
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
-from onnxprune.reports.record import SCHEMA, describe_equivalence, describe_fidelity
-from onnxprune.reports.terminal import console, print_equivalence, print_fidelity
+from onnxprune.reports.record import SCHEMA, describe_equivalence, describe_random
+from onnxprune.reports.terminal import console, print_equivalence, print_judgement
 from onnxprune.verify.equivalence import Equivalence
 
 
 @click.command(
     short_help="Compare a pruned model with its original.",
-    epilog="Example: onnxprune verify in.onnx out.onnx --plan plan.json",
+    epilog="""\b
+Examples:
+  onnxprune verify in.onnx out.onnx --plan plan.json
+  onnxprune verify in.onnx out.onnx --data test.npz --labels label
+""",
 )
 @click.argument("original", type=click.Path(path_type=Path))
 @click.argument("pruned", type=click.Path(path_type=Path))
@@ -37,38 +44,43 @@ from onnxprune.verify.equivalence import Equivalence
     metavar="PLAN.json",
     help="Prove that PRUNED is ORIGINAL without what this plan removes.",
 )
+@data_options
 @input_shape_option
 @seed_option
 @json_option
 @quiet_option
 @verbose_option
-def verify(
-    original: Path, pruned: Path, plan_path: Path | None, input_shapes: Shapes, seed: int
-) -> None:
-    """Compare PRUNED with ORIGINAL: fidelity, and with a plan the proof of the surgery.
+def verify(original: Path, pruned: Path, plan_path: Path | None, **options: Any) -> None:
+    """Compare PRUNED with ORIGINAL: fidelity, metrics on data, and with a plan the proof.
 
     Exits with 1 if the proof fails, and with 6 if it cannot be told.
     """
+    wanted = wanted_of(options)
+    shapes: Shapes = options["input_shapes"]
     out = output()
     out.record.update({"schema": SCHEMA, "status": "compared"})
     with out.progress():
         plan = None if plan_path is None else Plan.load(plan_path)
-        comparison = Comparison(load(original), load(pruned), input_shapes, seed, plan)
+        comparison = Comparison(load(original), load(pruned), shapes, options["seed"], plan)
+        judge = None if wanted is None else wanted.opened(comparison.original, shapes)
         verdict = None
         if plan is not None:
             if plan.model_sha256 != comparison.original.sha256:
                 out.note("the plan was made for another file; it is read by names and shapes")
             out.stage("verifying")
-            verdict = comparison.equivalence()
+            verdict = comparison.equivalence(judge.data if judge else None)
             out.record["equivalence"] = describe_equivalence(verdict)
         out.stage("comparing outputs")
-        out.record["fidelity"] = describe_fidelity(comparison.fidelity())
+        if judge is None:
+            out.record.update(describe_random(comparison.fidelity()))
+        else:
+            out.record.update(judge.judged(comparison))
     if not out.as_json and not out.quiet:
         with out.stdout() as file:
             terminal = console(file)
             if verdict is not None:
                 print_equivalence(terminal, out.record["equivalence"])
-            print_fidelity(terminal, out.record["fidelity"])
+            print_judgement(terminal, out.record)
     if verdict is not None:
         _require(verdict, pruned)
     if out.as_json:

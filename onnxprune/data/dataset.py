@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from onnxprune.data.files import parts_at
 from onnxprune.data.fitting import Layout
 from onnxprune.data.functions import first_parts
 from onnxprune.data.parts import Part
+from onnxprune.data.random import Feeds
 from onnxprune.data.user_code import is_function_name, user_function
 from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
@@ -78,6 +80,19 @@ class Dataset:
             )
         if not given:
             raise UsageError("the data holds no samples", where=self.source)
+
+    def pair(self) -> list[Feeds]:
+        """The first samples as two sets of inputs of one shape, few in each; none if there are not.
+
+        Raises:
+            UsageError: the data cannot be read, does not fit, or fills no batch.
+        """
+        batches = iter(self)
+        if not (self._layout.whole or self._layout.fixed):
+            batches = regroup(islice(batches, 2), min(self.size, 2))
+        sets = [batch.feeds for batch in islice(batches, 2)]
+        shapes = [[array.shape for array in feeds.values()] for feeds in sets]
+        return sets if len(sets) == 2 and shapes[0] == shapes[1] else []
 
 
 def open_data(

@@ -35,17 +35,17 @@ def parts_at(path: Path, layout: Layout) -> list[Part]:
     Raises:
         UsageError: it cannot be read, or does not fit the inputs.
     """
+    if not path.exists():
+        hint = f"give {_KINDS}, or module:function"
+        raise UsageError("there is no such data", where=str(path), hint=hint)
     if path.is_dir():
         return _in_folder(path, layout)
     if path.suffix == ".npz":
         return [part_of(npz_columns(path), layout, str(path))]
     if path.suffix == ".npy":
         return [part_of({path.stem: partial(npy_column, path)}, layout, str(path))]
-    exists = path.exists()
     raise UsageError(
-        "the data is of no kind that can be read" if exists else "there is no such data",
-        where=str(path),
-        hint=f"give {_KINDS}" + ("" if exists else ", or module:function"),
+        "the data is of no kind that can be read", where=str(path), hint=f"give {_KINDS}"
     )
 
 

@@ -139,6 +139,6 @@ def _shape_hint(found: Sequence[int], sample: Sequence[Axis]) -> str:
     if len(found) == len(sample) and sizes <= Counter(found):
         return "the axes are in another order: transpose the array"
     if len(found) == len(sample) + 2:
-        return "stack samples along one axis only; open the data with batch=None for whole feeds"
-    labels = "; if it holds the labels, say so by its name" if len(found) < 2 else ""
+        return "stack samples along one axis only, or feed it whole: --batch none, or batch=None"
+    labels = "; if it holds the labels, name it (--labels)" if len(found) < 2 else ""
     return f"preprocess it to the model's shape{labels}"

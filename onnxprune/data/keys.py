@@ -30,7 +30,7 @@ def match_keys(
         UsageError: an input or the labels are not there.
     """
     if labels is not None and labels not in keys:
-        usual = "name the array that holds the labels"
+        usual = "name the array that holds the labels (--labels)"
         raise _missing(f"the labels {labels!r}", labels, keys, where, usual)
     others = [key for key in keys if key != labels]
     missing = [name for name in inputs if name not in others]
@@ -41,7 +41,7 @@ def match_keys(
     strays = [key for key in others if key not in inputs]
     usual = "name the arrays like the inputs of the model"
     if len(inputs) == 1 and strays:
-        usual = f"name it {inputs[0]!r}, or say which array holds the labels"
+        usual = f"name it {inputs[0]!r}, or say which array holds the labels (--labels)"
     raise _missing(f"input {missing[0]!r}", missing[0], strays, where, usual)
 
 

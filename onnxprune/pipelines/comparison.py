@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 from onnxprune.axes import Dim, Keep
@@ -9,6 +11,7 @@ from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import find_groups
 from onnxprune.coupling.plan import Plan, keeps_from_plan
 from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.dataset import Dataset
 from onnxprune.data.narrow import Kept
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
@@ -16,7 +19,9 @@ from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.pipelines.inputs import Inputs, Shapes
+from onnxprune.runtime import Session
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
+from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import session_of
@@ -65,8 +70,11 @@ class Comparison:
         analysis, keeps = self._removal
         return kept_of_ports(analysis.ports, keeps)
 
-    def equivalence(self) -> Equivalence:
+    def equivalence(self, data: Dataset | None = None) -> Equivalence:
         """Compare with the masked original.
+
+        Args:
+            data: first samples of which are inputs beside the random ones.
 
         Raises:
             PlanError: the plan does not fit the original.
@@ -74,15 +82,32 @@ class Comparison:
         """
         analysis, keeps = self._removal
         return self._inputs.prove(
-            lambda feeds: check_equivalence(analysis, keeps, self.pruned, feeds)
+            lambda feeds: check_equivalence(analysis, keeps, self.pruned, feeds), data
         )
 
-    def fidelity(self) -> dict[str, Fidelity]:
-        """How close the outputs are, on random inputs.
+    def fidelity(self, data: Dataset | None = None) -> dict[str, Fidelity]:
+        """How close the outputs are, by output.
+
+        Args:
+            data: inputs of the original; random ones if None.
 
         Raises:
             RuntimeFailureError: ONNX Runtime cannot run a model, or they differ in their inputs.
         """
+        if data is not None:
+            return self.evaluate(data).fidelity
+        with self._sessions() as (first, second):
+            return measure_fidelity(first, second, self._inputs.feeds(4), self._ports)
+
+    def evaluate(
+        self, data: Dataset, metrics: Sequence[MetricLike] = (), *, output: str | None = None
+    ) -> Evaluation:
+        """Judge both on data; see `Result.evaluate`."""
+        with self._sessions() as (first, second):
+            return evaluate(first, second, data, metrics, output=output, ports=self._ports)
+
+    @contextmanager
+    def _sessions(self) -> Generator[tuple[Session, Session]]:
         with session_of(self.original) as first, session_of(self.pruned) as second:
             wanted, given = ({port.name for port in s.inputs} for s in (first, second))
             if wanted != given:
@@ -90,7 +115,7 @@ class Comparison:
                     "the models do not take the same inputs",
                     why=f"one takes {sorted(wanted)}, the other {sorted(given)}",
                 )
-            return measure_fidelity(first, second, self._inputs.feeds(4), self._ports)
+            yield first, second
 
     def latency(self, provider: str, threads: int, batch: int, budget_s: float) -> Speedup:
         """Measure both, interleaved.

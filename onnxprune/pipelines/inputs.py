@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.inputs import input_specs
+from onnxprune.data.dataset import Dataset
 from onnxprune.data.random import Feeds, InputSpec, random_sets, resized
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
@@ -79,16 +80,26 @@ class Inputs:
         taken = [way for way in ways if self._runs(way[0])] if len(ways) > 1 else []
         return [feeds for way in taken or ways for feeds in way]
 
-    def prove(self, compare: Callable[[list[Feeds]], Equivalence]) -> Equivalence:
-        """Compare on random inputs, at every size that the model runs at.
+    def prove(
+        self, compare: Callable[[list[Feeds]], Equivalence], data: Dataset | None = None
+    ) -> Equivalence:
+        """Compare on random inputs, at every size that the model runs at, and on some of the data.
 
         Args:
             compare: gives the verdict on two sets of inputs.
+            data: inputs that the model is meant for.
 
         Returns:
             The worst verdict met, with the largest deviations. Where a body of control flow never
-            ran, samples one by one and more of them are tried.
+            ran, samples one by one and more of them are tried. Where random inputs or the data
+            cannot tell, the others may.
         """
+        sets = self._pair_of(data) if data is not None else []
+        verdicts = [self._prove_at_random(compare), *([compare(sets)] if sets else [])]
+        told = [verdict for verdict in verdicts if verdict.finding != "cannot tell"]
+        return reduce(Equivalence.joined, told or verdicts[:1])
+
+    def _prove_at_random(self, compare: Callable[[list[Feeds]], Equivalence]) -> Equivalence:
         verdicts = [self._insist(compare, *size) for size in self._sizes()]
         worst = verdicts[0]
         for verdict in verdicts[1:]:
@@ -97,6 +108,19 @@ class Inputs:
             if worst.unreached and self._runs_at(batch, 0):
                 worst = worst.joined(compare(self.feeds(count, batch)))
         return worst
+
+    def _pair_of(self, data: Dataset) -> list[Feeds]:
+        """Two sets of inputs out of the data; none if the model does not run on so few samples.
+
+        Where the user gave shapes, the model was analysed for these, and no others will do.
+        """
+        sets = data.pair()
+        fits = all(
+            feeds[name].shape == tuple(shape)
+            for feeds in sets
+            for name, shape in self._shapes.items()
+        )
+        return sets if sets and fits and self._runs(sets[0]) else []
 
     def _insist(
         self, compare: Callable[[list[Feeds]], Equivalence], batch: int, variant: int

@@ -8,6 +8,7 @@ from time import perf_counter
 
 from onnxprune.coupling.plan import Plan
 from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.dataset import Dataset
 from onnxprune.data.narrow import Kept, composed, narrowed
 from onnxprune.data.random import Feeds, InputSpec
 from onnxprune.errors import CannotTellError, EquivalenceError
@@ -15,6 +16,7 @@ from onnxprune.ir.model import Model
 from onnxprune.passes.work import PassReport, Refusal, Removal
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
+from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import session_of
@@ -75,12 +77,21 @@ class Result:
         """Random inputs of the original, each set different."""
         return self._inputs(seed).feeds(count, batch)
 
-    def verify(self, feeds: Sequence[Feeds] | None = None, *, check: bool = True) -> Equivalence:
+    def verify(
+        self,
+        feeds: Sequence[Feeds] | None = None,
+        *,
+        data: Dataset | None = None,
+        seed: int = 0,
+        check: bool = True,
+    ) -> Equivalence:
         """Prove that the pruned model computes what the masked original computes.
 
         Args:
             feeds: two sets of inputs of the original or more; by default random ones, at two sizes
                 where the model has dynamic axes.
+            data: first samples of which are inputs beside the random ones.
+            seed: of random inputs.
             check: whether anything but success is an error.
 
         Raises:
@@ -92,7 +103,7 @@ class Result:
         if feeds is not None:
             verdict = self._compare(list(feeds))
         else:
-            verdict = self._inputs().prove(self._compare)
+            verdict = self._inputs(seed).prove(self._compare, data)
         self.equivalence = verdict
         self.seconds["verify"] = perf_counter() - start
         if check and verdict.verdict == "failed":
@@ -110,11 +121,38 @@ class Result:
             )
         return verdict
 
-    def fidelity(self, feeds: Sequence[Feeds] | None = None) -> dict[str, Fidelity]:
-        """How close the outputs stay to the original's, on random inputs unless given."""
-        chosen = list(feeds) if feeds is not None else self.feeds(count=4)
+    def fidelity(self, data: Dataset | Sequence[Feeds] | None = None) -> dict[str, Fidelity]:
+        """How close the outputs stay to the original's, by output.
+
+        Args:
+            data: inputs of the original; random ones if None.
+
+        Raises:
+            UsageError: the data cannot be read, or does not fit.
+            RuntimeFailureError: ONNX Runtime cannot run a model.
+        """
+        if isinstance(data, Dataset):
+            return self.evaluate(data).fidelity
+        chosen = self.feeds(count=4) if data is None else data
         with session_of(self.original) as original, session_of(self.model) as pruned:
             return measure_fidelity(original, pruned, chosen, self.ports)
+
+    def evaluate(
+        self, data: Dataset, metrics: Sequence[MetricLike] = (), *, output: str | None = None
+    ) -> Evaluation:
+        """Judge the pruned model and the original on data, which is gone through once.
+
+        Args:
+            data: inputs of the original, with labels where a metric needs them.
+            metrics: ``top1``, ``top5``, ``cosine``, ``agreement``, ``module:function``, functions.
+            output: name of the output that holds the scores; None for the only one that can.
+
+        Raises:
+            UsageError: a metric is unknown or does not fit, or the data cannot be read.
+            RuntimeFailureError: ONNX Runtime cannot run a model.
+        """
+        with session_of(self.original) as original, session_of(self.model) as pruned:
+            return evaluate(original, pruned, data, metrics, output=output, ports=self.ports)
 
     def benchmark(
         self,

@@ -15,16 +15,24 @@ import numpy as np
 from onnxprune.cost.macs import count_macs, macs_touched, parameters_touched
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, OnnxPruneError
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Refusal
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.equivalence import Equivalence
+from onnxprune.verify.evaluation import Evaluation
 from onnxprune.verify.fidelity import Fidelity
+from onnxprune.verify.metrics import Score
 from onnxprune.verify.speed import Latency, Speedup
 
 SCHEMA = 1
 """Version of the record's format."""
+
+RANDOM_INPUTS = "random (Gaussian) inputs tell little of real accuracy; give --data"
+"""What it means to measure without data."""
+CONFIDENCE = 0.95
+"""Of the interval of a difference between two models."""
 
 Record = dict[str, Any]
 """A JSON object."""
@@ -138,7 +146,49 @@ def describe_equivalence(verdict: Equivalence) -> Record:
     }
 
 
-def describe_fidelity(outputs: Mapping[str, Fidelity]) -> Record:
+def describe_random(outputs: Mapping[str, Fidelity]) -> Record:
+    """What random inputs say of a pruned model and its original, for the record of the run."""
+    measured_on = {"source": "random", "samples": None, "dropped": 0, "warning": RANDOM_INPUTS}
+    return {"measured_on": measured_on, "fidelity": _describe_fidelity(outputs)}
+
+
+def describe_evaluation(found: Evaluation, data: Dataset) -> Record:
+    """What data says of a pruned model and its original, for the record of the run.
+
+    Args:
+        found: what it says.
+        data: after it was gone through.
+    """
+    return {
+        "measured_on": {
+            "source": data.source,
+            "samples": found.samples,
+            "dropped": data.dropped,
+            "warning": None,
+        },
+        "fidelity": _describe_fidelity(found.fidelity),
+        "metrics": {name: _describe_score(score) for name, score in found.scores.items()},
+    }
+
+
+def _describe_score(score: Score) -> Record:
+    """A metric of both models; its change in points, with an interval, where samples are paired."""
+    original, paired = score.original, score.paired
+    points = None
+    if paired is not None:
+        low, high = (100 * end for end in paired.interval(CONFIDENCE))
+        change = 100 * (paired.pruned - paired.original)
+        points = {"difference": change, "low": low, "high": high, "confidence": CONFIDENCE}
+    return {
+        "original": original,
+        "pruned": score.pruned,
+        "difference": None if original is None else score.pruned - original,
+        "samples": score.samples,
+        "points": points,
+    }
+
+
+def _describe_fidelity(outputs: Mapping[str, Fidelity]) -> Record:
     """How close each output is to the original's."""
     return {
         name: {
@@ -146,6 +196,7 @@ def describe_fidelity(outputs: Mapping[str, Fidelity]) -> Record:
             "sqnr_db": output.sqnr_db,
             "max_abs": output.max_abs,
             "top1": output.top1,
+            "non_finite": output.non_finite,
         }
         for name, output in outputs.items()
     }

@@ -45,8 +45,8 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
     print_io(out, record.get("io", ()))
     if "equivalence" in record:
         print_equivalence(out, record["equivalence"])
-    if record.get("fidelity"):
-        print_fidelity(out, record["fidelity"])
+    if "measured_on" in record:
+        print_judgement(out, record)
     if "speedup" in record:
         print_speedup(out, record["speedup"])
     for note in record.get("notes", ()):
@@ -98,11 +98,57 @@ def print_equivalence(out: Console, verdict: Mapping[str, Any]) -> None:
         out.print(f"  {verdict['why']}")
 
 
-def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print how close the outputs are to the original's."""
+def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
+    """Print how the pruned model compares with the original, and on what that was measured.
+
+    Args:
+        out: where to print it.
+        record: with `measured_on`, `fidelity` and perhaps `metrics`.
+    """
+    on = record["measured_on"]
+    samples = "random inputs" if on["samples"] is None else _samples(on["samples"])
     out.print("")
+    if record.get("metrics"):
+        out.print(_metrics(record["metrics"], samples), "")
+    if record["fidelity"]:
+        out.print(_fidelity(record["fidelity"], samples))
+    if len(record["fidelity"]) > OUTPUTS_SHOWN:
+        out.print(f"  and {len(record['fidelity']) - OUTPUTS_SHOWN} more outputs")
+    for name, output in record["fidelity"].items():
+        if output["non_finite"]:
+            out.print(f"  {count(output['non_finite'])} values are not finite any more: {name}")
+    if on["dropped"]:
+        out.print(f"Left over, too few for a batch: {_samples(on['dropped'])}.")
+    if on["warning"]:
+        out.print(f"Warning: {on['warning']}", style="yellow")
+    out.print("")
+
+
+def _samples(number: int) -> str:
+    return "1 sample" if number == 1 else f"{count(number)} samples"
+
+
+def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
     table = plain_table()
-    table.add_column("fidelity, on random inputs", overflow="fold", max_width=36)
+    table.add_column(f"metric, on {samples}", overflow="fold", max_width=26)
+    for heading in ("original", "pruned", "difference", "95 % interval"):
+        table.add_column(heading, justify="right")
+    for name, score in metrics.items():
+        points, before, after = score["points"], score["original"], score["pruned"]
+        if points is not None:
+            change, low, high = (f"{points[key]:+.2f}" for key in ("difference", "low", "high"))
+            row = (share(before), share(after), f"{change} points", f"{low} to {high}")
+        elif before is not None:
+            row = (f"{before:#.4g}", f"{after:#.4g}", f"{after - before:+#.3g}", "")
+        else:
+            row = ("", f"{after:#.4g}", "", "")
+        table.add_row(name, *row)
+    return table
+
+
+def _fidelity(outputs: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
+    table = plain_table()
+    table.add_column(f"fidelity, on {samples}", overflow="fold", max_width=36)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
         table.add_column(heading, justify="right")
     for name, output in list(outputs.items())[:OUTPUTS_SHOWN]:
@@ -114,10 +160,7 @@ def print_fidelity(out: Console, outputs: Mapping[str, Mapping[str, Any]]) -> No
             f"{output['max_abs']:.3g}",
             "-" if top1 is None else share(top1),
         )
-    out.print(table)
-    if len(outputs) > OUTPUTS_SHOWN:
-        out.print(f"  and {len(outputs) - OUTPUTS_SHOWN} more outputs")
-    out.print("")
+    return table
 
 
 def print_speedup(out: Console, speedup: Mapping[str, Any]) -> None:

@@ -1,28 +1,48 @@
-"""Metrics of a pruned model and its original over calibration data, a batch in memory at a time."""
+"""A pruned model and its original over calibration data, a batch in memory at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from onnxprune.data.batches import Batch
 from onnxprune.data.keys import suggestion
-from onnxprune.data.narrow import Kept, narrowed
+from onnxprune.data.narrow import Kept
 from onnxprune.data.user_code import is_function_name, user_function
 from onnxprune.errors import UsageError
 from onnxprune.runtime import Session
+from onnxprune.verify.fidelity import Fidelities, Fidelity, run_both
 from onnxprune.verify.metrics import Agreement, Cosine, Metric, Score, TopK
 from onnxprune.verify.user_metric import UserMetric
+
+MetricLike = str | Callable[..., object]
+"""A metric, by its name or as the function that it is; see `metric_of`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a pruned model compares with its original on data.
+
+    Attributes:
+        fidelity: by output.
+        scores: by metric; the second of two of one name is called ``NAME::2``.
+        samples: number of samples.
+    """
+
+    fidelity: dict[str, Fidelity]
+    scores: dict[str, Score]
+    samples: int
 
 
 def evaluate(
     original: Session,
     pruned: Session,
     data: Iterable[Batch],
-    metrics: Sequence[str | Callable[..., object]],
+    metrics: Sequence[MetricLike] = (),
     *,
     output: str | None = None,
     ports: Kept | None = None,
-) -> dict[str, Score]:
+) -> Evaluation:
     """Judge two models on the same data, which is gone through once.
 
     Args:
@@ -33,34 +53,41 @@ def evaluate(
         output: name of the output that holds the scores; None for the only one that can.
         ports: what the pruned model keeps of inputs and outputs; only that is compared.
 
-    Returns:
-        Scores by the name of the metric.
-
     Raises:
         UsageError: a metric is unknown, or outputs or labels are not what it needs, or the data
             does not fit, or there is none.
         RuntimeFailureError: ONNX Runtime cannot run a model.
     """
     kept = ports or {}
-    chosen = [metric_of(metric, output) for metric in metrics]
-    wanted, given = _tensors(original), _tensors(pruned)
-    narrow = sorted(kept.keys() & set(wanted))
-    if narrow and any(metric.needs_labels for metric in chosen):
+    chosen = _named(metric_of(metric, output) for metric in metrics)
+    narrow = sorted(kept.keys() & {port.name for port in original.outputs})
+    if narrow and any(metric.needs_labels for metric in chosen.values()):
         raise UsageError(
             "labels do not number the entries of an output that was pruned",
             where=f"output {narrow[0]!r}",
             hint="take 'agreement' or 'cosine', which look at what is left",
         )
-    samples = 0
+    fidelities, samples = Fidelities(), 0
     for batch in data:
-        before = narrowed(original.run(batch.feeds, wanted), kept)
-        after = pruned.run(narrowed(batch.feeds, kept), given)
-        samples += batch.size
-        for metric in chosen:
+        before, after = run_both(original, pruned, batch.feeds, kept)
+        fidelities.add(before, after)
+        for metric in chosen.values():
             metric.add(before, after, batch.labels, batch.size)
+        samples += batch.size
     if not samples:
         raise UsageError("there are no samples to judge the models on")
-    return {metric.name: metric.score(samples) for metric in chosen}
+    scores = {name: metric.score(samples) for name, metric in chosen.items()}
+    return Evaluation(fidelities.found(), scores, samples)
+
+
+def _named(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Metrics by name; functions may share one, as all lambdas do."""
+    named: dict[str, Metric] = {}
+    for metric in metrics:
+        names = (metric.name, *(f"{metric.name}::{place}" for place in range(2, len(named) + 2)))
+        metric.name = next(name for name in names if name not in named)
+        named[metric.name] = metric
+    return named
 
 
 _BUILT_IN: Mapping[str, Callable[[str, str | None], Metric]] = {
@@ -71,7 +98,7 @@ _BUILT_IN: Mapping[str, Callable[[str, str | None], Metric]] = {
 }
 
 
-def metric_of(metric: str | Callable[..., object], output: str | None = None) -> Metric:
+def metric_of(metric: MetricLike, output: str | None = None) -> Metric:
     """A metric by its name.
 
     Args:
@@ -92,8 +119,3 @@ def metric_of(metric: str | Callable[..., object], output: str | None = None) ->
         )
     function = user_function(metric)
     return UserMetric(function.name, function=function)
-
-
-def _tensors(session: Session) -> list[str]:
-    """The outputs that are tensors, and not sequences or maps."""
-    return [port.name for port in session.outputs if port.dtype.startswith("tensor(")]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.runtime import Session
+from onnxprune.verify.scores import Outputs, choices
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +26,96 @@ class Fidelity:
         sqnr_db: signal to noise in decibels, 10·log10(Σ x² / Σ (x - y)²).
         max_abs: largest absolute difference.
         top1: share of rows whose largest entry is the same; None for outputs that are no scores.
+        non_finite: values of the pruned model that are not finite where the original's are.
     """
 
     cosine: float
     sqnr_db: float
     max_abs: float
     top1: float | None
+    non_finite: int = 0
+
+
+@dataclass(slots=True)
+class Closeness:
+    """How close arrays are to others, added up so that none has to be kept.
+
+    Values that are not finite are left out where they are the original's, and count as 0 where they
+    are the pruned model's: what collapsed is not like the original.
+
+    Attributes:
+        sums: of original · pruned, original · original, pruned · pruned, and squared differences.
+        max_abs: largest absolute difference.
+        non_finite: values that the pruned model alone has not finite.
+        same: rows whose largest entry is the same.
+        rows: number of rows, of arrays that can be scores.
+    """
+
+    sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+    max_abs: float = 0.0
+    non_finite: int = 0
+    same: int = 0
+    rows: int = 0
+
+    def add(self, original: Array, pruned: Array) -> None:
+        """Take two arrays of one shape."""
+        first, second = original.astype(np.float64), pruned.astype(np.float64)
+        known = np.isfinite(first)
+        x, y = first[known], second[known]
+        finite = np.isfinite(y)
+        y = np.where(finite, y, 0.0)
+        self.sums = self.sums + np.array([x @ y, x @ x, y @ y, (x - y) @ (x - y)])
+        self.max_abs = max(self.max_abs, float(np.abs(x - y).max(initial=0.0)))
+        self.non_finite += int(np.count_nonzero(~finite))
+        if first.ndim >= 2 and first.shape[-1] >= 2:
+            same = choices(first) == choices(second)
+            self.same += int(np.count_nonzero(same))
+            self.rows += same.size
+
+    @property
+    def cosine(self) -> float:
+        """The cosine; of two zeros it is 1."""
+        across, first, second, _ = self.sums.tolist()
+        norm = (first * second) ** 0.5
+        return across / norm if norm else float(first == second)
+
+    def fidelity(self) -> Fidelity:
+        """What it came to."""
+        _, signal, _, noise = self.sums.tolist()
+        sqnr = 10 * np.log10(max(signal, 1e-300) / noise) if noise else np.inf
+        top1 = self.same / self.rows if self.rows else None
+        return Fidelity(self.cosine, float(sqnr), self.max_abs, top1, self.non_finite)
+
+
+class Fidelities:
+    """The closeness of all floating-point outputs, a batch at a time.
+
+    An output of which the two models give different shapes, as what a threshold lets through, is
+    left out.
+    """
+
+    def __init__(self) -> None:
+        """Start with no outputs."""
+        self._outputs: dict[str, Closeness] = {}
+        self._uneven: set[str] = set()
+
+    def add(self, original: Outputs, pruned: Outputs) -> None:
+        """Take what both models give for a batch, by name."""
+        for name in original.keys() & pruned.keys():
+            if original[name].shape != pruned[name].shape:
+                self._uneven.add(name)
+        for name, array in original.items():
+            if array.dtype.kind in "fV" and name in pruned and name not in self._uneven:
+                self._outputs.setdefault(name, Closeness()).add(array, pruned[name])
+
+    def found(self) -> dict[str, Fidelity]:
+        """What it came to, by output."""
+        compared = self._outputs.items()
+        return {name: found.fidelity() for name, found in compared if name not in self._uneven}
 
 
 def measure_fidelity(
-    original: Session, pruned: Session, feeds: Sequence[Feeds], ports: Kept | None = None
+    original: Session, pruned: Session, feeds: Iterable[Feeds], ports: Kept | None = None
 ) -> dict[str, Fidelity]:
     """Compare all floating-point outputs of two models on the same inputs.
 
@@ -42,41 +125,41 @@ def measure_fidelity(
         feeds: inputs of the original.
         ports: what the pruned model keeps of inputs and outputs; only that is compared.
     """
-    kept = ports or {}
-    first = [narrowed(original.run(feed), kept) for feed in feeds]
-    second = [pruned.run(narrowed(feed, kept)) for feed in feeds]
-    return {
-        name: compare_outputs([run[name] for run in first], [run[name] for run in second])
-        for name in first[0]
-        if first[0][name].dtype.kind in "fV" and name in second[0]
-    }
+    found = Fidelities()
+    for feed in feeds:
+        found.add(*run_both(original, pruned, feed, ports or {}))
+    return found.found()
 
 
-def compare_outputs(
-    original: Sequence[npt.NDArray[Any]], pruned: Sequence[npt.NDArray[Any]]
-) -> Fidelity:
-    """Compare one output over several inputs; values that are not finite are left out."""
-    x = np.concatenate([array.reshape(-1) for array in original]).astype(np.float64)
-    y = np.concatenate([array.reshape(-1) for array in pruned]).astype(np.float64)
-    finite = np.isfinite(x) & np.isfinite(y)
-    x, y = x[finite], y[finite]
-    signal, noise = float(x @ x), float((x - y) @ (x - y))
-    norm = np.sqrt(signal * float(y @ y))
-    cosine = float(x @ y) / norm if norm > 0 else float(signal == float(y @ y))
-    sqnr = float("inf") if noise == 0 else 10 * np.log10(max(signal, 1e-300) / noise)
-    largest = float(np.abs(x - y).max(initial=0.0))
-    return Fidelity(cosine, float(sqnr), largest, _agreement(original, pruned))
+def run_both(
+    original: Session, pruned: Session, feeds: Feeds, ports: Kept
+) -> tuple[Outputs, Outputs]:
+    """Run two models on the same inputs.
+
+    Args:
+        original: the model before.
+        pruned: the model after.
+        feeds: inputs of the original.
+        ports: what the pruned model keeps of inputs and outputs.
+
+    Returns:
+        The outputs of both that are tensors, by name: what the pruned model keeps of them.
+
+    Raises:
+        RuntimeFailureError: ONNX Runtime cannot run a model.
+    """
+    before = narrowed(original.run(feeds, _tensors(original)), ports)
+    return before, pruned.run(narrowed(feeds, ports), _tensors(pruned))
 
 
-def _agreement(
-    original: Sequence[npt.NDArray[Any]], pruned: Sequence[npt.NDArray[Any]]
-) -> float | None:
-    if original[0].ndim < 2 or original[0].shape[-1] < 2:
-        return None
-    pairs = [
-        (np.argmax(a, axis=-1), np.argmax(b, axis=-1))
-        for a, b in zip(original, pruned, strict=True)
-    ]
-    rows = sum(a.size for a, _ in pairs)
-    same = sum(int(np.count_nonzero(a == b)) for a, b in pairs)
-    return float(same) / max(int(rows), 1)
+def compare_outputs(original: Sequence[Array], pruned: Sequence[Array]) -> Fidelity:
+    """Compare one output over several inputs; see `Closeness`."""
+    closeness = Closeness()
+    for x, y in zip(original, pruned, strict=True):
+        closeness.add(x, y)
+    return closeness.fidelity()
+
+
+def _tensors(session: Session) -> list[str]:
+    """The outputs that are tensors, and not sequences or maps."""
+    return [port.name for port in session.outputs if port.dtype.startswith("tensor(")]

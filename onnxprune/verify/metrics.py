@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.errors import UsageError
+from onnxprune.verify.fidelity import Closeness
 from onnxprune.verify.paired import Paired
 from onnxprune.verify.scores import Outputs, choices, paired_scores, right
 
@@ -97,7 +98,7 @@ class TopK(Metric):
         if labels is None:
             raise UsageError(
                 f"metric {self.name!r} needs labels",
-                hint="say which array of the data holds them, or take 'agreement' or 'cosine'",
+                hint="name the array that holds them (--labels), or take 'agreement' or 'cosine'",
             )
         first, second = paired_scores(original, pruned, self.output)
         self.paired += Paired.of(right(first, labels, self.k), right(second, labels, self.k))
@@ -128,29 +129,14 @@ class Agreement(Metric):
 
 @dataclass(slots=True)
 class Cosine(Metric):
-    """Cosine of the angle between both models' outputs, each taken as one vector.
+    """Cosine of the angle between both models' outputs, each taken as one vector."""
 
-    Values that are not finite are left out where they are the original's, and count as 0 where they
-    are the pruned model's: what collapsed is not like the original.
-
-    Attributes:
-        products: sums of original · pruned, original · original, pruned · pruned.
-    """
-
-    products: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    closeness: Closeness = field(default_factory=Closeness)
 
     def add(self, original: Outputs, pruned: Outputs, labels: Array | None, size: int) -> None:
-        """Take a batch; see `Metric.add`."""
-        x, y = (
-            scores.reshape(-1).astype(np.float64)
-            for scores in paired_scores(original, pruned, self.output)
-        )
-        finite = np.isfinite(x)
-        x, y = x[finite], np.where(np.isfinite(y), y, 0)[finite]
-        self.products = self.products + np.array([x @ y, x @ x, y @ y])
+        """Take a batch; see `Metric.add` and, for values that are not finite, `Closeness`."""
+        self.closeness.add(*paired_scores(original, pruned, self.output))
 
     def score(self, samples: int) -> Score:
         """The cosine; see `Metric.score`."""
-        across, first, second = self.products.tolist()
-        norm = (first * second) ** 0.5
-        return Score(self.name, across / norm if norm else float(first == second), None, samples)
+        return Score(self.name, self.closeness.cosine, None, samples)

@@ -97,7 +97,7 @@ def _chosen(outputs: Outputs, name: str | None) -> str:
         raise UsageError(
             "it is not clear which output holds the scores",
             why=f"of floating-point numbers and two axes or more are {fitting or 'none'}",
-            hint="name the output",
+            hint="name the output: --scores, or output=",
         )
     if name not in outputs:
         raise UsageError(

@@ -65,6 +65,22 @@ def test_too_few_samples_for_a_fixed_size(stacked: Path) -> None:
     assert "takes 16 samples at once, and there are 10" in caught.value.why
 
 
+def test_a_pair_of_inputs_has_one_shape(stacked: Path, tmp_path: Path) -> None:
+    def pair(inputs: Any = X, **options: Any) -> list[list[int]]:
+        sets = op.open_data(stacked, inputs, **options).pair()
+        return [feeds["x"].reshape(-1, 3)[:, 0].astype(int).tolist() for feeds in sets]
+
+    assert pair() == [[0, 1], [2, 3]]
+    assert pair(batch=1) == [[0], [1]]
+    assert pair([declared("x", 4, 3)]) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert pair([declared("x", 3)], batch=None) == [[0], [1]]
+    assert pair([declared("x", 8, 3)]) == []
+    assert pair(limit=3) == []
+    lengths = ({"x": numbered(1, length)} for length in (2, 5))
+    uneven = op.open_data(lambda: lengths, [declared("x", "N", "L")], batch=1)
+    assert uneven.pair() == []
+
+
 def test_no_samples(tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", x=np.zeros((0, 3), np.float32))
     with pytest.raises(UsageError, match="holds no samples"):

@@ -34,14 +34,14 @@ def test_a_near_name_is_suggested() -> None:
 def test_two_candidates_for_one_input() -> None:
     error = refused(["images", "targets"], ["x"])
     assert error.why == "it holds 'images', 'targets'"
-    assert error.hint == "name it 'x', or say which array holds the labels"
+    assert error.hint == "name it 'x', or say which array holds the labels (--labels)"
 
 
 def test_labels_that_are_not_there() -> None:
     error = refused(["x", "label"], ["x"], "labels")
     assert error.message == "the data has no array for the labels 'labels'"
     assert error.hint == "did you mean 'label'?"
-    assert refused(["x", "y"], ["x"], "t").hint == "name the array that holds the labels"
+    assert refused(["x", "y"], ["x"], "t").hint == "name the array that holds the labels (--labels)"
 
 
 def test_nothing_left() -> None:

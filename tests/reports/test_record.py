@@ -1,12 +1,19 @@
 """The record: JSON, whatever stands in it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from onnxprune.data.dataset import open_data
+from onnxprune.data.declared import DeclaredInput
 from onnxprune.errors import ModelError, NothingToPruneError
 from onnxprune.passes.work import Refusal
-from onnxprune.reports.record import blocked_entries, failed, plain, ratio
+from onnxprune.reports.record import blocked_entries, describe_evaluation, failed, plain, ratio
+from onnxprune.verify.evaluation import Evaluation
+from onnxprune.verify.metrics import Score
+from onnxprune.verify.paired import Paired
 
 
 def test_plain_values_are_valid_json() -> None:
@@ -17,6 +24,35 @@ def test_plain_values_are_valid_json() -> None:
 
 def test_a_share_of_nothing_is_nothing() -> None:
     assert (ratio(1, 4), ratio(0, 0)) == (0.25, 0.0)
+
+
+def test_a_difference_in_points_comes_with_its_interval(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((4, 3), np.float32))
+    inputs = [DeclaredInput("x", np.dtype(np.float32), ("N", 3))]
+    paired = Paired(both=50, only_original=30, only_pruned=10, neither=10)
+    scores = {
+        "top1": Score("top1", 0.6, 0.8, 100, paired),
+        "agreement": Score("agreement", 0.7, None, 100),
+        "loss": Score("loss", 1.5, 1.0, 100),
+    }
+    data = open_data(tmp_path / "x.npy", inputs)
+    record = describe_evaluation(Evaluation({}, scores, 100), data)
+    assert record["measured_on"]["source"] == str(tmp_path / "x.npy")
+    assert record["measured_on"]["samples"] == 100
+    top1 = record["metrics"]["top1"]
+    assert top1["difference"] == pytest.approx(-0.2)
+    assert top1["points"]["difference"] == pytest.approx(-20)
+    low, high = paired.interval(0.95)
+    assert (top1["points"]["low"], top1["points"]["high"]) == (100 * low, 100 * high)
+    assert low < -0.2 < high < 0
+    assert record["metrics"]["agreement"] == {
+        "original": None,
+        "pruned": 0.7,
+        "difference": None,
+        "samples": 100,
+        "points": None,
+    }
+    assert record["metrics"]["loss"]["difference"] == 0.5
 
 
 def test_what_later_passes_repeat_is_listed_once() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from onnxprune.reports.record import RANDOM_INPUTS
 from onnxprune.reports.terminal import WIDTH, print_record, reasons, speedup_sentence
 
 
@@ -19,6 +20,10 @@ def speedup(verdict: str, ratio: float, low: float, high: float) -> dict[str, An
         "provider": "cpu",
         "threads": 1,
     }
+
+
+def score(original: float | None, pruned: float, points: dict[str, float] | None) -> dict[str, Any]:
+    return {"original": original, "pruned": pruned, "points": points}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +82,25 @@ def test_a_report_fits_its_width() -> None:
             "why": "",
         },
         "fidelity": {
-            name + str(i): {"cosine": 0.5, "sqnr_db": float("inf"), "max_abs": 1e9, "top1": None}
+            name + str(i): {
+                "cosine": -0.5,
+                "sqnr_db": float("inf"),
+                "max_abs": 1e9,
+                "top1": None,
+                "non_finite": 10**9 * (i == 0),
+            }
             for i in range(10)
+        },
+        "metrics": {
+            "top1": score(1.0, 0.0, {"difference": -100.0, "low": -99.99, "high": 100.0}),
+            "agreement": score(None, 0.5, None),
+            "some.package.of.metrics:" + "mean_average_precision": score(-1e-9, 1e12, None),
+        },
+        "measured_on": {
+            "source": name,
+            "samples": 123_456_789,
+            "dropped": 123,
+            "warning": RANDOM_INPUTS,
         },
         "speedup": speedup("faster", 1.9, 1.89, 1.92),
         "notes": ["a note " * 20],
@@ -87,5 +109,9 @@ def test_a_report_fits_its_width() -> None:
     print_record(record, file, "in.onnx -> out.onnx")
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= WIDTH
-    assert "and 2 more outputs" in file.getvalue()
+    for part in ("and 2 more outputs", "on 123,456,789 samples", "1.00 G values are not finite"):
+        assert part in file.getvalue()
+    assert "Left over, too few for a batch: 123 samples." in lines
+    assert f"Warning: {RANDOM_INPUTS}" in lines
+    assert "  -100.00 points   -99.99 to +100.00" in file.getvalue()
     assert "\x1b" not in file.getvalue()

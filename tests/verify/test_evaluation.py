@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 import onnxprune as op
+from onnxprune.data.batches import Batch
 from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
-from onnxprune.verify.evaluation import evaluate, metric_of
+from onnxprune.verify.evaluation import MetricLike, evaluate, metric_of
+from onnxprune.verify.fidelity import compare_outputs
 from onnxprune.verify.metrics import Score
 from onnxprune.verify.sessions import session_of
 from tests.texts import model_of
@@ -35,7 +38,7 @@ def data(tmp_path: Path, model: Model) -> op.Dataset:
 
 def judged(first: Model, second: Model, data: Any, *names: str, **options: Any) -> dict[str, Score]:
     with session_of(first) as original, session_of(second) as pruned:
-        return evaluate(original, pruned, data, names or METRICS, **options)
+        return evaluate(original, pruned, data, names or METRICS, **options).scores
 
 
 def test_a_model_against_itself(model: Model, data: op.Dataset) -> None:
@@ -94,9 +97,51 @@ def test_an_output_is_named(data: op.Dataset) -> None:
 
 def test_a_function_is_a_metric(model: Model, data: op.Dataset) -> None:
     with session_of(model) as session:
-        scores = evaluate(session, session, data, [lambda outputs, *_: outputs["y"].mean(axis=1)])
-    (score,) = scores.values()
+        found = evaluate(session, session, data, [lambda outputs, *_: outputs["y"].mean(axis=1)])
+    (score,) = found.scores.values()
     assert score.original == pytest.approx(score.pruned)
+
+
+def test_functions_may_share_a_name(model: Model, data: op.Dataset) -> None:
+    def constant(value: float) -> MetricLike:
+        return lambda *_: value
+
+    metrics = [constant(1), "agreement", constant(2), constant(3), "agreement"]
+    with session_of(model) as session:
+        scores = evaluate(session, session, data, metrics).scores
+    lambdas = [name for name in scores if "lambda" in name]
+    assert [name.partition("::")[2] for name in lambdas] == ["", "2", "3"]
+    assert [scores[name].pruned for name in lambdas] == [1, 2, 3]
+    assert [scores[name].metric for name in lambdas] == lambdas
+    assert scores["agreement"].pruned == scores["agreement::2"].pruned == 1
+
+
+def test_fidelity_is_measured_on_the_way(model: Model, data: op.Dataset) -> None:
+    result = op.prune(model, 0.5, round_to=1)
+    with session_of(model) as original, session_of(result.model) as pruned:
+        found = evaluate(original, pruned, data, ["cosine", "agreement"])
+        whole = [np.concatenate([s.run(b.feeds)["y"] for b in data]) for s in (original, pruned)]
+    assert found.samples == 50
+    assert found.fidelity["y"].cosine == pytest.approx(
+        compare_outputs(*([x] for x in whole)).cosine
+    )
+    assert found.fidelity["y"].cosine == found.scores["cosine"].pruned
+    assert found.fidelity["y"].top1 == found.scores["agreement"].pruned
+
+
+def test_memory_does_not_grow_with_the_samples() -> None:
+    wide = model_of("g (float[N,4] x) => (float[N,9999] y) { y = MatMul(x, a) }", {"a": (4, 9999)})
+
+    def peak(batches: int) -> int:
+        feeds = {"x": np.ones((8, 4), np.float32)}
+        tracemalloc.start()
+        try:
+            judged(wide, wide, (Batch(feeds, None, 8) for _ in range(batches)), "cosine")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(64) < 1.1 * peak(4)
 
 
 def test_no_samples(model: Model) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import onnxprune as op
-from onnxprune.verify.fidelity import compare_outputs
+from onnxprune.verify.fidelity import Fidelities, compare_outputs
 from tests.texts import f32, model_of
 
 
@@ -44,11 +44,39 @@ def test_opposite_and_zero_outputs() -> None:
     assert compare_outputs([x], [x]).top1 is None
 
 
-def test_values_that_are_not_finite_are_left_out() -> None:
+def test_what_is_not_finite_in_the_original_is_left_out() -> None:
     x, y = f32([1, np.inf, np.nan]), f32([1, np.inf, 2])
     found = compare_outputs([x], [y])
     assert found.cosine == pytest.approx(1)
-    assert found.max_abs == 0
+    assert (found.max_abs, found.non_finite) == (0, 0)
+
+
+def test_what_is_not_finite_in_the_pruned_model_counts_as_0() -> None:
+    x = f32([[3, 4, 12]])
+    found = compare_outputs([x], [f32([[3, np.nan, np.inf]])])
+    assert found.cosine == pytest.approx(3 / 13)
+    assert (found.max_abs, found.top1, found.non_finite) == (12, 0, 2)
+    collapsed = compare_outputs([x, x], [np.full_like(x, np.nan)] * 2)
+    assert (collapsed.cosine, collapsed.sqnr_db, collapsed.top1) == (0, 0, 0)
+    assert collapsed.non_finite == 6
+
+
+def test_the_batches_do_not_matter() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 30, 5)).astype(np.float32)
+    whole, parts = compare_outputs([x], [y]), compare_outputs(np.split(x, 6), np.split(y, 6))
+    assert parts.cosine == pytest.approx(whole.cosine)
+    assert parts.sqnr_db == pytest.approx(whole.sqnr_db)
+    assert (parts.max_abs, parts.top1) == (whole.max_abs, whole.top1)
+
+
+def test_outputs_of_uneven_shapes_are_left_out() -> None:
+    """What passes a threshold is another number of rows in each model."""
+    found = Fidelities()
+    x, rows = f32([[1, 2]]), f32([[1], [2]])
+    found.add({"y": x, "z": rows}, {"y": x, "z": rows})
+    found.add({"y": x, "z": rows}, {"y": x, "z": rows[:1]})
+    assert found.found().keys() == {"y"}
 
 
 def test_result_measures_every_output() -> None:
