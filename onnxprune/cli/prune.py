@@ -124,6 +124,7 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
         result = pipeline.run(
             ready.model,
             input_shapes=options["input_shapes"],
+            data=ready.judge.data if ready.judge is not None else None,
             progress=out.stage,
             verify_each=options["verify_each"],
         )
