@@ -18,7 +18,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from onnxprune.cli.options import parse_kinds
 from onnxprune.errors import UsageError
@@ -71,7 +71,7 @@ def _check(table: object, allowed: Mapping[str, type | tuple[type, ...]], where:
     """Refuse keys that there are not, and values of another type."""
     if not isinstance(table, dict):
         raise UsageError("an entry is no table", where=where, hint="write [[groups]]")
-    for key, value in table.items():
+    for key, value in cast(dict[str, object], table).items():
         if key not in allowed:
             close = difflib.get_close_matches(key, allowed, n=1)
             raise UsageError(

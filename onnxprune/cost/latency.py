@@ -104,10 +104,7 @@ class LatencyTable:
 
     def _measured(self, place: int, steps: Mapping[Group, Sequence[int]]) -> Grid:
         shares = _SHARES.get(len(steps), _SHARES[3])
-        ticks = [
-            sorted({min(counts, key=lambda n: abs(n - s * group.size)) for s in shares})
-            for group, counts in steps.items()
-        ]
+        ticks = [_nearest(counts, shares) for counts in steps.values()]
         times = np.zeros([len(counts) for counts in ticks])
         for index in product(*(range(len(counts)) for counts in ticks)):
             counts = [ticks[axis][at] for axis, at in enumerate(index)]

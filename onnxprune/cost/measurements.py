@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 from onnxprune.runtime.describe import build_info
 
@@ -31,12 +32,10 @@ class Measurements:
             found = json.loads(text)
         except (OSError, ValueError):
             found = {}
-        if isinstance(found, dict):
-            self._times = {
-                str(key): float(value)
-                for key, value in found.items()
-                if isinstance(value, int | float)
-            }
+        entries = cast(dict[str, object], found) if isinstance(found, dict) else {}
+        self._times.update(
+            (key, float(value)) for key, value in entries.items() if isinstance(value, int | float)
+        )
 
     def __contains__(self, key: object) -> bool:
         """Whether something is known."""

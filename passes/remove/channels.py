@@ -8,9 +8,6 @@ from time import perf_counter
 from typing import ClassVar
 
 from onnxprune.axes import Dim, Keep
-from onnxprune.cost.latency import LatencyTable
-from onnxprune.cost.measurements import Measurements
-from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import (
     DEFAULT_KINDS,
@@ -20,29 +17,20 @@ from onnxprune.coupling.groups import (
     choose,
     find_groups,
 )
-from onnxprune.coupling.inputs import input_specs
-from onnxprune.coupling.ports import kept_of_ports
-from onnxprune.data.narrow import narrowed
-from onnxprune.data.random import random_feeds, resized
 from onnxprune.errors import UsageError
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.score.scoring import Scoring
-from onnxprune.passes.select.alignment import RoundTo, kept_steps
-from onnxprune.passes.select.budget import Budget, budgeted, fewest
-from onnxprune.passes.select.latency import within_latency
+from onnxprune.passes.select.alignment import RoundTo
+from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.passes.select.latency import Machine, measured_latency
 from onnxprune.passes.select.patterns import minima_of, ratios_of
 from onnxprune.passes.select.selection import Selection
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.passes.select.targets import Target
 from onnxprune.passes.select.threshold import thresholded
 from onnxprune.passes.work import PassReport, Refusal, Removal, Work
-from onnxprune.verify.latency import compare_models
-from onnxprune.verify.speed import Speedup
-
-_MEASURING_S = 2.0
-"""How long a candidate is compared with the original."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,34 +147,8 @@ class RemoveChannels:
         ]
         if not latency:
             return budgeted(selection, budgets)
-        return self._within(latency[-1], selection, budgets, work)
-
-    def _within(
-        self, target: Target, selection: Selection, budgets: list[Budget], work: Work
-    ) -> dict[Dim, Keep]:
-        """Meet a latency that is measured on the whole model."""
-        analysis = selection.analysis
-        steps = kept_steps(analysis, selection.scores, self.round_to, fewest(selection))
-        table = LatencyTable(
-            analysis, steps, provider=self.provider, threads=self.threads, known=Measurements()
-        )
-        shapes = {name: tuple(shape) for name, shape in Sample.of(analysis).shapes.items()}
-        feed = random_feeds(resized(input_specs(analysis), shapes), self.seed)
-
-        def measure(keeps: dict[Dim, Keep]) -> Speedup:
-            ports = kept_of_ports(analysis.ports, keeps)
-            return compare_models(
-                work.original,
-                remove(analysis, keeps) if keeps else work.original,
-                feed,
-                narrowed(feed, ports),
-                provider=self.provider,
-                threads=self.threads,
-                budget_s=_MEASURING_S,
-                seed=self.seed,
-            )
-
-        return within_latency(selection, target, budgets, table, measure)[0]
+        machine = Machine(self.provider, self.threads, self.seed)
+        return measured_latency(selection, latency[-1], budgets, work.original, machine)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

@@ -8,13 +8,24 @@ the measured ratio meets the target.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.cost.latency import LatencyTable
+from onnxprune.cost.measurements import Measurements
+from onnxprune.cost.sample import Sample
+from onnxprune.coupling.inputs import input_specs
+from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.narrow import narrowed
+from onnxprune.data.random import random_feeds, resized
 from onnxprune.errors import CannotTellError, CheckFailedError
-from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.ir.model import Model
+from onnxprune.passes.remove.slicing import remove
+from onnxprune.passes.select.alignment import kept_steps
+from onnxprune.passes.select.budget import Budget, budgeted, fewest
 from onnxprune.passes.select.selection import Selection
 from onnxprune.passes.select.targets import Target
+from onnxprune.verify.latency import compare_models
 from onnxprune.verify.speed import Speedup
 
 CLOSE = 0.05
@@ -23,10 +34,71 @@ ROUNDS = 8
 _AIM = 0.4
 """Where between the target and the end of what is close enough the next round aims."""
 
+MEASURING_S = 2.0
+"""How long a candidate is compared with the original."""
 _CAUTION = 0.99
 """How far below the target the upper end of the interval is sought."""
 
 Keeps = dict[Dim, Keep]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What latency is measured on.
+
+    Attributes:
+        provider: execution provider.
+        threads: threads within an operator; 0 for all cores.
+        seed: of the inputs to measure with.
+    """
+
+    provider: str = "cpu"
+    threads: int = 1
+    seed: int = 0
+
+
+def measured_latency(
+    selection: Selection,
+    target: Target,
+    others: Sequence[Budget],
+    original: Model,
+    machine: Machine,
+) -> Keeps:
+    """Meet a latency on a machine; see `within_latency`.
+
+    Args:
+        selection: what is to be decided.
+        target: the latency.
+        others: budgets that are met as well.
+        original: the model that shares are meant of.
+        machine: what is measured on.
+
+    Raises:
+        CheckFailedError: the target cannot be met.
+        CannotTellError: the measurements are too noisy to show that it is.
+        ProviderUnavailableError: the provider is not there.
+    """
+    analysis = selection.analysis
+    steps = kept_steps(analysis, selection.scores, selection.round_to, fewest(selection))
+    table = LatencyTable(
+        analysis, steps, provider=machine.provider, threads=machine.threads, known=Measurements()
+    )
+    shapes = {name: tuple(shape) for name, shape in Sample.of(analysis).shapes.items()}
+    feed = random_feeds(resized(input_specs(analysis), shapes), machine.seed)
+
+    def measure(keeps: Keeps) -> Speedup:
+        return compare_models(
+            original,
+            remove(analysis, keeps) if keeps else original,
+            feed,
+            narrowed(feed, kept_of_ports(analysis.ports, keeps)),
+            provider=machine.provider,
+            threads=machine.threads,
+            budget_s=MEASURING_S,
+            seed=machine.seed,
+        )
+
+    return within_latency(selection, target, others, table, measure)[0]
 
 
 def within_latency(
@@ -66,7 +138,8 @@ def within_latency(
     best: tuple[float, Keeps, Speedup] | None = None
     share = most = 1.0
     failure: CheckFailedError | None = None
-    before, reached = (whole, 1.0), False
+    before: tuple[float, float] = (whole, 1.0)
+    reached = False
     for _ in range(ROUNDS):
         try:
             keeps = budgeted(selection, [*others, Budget("latency", limit)], table)
