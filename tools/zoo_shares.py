@@ -14,7 +14,7 @@ from onnxprune.cost.macs import parameters_touched
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import DEFAULT_KINDS, Group
 from onnxprune.passes import RemoveChannels
-from onnxprune.passes.work import Removal
+from onnxprune.passes.work import Removal, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ def measure_shares(
         The shares, and the groups that keep too much before rounding, by most parameters.
     """
     analysis, ratio = removal.analysis, settings.ratio
-    keeps = replace(settings, round_to=1).select(analysis, removal.chosen)
+    model = analysis.canonical.model
+    keeps = replace(settings, round_to=1).select(analysis, removal.chosen, Work(model, model))
     best = _best(removal, ratio)
     free = _fractions(best, ratio)
     freed = free | {leaf: nearest(leaf.size, ratio) for leaf in blocks.convenient}

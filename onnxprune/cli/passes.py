@@ -55,7 +55,7 @@ def passes() -> None:
 def _summary(registry: Registry[Any], name: str) -> str:
     """The first line of a function's documentation; where it comes from, if it is not ours."""
     try:
-        text = (inspect.getdoc(registry[name]) or "").partition("\n")[0]
+        text = (inspect.getdoc(registry[name]) or "").partition("\n")[0].replace("``", "")
     except UsageError as error:
         return f"{error.message}: {error.why}"
     origin = registry.origin(name)

@@ -88,6 +88,10 @@ class Group:
     rivals: list[Group] = field(default_factory=lambda: [])
     over: Dim | None = None
 
+    def __repr__(self) -> str:
+        """Its name and size; all members would fill a page."""
+        return f"<{self.name}, {self.size}>"
+
     @property
     def size(self) -> int:
         """Number of indices."""

@@ -79,7 +79,8 @@ def measured_latency(
         ProviderUnavailableError: the provider is not there.
     """
     analysis = selection.analysis
-    steps = kept_steps(analysis, selection.scores, selection.round_to, fewest(selection))
+    least = dict.fromkeys(selection.scores, 1) | fewest(selection)
+    steps = kept_steps(analysis, selection.scores, selection.round_to, least)
     table = LatencyTable(
         analysis, steps, provider=machine.provider, threads=machine.threads, known=Measurements()
     )

@@ -327,6 +327,18 @@ def test_files_of_groups_that_make_no_sense(
     assert "groups.toml" in result.stderr
 
 
+def test_a_latency_beside_other_wishes(
+    run: Run, mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the only group its ratio is given: there is nothing left to meet the latency with."""
+    monkeypatch.setenv("ONNXPRUNE_CACHE", "")
+    wishes = ("--ratio", "w1=0.25", "--target-macs", "0.9", "--target-latency", "0.0001")
+    result = run(mlp, tmp_path / "out.onnx", *wishes)
+    assert result.exit_code == 1
+    assert "cannot be met" in result.stderr
+    assert "internal error" not in result.stderr
+
+
 def test_a_latency_that_is_met_already(
     run: Run, mlp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
