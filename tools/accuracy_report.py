@@ -1,0 +1,192 @@
+"""Which criterion keeps most accuracy at a budget? Run it as `tools/accuracy_report`.
+
+Every combination of a criterion with a way of selecting is brought to the same budget: the
+budgeted selection by asking for it, the selections by ratio by looking for the largest ratio that
+stays within it. Accuracy is measured on held-out data, calibration uses other data. Nothing is
+repaired or trained.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import onnxprune as op
+from onnxprune.cost.ledger import QUANTITIES, Ledger
+from onnxprune.coupling.analysis import analyse
+from onnxprune.errors import OnnxPruneError
+from onnxprune.ir.canonical import canonicalise
+from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.select.selectors import SELECTORS
+from onnxprune.pipelines.presets import pruning
+from onnxprune.pipelines.result import Result
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+NETWORKS = ("digits_cnn.ts.onnx", "digits_vit.ts.onnx")
+BUDGETED = "budget"
+"""Stands for selection within the budget, beside the selectors by ratio."""
+_HALVINGS = 7
+_MOST = 0.98
+"""Between 0 and this the ratio is sought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A network with the data that judges it and the data that its channels are scored on."""
+
+    model: Path
+    data: Path
+    labels: str
+    calibration: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of a network; shares are of the original's costs, accuracy is in per cent."""
+
+    model: str
+    budget: float
+    criterion: str
+    selection: str
+    accuracy: float
+    original: float
+    macs: float
+    params: float
+
+
+def main() -> int:
+    """Runs the report and returns the exit code."""
+    options = _options()
+    console = Console()
+    rows: list[Row] = []
+    try:
+        for trial in _trials(options):
+            rows += _rows(trial, options, console)
+    except OnnxPruneError as error:
+        print(f"accuracy_report: {error}", file=sys.stderr)
+        return error.exit_code
+    for model in dict.fromkeys(row.model for row in rows):
+        _show([row for row in rows if row.model == model], options.target, console)
+    if options.json is not None:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="accuracy_report", description=__doc__)
+    add = parser.add_argument
+    add("--model", type=Path, help="a network; by default those of fixtures/")
+    add("--data", type=Path, help="held-out samples with labels")
+    add("--labels", default="label", help="name of the array that holds the labels")
+    add("--calibration", type=Path, help="samples to score channels on, not those of --data")
+    add("--target", default="macs", choices=[q for q in QUANTITIES if q != "latency"])
+    add("--budgets", default="0.8,0.6,0.5", type=_numbers, help="shares of the original's costs")
+    add("--criteria", default=",".join(CRITERIA.ours), type=lambda text: text.split(","))
+    add("--selections", default=f"uniform,global,{BUDGETED}", type=lambda text: text.split(","))
+    add("--json", type=Path, help="write all rows to this file, too")
+    options = parser.parse_args()
+    if options.model and not (options.data and options.calibration):
+        parser.error("--model needs --data and --calibration")
+    unknown = {*options.selections} - {BUDGETED, *SELECTORS.names}
+    if unknown:
+        parser.error(f"there is no selection {min(unknown)!r}")
+    return options
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def _trials(options: argparse.Namespace) -> list[Trial]:
+    if options.model is not None:
+        return [Trial(options.model, options.data, options.labels, options.calibration)]
+    test, calibration = FIXTURES / "digits_test.npz", FIXTURES / "digits_calibration.npz"
+    return [Trial(FIXTURES / name, test, "label", calibration) for name in NETWORKS]
+
+
+def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterator[Row]:
+    model = op.load(trial.model)
+    calibration = op.open_data(trial.calibration, model)
+    test = op.open_data(trial.data, model, limit=None, labels=trial.labels)
+    whole = _costs(model)
+    for budget in options.budgets:
+        for criterion in options.criteria:
+            for selection in options.selections:
+                if console.is_terminal:
+                    console.print(f"{criterion} {selection} {budget:g}" + " " * 20, end="\r")
+                result = _pruned(model, calibration, budget, criterion, selection, options.target)
+                costs = _costs(result.model)
+                score = result.evaluate(test, ["top1"]).scores["top1"]
+                yield Row(
+                    trial.model.name,
+                    budget,
+                    criterion,
+                    selection,
+                    100 * score.pruned,
+                    100 * (score.original or 0.0),
+                    costs["macs"] / whole["macs"],
+                    costs["params"] / whole["params"],
+                )
+
+
+def _pruned(
+    model: op.Model,
+    calibration: op.Dataset,
+    budget: float,
+    criterion: str,
+    selection: str,
+    target: str,
+) -> Result:
+    """A network within the budget: asked for, or by the smallest ratio that meets it."""
+    if selection == BUDGETED:
+        pipeline = pruning(criterion=criterion, targets=(f"{target}={budget}",))
+        return pipeline.run(model, data=calibration)
+    limit = budget * _costs(model)[target]
+
+    def at(ratio: float) -> Result:
+        by_ratio = pruning(ratio=ratio, criterion=criterion, scope=selection, round_to=1)
+        return by_ratio.run(model, data=calibration)
+
+    low, high = 0.0, _MOST
+    for _ in range(_HALVINGS):
+        ratio = (low + high) / 2
+        if _costs(at(ratio).model)[target] <= limit:
+            high = ratio
+        else:
+            low = ratio
+    return at(high)
+
+
+def _costs(model: op.Model) -> dict[str, float]:
+    totals = Ledger(analyse(canonicalise(model)), ()).totals
+    return {quantity: totals[quantity] for quantity in QUANTITIES}
+
+
+def _show(rows: Sequence[Row], target: str, console: Console) -> None:
+    """A table with a line for each combination, and the best one at each budget."""
+    budgets = list(dict.fromkeys(row.budget for row in rows))
+    table = Table(title=f"{rows[0].model}: top-1 in per cent, {rows[0].original:.1f} before")
+    for heading in ("criterion", "selection", *(f"{target} {budget:g}" for budget in budgets)):
+        table.add_column(
+            heading, justify="left" if heading in ("criterion", "selection") else "right"
+        )
+    best = {b: max((r for r in rows if r.budget == b), key=lambda r: r.accuracy) for b in budgets}
+    for criterion, selection in dict.fromkeys((row.criterion, row.selection) for row in rows):
+        cells = [
+            f"[bold]{row.accuracy:.1f}[/]" if row is best[row.budget] else f"{row.accuracy:.1f}"
+            for row in rows
+            if (row.criterion, row.selection) == (criterion, selection)
+        ]
+        table.add_row(criterion, selection, *cells)
+    console.print(table)
+    for budget, row in best.items():
+        console.print(f"best at {target} {budget:g}: {row.criterion}, {row.selection}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
