@@ -9,7 +9,7 @@ Architectures", 2016 (average percentage of zeros).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def wanda(scoring: Scoring) -> dict[Group, Scores]:
 def _read(
     scoring: Scoring, measure: Callable[[Sums], Array], *, weigh: bool = False
 ) -> dict[Group, Scores]:
-    """Measure what the readers of each group read; groups without readers go by their weights.
+    """Measure what the readers of each group read.
 
     Args:
         scoring: the groups.
@@ -60,29 +60,32 @@ def _read(
     wanted = {(r.activation, r.axis) for found in readers.values() for r in found}
     sums = collect_sums(scoring.analysis, wanted, scoring.batches()) if wanted else {}
     measures = {axis: measure(found) for axis, found in sums.items()}
-    squares = _squares(scoring, readers) if weigh else {}
+
+    def score(group: Group, reader: Reader) -> Scores:
+        dim = scoring.analysis.values[reader.activation].dims[reader.axis]
+        read = sum_onto(dim, measures[reader.activation, reader.axis], group.leaf, group.over)
+        if not weigh:
+            return read
+        table = scoring.table(group, reader.member)
+        scores: Scores = np.sqrt(read * np.square(table).sum(axis=-1, dtype=np.float64))
+        return scores
+
+    return from_readers(scoring, readers, score)
+
+
+def from_readers(
+    scoring: Scoring,
+    readers: Mapping[Group, Sequence[Reader]],
+    score: Callable[[Group, Reader], Scores],
+) -> dict[Group, Scores]:
+    """Put the scores of a group's readers together; groups without any go by their weights."""
     found: dict[Group, list[Scores]] = {}
     for group, many in readers.items():
         for reader in many:
-            dim = scoring.analysis.values[reader.activation].dims[reader.axis]
-            scores = sum_onto(dim, measures[reader.activation, reader.axis], group.leaf, group.over)
-            if weigh:
-                scores = np.sqrt(scores * squares[group, reader])
+            scores = score(group, reader)
             found.setdefault(group, []).append(
                 scores if scoring.normalization == "none" else by_mean(scores)
             )
     rest = l2(scoring.only(group for group in scoring.groups if group not in found))
     scored = scoring.combined(found) | rest
     return {group: scored[group] for group in scoring.groups}
-
-
-def _squares(
-    scoring: Scoring, readers: dict[Group, list[Reader]]
-) -> dict[tuple[Group, Reader], Scores]:
-    """Sums of the squares of the readers' weights."""
-    return {
-        (group, reader): np.square(table).sum(axis=-1, dtype=np.float64)
-        for group, many in readers.items()
-        for reader in many
-        for table in [scoring.table(group, reader.member)]
-    }

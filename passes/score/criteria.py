@@ -12,6 +12,7 @@ from onnxprune.passes.score.geometric_median import fpgm
 from onnxprune.passes.score.magnitude import l1, l2, largest
 from onnxprune.passes.score.random_scores import random
 from onnxprune.passes.score.scoring import Scores, Scoring
+from onnxprune.passes.score.second_order import obs
 
 Criterion = Callable[[Scoring], dict[Group, Scores]]
 
@@ -28,6 +29,7 @@ CRITERIA: Registry[Criterion] = Registry(
         "variance": activation.variance,
         "activity": activation.activity,
         "wanda": activation.wanda,
+        "obs": obs,
         "random": random,
     },
 )

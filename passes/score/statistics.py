@@ -14,7 +14,8 @@ import numpy.typing as npt
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
 from onnxprune.errors import UsageError
-from onnxprune.ir.sums import Axis, with_sums
+from onnxprune.ir.model import Model
+from onnxprune.ir.sums import Axis, with_moments, with_sums
 from onnxprune.verify.sessions import session_of
 
 Array = npt.NDArray[np.float64]
@@ -68,9 +69,7 @@ def collect_sums(
         UsageError: there is no data.
         RuntimeFailureError: ONNX Runtime cannot run the model.
     """
-    canonical, values = analysis.canonical, analysis.values
-    ranks = {name: len(values[name].shape) for name, _ in wanted}
-    model, outputs = with_sums(canonical.model, wanted, ranks, canonical.facts.elem_types)
+    model, outputs = with_sums(*_asked(analysis, wanted))
     found: dict[Axis, Sums] = {}
     with session_of(model) as session:
         for batch in data:
@@ -82,3 +81,39 @@ def collect_sums(
     if not found:
         raise UsageError("the calibration data holds no samples")
     return found
+
+
+def collect_moments(
+    analysis: Analysis, wanted: Collection[Axis], data: Iterable[Batch]
+) -> dict[Axis, Array]:
+    """Mean second moments along some axes, ``[n, n]`` each.
+
+    Args:
+        analysis: the model.
+        wanted: activations of the main graph and axes of them.
+        data: inputs of the model.
+
+    Raises:
+        UsageError: there is no data.
+        RuntimeFailureError: ONNX Runtime cannot run the model.
+    """
+    model, outputs = with_moments(*_asked(analysis, wanted))
+    counts = dict.fromkeys(outputs, 0.0)
+    sums: dict[Axis, Array] = {}
+    with session_of(model) as session:
+        for batch in data:
+            results = session.run(batch.feeds)
+            for axis, (size, moments) in outputs.items():
+                new = results[moments].astype(np.float64)
+                counts[axis] += float(results[size]) / len(new)
+                sums[axis] = sums[axis] + new if axis in sums else new
+    if not sums:
+        raise UsageError("the calibration data holds no samples")
+    return {axis: moments / counts[axis] for axis, moments in sums.items()}
+
+
+def _asked(
+    analysis: Analysis, wanted: Collection[Axis]
+) -> tuple[Model, Collection[Axis], dict[str, int], dict[str, int]]:
+    ranks = {name: len(analysis.values[name].shape) for name, _ in wanted}
+    return analysis.canonical.model, wanted, ranks, analysis.canonical.facts.elem_types

@@ -66,6 +66,24 @@ def test_scores(criterion: str, expected: np.ndarray[tuple[int], np.dtype[np.flo
     assert scores == pytest.approx(expected, rel=1e-5)
 
 
+def test_second_order_scores_are_what_least_squares_leaves() -> None:
+    """The error of the reader without a channel, once its other weights are fitted anew."""
+    rng = np.random.default_rng(0)
+    mix = 0.5 * rng.standard_normal((5, 5)) + 2 * np.eye(5)
+    x = (rng.standard_normal((400, 5)) @ mix).astype(np.float32)
+    w1, w2 = np.eye(5, dtype=np.float32), rng.standard_normal((5, 3)).astype(np.float32)
+    text = "g (float[n,5] x) => (float[n,3] y) { h = MatMul(x, w1)  y = MatMul(h, w2) }"
+    analysis = analyse(canonicalise(model_of(text, {"w1": w1, "w2": w2})))
+    groups = find_groups(analysis)
+    data = [Batch({"x": part}, None, len(part)) for part in np.split(x, 4)]
+    scoring = Scoring(analysis, groups, normalization="none", data=data)
+    (scores,) = CRITERIA["obs"](scoring).values()
+    for channel in range(5):
+        others = np.delete(x, channel, axis=1)
+        _, residuals, _, _ = np.linalg.lstsq(others, x @ w2, rcond=None)
+        assert scores[channel] ** 2 == pytest.approx(residuals.sum() / len(x), rel=0.05)
+
+
 def test_a_group_that_is_read_twice_has_the_mean_of_both() -> None:
     text = """g (float[n,2] x) => (float[n,2] y) {
         h = MatMul(x, w1)  a = Relu(h)  b = MatMul(a, w2)  c = MatMul(h, w2)  y = Add(b, c)

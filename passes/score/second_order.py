@@ -1,0 +1,47 @@
+"""Second order: what removing a channel costs its readers, once they have made the best of it.
+
+A layer y = W x that loses input j and may adapt its other weights to the data loses
+W_j² / [H⁻¹]_jj at least, H being the second moments of x. Sources: B. Hassibi, D. G. Stork, G. J.
+Wolff, "Optimal Brain Surgeon and General Network Pruning", ICNN 1993; for layers by themselves, X.
+Dong, S. Chen, S. J. Pan, "Learning to Prune Deep Neural Networks via Layer-wise Optimal Brain
+Surgeon", NeurIPS 2017. Of convolutions, H is that of channels at one place; what a kernel sees
+of its neighbours is left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxprune.axes import sum_onto
+from onnxprune.coupling.groups import Group
+from onnxprune.passes.score.activation import from_readers
+from onnxprune.passes.score.readers import Reader, find_readers
+from onnxprune.passes.score.scoring import Scores, Scoring
+from onnxprune.passes.score.statistics import Array, collect_moments
+
+_DAMPING = 0.01
+"""Added to the diagonal, as a share of its mean: few samples leave H singular."""
+
+
+def obs(scoring: Scoring) -> dict[Group, Scores]:
+    """What readers lose at least, by second moments of what they read."""
+    readers = find_readers(scoring.analysis, scoring.groups)
+    wanted = {(r.activation, r.axis) for many in readers.values() for r in many}
+    moments = collect_moments(scoring.analysis, wanted, scoring.batches()) if wanted else {}
+    slack = {axis: _slack(moment) for axis, moment in moments.items()}
+
+    def loss(group: Group, reader: Reader) -> Scores:
+        dim = scoring.analysis.values[reader.activation].dims[reader.axis]
+        free = sum_onto(dim, slack[reader.activation, reader.axis], group.leaf, group.over)
+        table = scoring.table(group, reader.member)
+        scores: Scores = np.sqrt(free * np.square(table).sum(axis=-1, dtype=np.float64))
+        return scores
+
+    return from_readers(scoring, readers, loss)
+
+
+def _slack(moments: Array) -> Array:
+    """What of each index the others cannot tell: 1 / [H⁻¹]_jj, shape ``[n]``."""
+    damped = moments + np.eye(len(moments)) * (_DAMPING * np.trace(moments) / len(moments) + 1e-12)
+    slack: Array = 1 / np.diagonal(np.linalg.inv(damped))
+    return np.maximum(slack, 0.0)
