@@ -19,7 +19,7 @@ from onnxprune.passes.score.readers import Reader, find_readers
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.score.statistics import Array, collect_moments
 
-_DAMPING = 0.01
+DAMPING = 0.01
 """Added to the diagonal, as a share of its mean: few samples leave H singular."""
 
 
@@ -42,6 +42,6 @@ def obs(scoring: Scoring) -> dict[Group, Scores]:
 
 def _slack(moments: Array) -> Array:
     """What of each index the others cannot tell: 1 / [H⁻¹]_jj, shape ``[n]``."""
-    damped = moments + np.eye(len(moments)) * (_DAMPING * np.trace(moments) / len(moments) + 1e-12)
+    damped = moments + np.eye(len(moments)) * (DAMPING * np.trace(moments) / len(moments) + 1e-12)
     slack: Array = 1 / np.diagonal(np.linalg.inv(damped))
     return np.maximum(slack, 0.0)
