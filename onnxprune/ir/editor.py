@@ -41,6 +41,7 @@ class Editor:
         self.provenance = {name: name for name in model.constants}
         self.opset = model.opset.get("", 1)
         self._model = model
+        self._names: set[str] | None = None
         self._never_read = model.constants.keys() - graph.uses(self.graph).keys()
 
     def nodes(self) -> Iterator[onnx.NodeProto]:
@@ -57,6 +58,21 @@ class Editor:
             made = [(node, change(node)) for node in part.node]
             if any(len(new) != 1 or new[0] is not old for old, new in made):
                 graph.set_nodes(part, (node for _, new in made for node in new))
+
+    def fresh(self, name: str) -> str:
+        """A name for something new: `name` if nothing is called that, else one like it.
+
+        A model may have been in canonical form before, and have such names already.
+        """
+        if self._names is None:
+            self._names = {info.name for info in (*self.graph.input, *self.graph.output)}
+            self._names.update(self.constants)
+            for node in self.nodes():
+                self._names.update((*node.input, *node.output))
+        while name in self._names:
+            name += "'"
+        self._names.add(name)
+        return name
 
     def add(self, name: str, array: npt.NDArray[Any]) -> None:
         """Add a constant."""
@@ -123,7 +139,7 @@ class Editor:
                     continue
                 seen[name] += 1
                 if seen[name] > 1:
-                    view = f"{name}::{seen[name]}"
+                    view = self.fresh(f"{name}::{seen[name]}")
                     self.constants[view] = self.constants[name]
                     if name in self.provenance:
                         self.provenance[view] = self.provenance[name]
@@ -138,7 +154,7 @@ class Editor:
         kept = {info.name for info in self.graph.input} | self._never_read
         generated = {match[1] for name in self.constants if (match := _GENERATED.match(name))}
         names = {
-            name: f"{name}::own"
+            name: self.fresh(f"{name}::own")
             for name in self.constants
             if name not in kept and (_GENERATED.match(name) or name in generated | _FUSED)
         }

@@ -99,7 +99,7 @@ class Folding:
         nodes: list[onnx.NodeProto] = []
         axes = axes_of_input(target, *shapes) if node.op_type == "Reshape" else None
         if axes is not None:
-            computed = self._read_sizes(x, f"{y}::sizes", axes, nodes)
+            computed = self._read_sizes(x, y, axes, nodes)
         elif COMPUTED in target and self._infers(computed):
             target = [COMPUTED if size == INFERRED else size for size in target]
         done = COMPUTED not in target
@@ -109,14 +109,14 @@ class Folding:
         for attribute in list(node.attribute):
             if attribute.name == "allowzero":
                 node.attribute.remove(attribute)
-        sizes, filled = f"{y}::shape", f"{y}::target"
-        self._editor.add(sizes, np.array(target, dtype=np.int64))
+        sizes, filled = self._added(f"{y}::shape", target), self._editor.fresh(f"{y}::target")
         node.input[place] = sizes if done else filled
         if done:
             return ()
-        self._editor.add(f"{y}::static", np.array(target) != COMPUTED)
+        marks = self._editor.fresh(f"{y}::static")
+        self._editor.add(marks, np.array(target) != COMPUTED)
         self.partial[filled] = sizes
-        fill = onnx.helper.make_node("Where", [f"{y}::static", sizes, computed], [filled])
+        fill = onnx.helper.make_node("Where", [marks, sizes, computed], [filled])
         return (*nodes, fill)
 
     def _infers(self, target: str) -> bool:
@@ -124,16 +124,19 @@ class Folding:
         values = self._facts.values.get(target)
         return values is not None and bool((values == INFERRED).any())
 
-    def _read_sizes(
-        self, x: str, name: str, axes: Sequence[int], nodes: list[onnx.NodeProto]
-    ) -> str:
-        """Add the nodes that read the sizes of these axes of `x`."""
-        self._editor.add(f"{name}::axes", np.array(axes, dtype=np.int64))
-        nodes.append(onnx.helper.make_node("Shape", [x], [f"{name}::all"]))
-        nodes.append(
-            onnx.helper.make_node("Gather", [f"{name}::all", f"{name}::axes"], [name], axis=0)
-        )
+    def _read_sizes(self, x: str, y: str, axes: Sequence[int], nodes: list[onnx.NodeProto]) -> str:
+        """Add the nodes that read the sizes of these axes of `x`, to shape `y`."""
+        everything, name = (self._editor.fresh(f"{y}::sizes{part}") for part in ("::all", ""))
+        places = self._added(f"{y}::axes", axes)
+        nodes.append(onnx.helper.make_node("Shape", [x], [everything]))
+        nodes.append(onnx.helper.make_node("Gather", [everything, places], [name], axis=0))
         return name
+
+    def _added(self, name: str, values: Sequence[int]) -> str:
+        """The name of a new constant, a list of integers."""
+        fresh = self._editor.fresh(name)
+        self._editor.add(fresh, np.array(values, dtype=np.int64))
+        return fresh
 
     def name_views(self) -> None:
         """Turn a Gather of all elements in order into the Reshape that it is.
@@ -150,10 +153,9 @@ class Folding:
             shapes = [f.shapes[name] for name in (x, y) for f in (facts, others)]
             target = reshape_target(*shapes)
             if COMPUTED not in target and 0 not in shapes[2]:
-                self._editor.add(f"{y}::shape", np.array(target, dtype=np.int64))
                 del node.attribute[:]
                 node.op_type = "Reshape"
-                node.input[1] = f"{y}::shape"
+                node.input[1] = self._added(f"{y}::shape", target)
 
     def state_implicit(self) -> None:
         """Say which axes Squeeze drops and how long the pieces of Split are.
@@ -181,10 +183,8 @@ class Folding:
         for attribute in list(node.attribute):
             if attribute.name == "num_outputs":
                 node.attribute.remove(attribute)
-        name = f"{node.output[0]}::{what}"
-        self._editor.add(name, np.array(values, dtype=np.int64))
         del node.input[1:]
-        node.input.append(name)
+        node.input.append(self._added(f"{node.output[0]}::{what}", values))
 
 
 def _takes_all_in_order(facts: Facts, x: str, indices: str) -> bool:

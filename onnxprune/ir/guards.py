@@ -36,11 +36,11 @@ def guard_shapes(editor: Editor, facts: Facts, others: Facts) -> None:
         if wanted[y] <= moving:
             return (node,)
         sizes = facts.values[y]
-        editor.add(f"{y}::static", np.array([i not in moving for i in range(sizes.size)]))
-        editor.add(f"{y}::sizes", sizes)
-        raw = f"{y}::raw"
+        static, kept, raw = (editor.fresh(f"{y}::{part}") for part in ("static", "sizes", "raw"))
+        editor.add(static, np.array([i not in moving for i in range(sizes.size)]))
+        editor.add(kept, sizes)
         node.output[0] = raw
-        return node, onnx.helper.make_node("Where", [f"{y}::static", f"{y}::sizes", raw], [y])
+        return node, onnx.helper.make_node("Where", [static, kept, raw], [y])
 
     editor.rewrite(guard)
 

@@ -65,7 +65,8 @@ def with_moments(
         order = [axis, *(place for place in range(rank) if place != axis)]
         x = builder.node("Transpose", x, perm=order)
         rows = builder.node("Flatten", x, axis=1)
-        return [size, builder.node("Gemm", rows, rows, transB=1)]
+        columns = builder.node("Transpose", rows, perm=[1, 0])
+        return [size, builder.node("MatMul", rows, columns)]
 
     return _with(moments, model, wanted, ranks, elem_types)
 

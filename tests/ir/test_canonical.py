@@ -227,3 +227,24 @@ def test_leading_axes_of_different_names_may_have_to_be_one() -> None:
     result = op.prune(model, 0.5, round_to=1)
     assert result.is_pruned
     assert result.verify().passed
+
+
+def test_what_was_canonical_may_become_so_again() -> None:
+    """Names that the first round made are not made again for something else."""
+    text = """g (float[n,t,8] x) => (float[n,t,6] y) {
+        a = MatMul(x, w1)  s = Shape(a)  l = Gather(s, one)
+        j = Concat<axis=0>(minus, l, four, six)
+        h = Reshape(a, j)  q = Transpose<perm=[0,2,1,3]>(h)
+        b = MatMul(x, w2)  k = Reshape(b, j)  r = Transpose<perm=[0,2,1,3]>(k)
+        e = Mul(q, r)  f = Transpose<perm=[0,2,1,3]>(e)  c = Concat<axis=0>(minus, l, all)
+        p = Reshape(f, c)  y = MatMul(p, w3)
+    }"""
+    numbers = {"one": 1, "minus": -1, "four": 4, "six": 6, "all": 24}
+    weights: dict[str, Weight] = {name: np.array([value]) for name, value in numbers.items()}
+    weights |= {"w1": (8, 24), "w2": (8, 24), "w3": (24, 6)}
+    first = op.prune(model_of(text, weights), 0.3, round_to=1)
+    second = op.prune(first.model, 0.3, round_to=1)
+    assert second.is_pruned
+    assert not second.removals[0].analysis.canonical.blind
+    assert second.verify().passed
+    assert second.model.parameters < first.model.parameters

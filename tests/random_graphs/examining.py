@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import onnxprune as op
 from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
 from onnxprune.data.narrow import narrowed
 from onnxprune.data.random import Feeds, random_feeds, resized
+from onnxprune.errors import CheckFailedError
 from onnxprune.ir.model import Model
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
@@ -37,17 +39,21 @@ class Options:
     round_to: int | Literal["auto"]
     allow_io: bool
     external: bool
+    again: bool = False
+    target: str = ""
 
 
 def options(choices: Choices) -> Options:
     return Options(
         choices.choose((0.35, 0.2, 0.5, 0.8)),
         choices.choose(("uniform", "global", "isomorphic")),
-        choices.choose(("l2", "l1")),
+        choices.choose(("l2", "l1", "fpgm", "wanda", "obs")),
         choices.choose((DEFAULT_KINDS, KINDS)),
         choices.choose((1, 1, 2, "auto")),
         choices.number(0, 7) == 7,
         choices.number(0, 3) == 3,
+        choices.number(0, 3) == 3,
+        choices.choose(("", "", "macs=0.6", "params=0.6", "memory=0.8")),
     )
 
 
@@ -61,7 +67,7 @@ class Outcome:
 
 
 def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
-    """Prune, prove, write, read, check and run; replay the plan.
+    """Prune, prove, write, read, check and run; replay the plan; perhaps prune the result again.
 
     Raises:
         AssertionError: any of these went wrong.
@@ -76,21 +82,28 @@ def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
         removal = result.removals[-1]
         assert removal.pruned.parameters < removal.analysis.canonical.model.parameters
         check_replayed(result)
+        if chosen.again:
+            examine(result.model.to_proto(), replace(chosen, again=False), folder)
     return Outcome(verdict.verdict, result.is_pruned, verdict.why)
 
 
 def pruned(proto: onnx.ModelProto, chosen: Options) -> Result:
+    """A network pruned as the options say; by its ratio, where the budget cannot be met."""
     ports = (*proto.graph.input[:1], *proto.graph.output[:1]) if chosen.allow_io else ()
-    pipeline = pruning(
-        ratio=chosen.ratio,
-        scope=chosen.scope,
-        criterion=chosen.criterion,
-        kinds=chosen.kinds,
-        round_to=chosen.round_to,
-        allow_io=tuple(f"{info.name}:1" for info in ports),
-    )
     shapes = shapes_at(proto, 0) if _is_sized(proto) else None
-    return pipeline.run(op.load(proto), input_shapes=shapes)
+    for targets in ((chosen.target,), ()) if chosen.target else ((),):
+        pipeline = pruning(
+            ratio=chosen.ratio,
+            scope=chosen.scope,
+            criterion=chosen.criterion,
+            kinds=chosen.kinds,
+            round_to=chosen.round_to,
+            allow_io=tuple(f"{info.name}:1" for info in ports),
+            targets=targets,
+        )
+        with suppress(CheckFailedError):
+            return pipeline.run(op.load(proto), input_shapes=shapes)
+    raise AssertionError("a ratio cannot fail")
 
 
 def check_written(result: Result, path: Path) -> None:
