@@ -42,6 +42,7 @@ def obs(scoring: Scoring) -> dict[Group, Scores]:
 
 def _slack(moments: Array) -> Array:
     """What of each index the others cannot tell: 1 / [H⁻¹]_jj, shape ``[n]``."""
-    damped = moments + np.eye(len(moments)) * (DAMPING * np.trace(moments) / len(moments) + 1e-12)
+    diagonal: Array = np.diagonal(moments)
+    damped = moments + np.diag(np.full(len(moments), DAMPING * float(diagonal.mean()) + 1e-12))
     slack: Array = 1 / np.diagonal(np.linalg.inv(damped))
     return np.maximum(slack, 0.0)
