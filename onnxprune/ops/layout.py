@@ -53,12 +53,14 @@ def target_sizes(site: Site, keeps: Keeps, index: int = 1) -> Rewrite:
     if old is None:
         return Rewrite()
     x, y = site.x(), site.y()
-    copies = site.op_type == "Reshape" and not site.attribute("allowzero", 0)
+    copies = site.op_type == "Reshape"
     lead = len(y.dims) - len(old)
     new: list[int] = []
     for place, value in enumerate(old):
         size = kept_size(y.dims[lead + place], keeps)
-        copied = value == 0 and copies and kept_size(x.dims[place], keeps) == size
+        mine = place if copies else lead + place - (len(y.dims) - len(x.dims))
+        taken = value == (0 if copies else 1) and mine >= 0
+        copied = taken and kept_size(x.dims[mine], keeps) == size
         unchanged = value < 0 or copied or size == y.shape[lead + place]
         new.append(value if unchanged else size)
     return Rewrite(inputs={index: np.array(new, dtype=np.int64)} if new != old else {})

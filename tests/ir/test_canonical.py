@@ -248,3 +248,21 @@ def test_what_was_canonical_may_become_so_again() -> None:
     assert not second.removals[0].analysis.canonical.blind
     assert second.verify().passed
     assert second.model.parameters < first.model.parameters
+
+
+def test_an_expand_leaves_merged_axes_as_they_come() -> None:
+    """A 1 in its target takes whatever size the input has, at every batch."""
+    model = model_of(
+        """g (float[n,5,8] x) => (float[n,5,6] y) {
+            a = MatMul(x, w1)  h = Reshape(a, s1)  k = Transpose<perm=[0,2,1,3]>(h)
+            m = Reshape(k, s2)  e = Expand(m, s3)  r = ReduceMean<axes=[2], keepdims=0>(e)
+            t = Reshape(r, s4)  q = Transpose<perm=[0,2,1,3]>(t)  p = Reshape(q, s5)
+            y = MatMul(p, w2)
+        }""",
+        {"w1": (8, 24), "w2": (24, 6), "s1": np.array([0, 5, 8, 3]),
+         "s2": np.array([-1, 5, 1, 3]), "s3": np.array([1, 1, 4, 1]),
+         "s4": np.array([-1, 8, 5, 3]), "s5": np.array([0, 5, 24])},
+    )  # fmt: skip
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.model.constants["w1"].shape == (8, 12)
+    assert result.verify().passed
