@@ -16,6 +16,8 @@ Every error says what happened, where, why, and what to do about it; whoever rai
 fills in as many of the four as are known.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar, Final
 
 EXIT_DONE: Final = 0
@@ -150,3 +152,14 @@ class WriteError(OnnxPruneError):
     """The result could not be written; what stood there before is intact."""
 
     exit_code = 7
+
+
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Returns a question with the name that comes closest, or nothing.
+
+    Args:
+        name: What was asked for.
+        names: What there is.
+    """
+    close = get_close_matches(name, list(names), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""

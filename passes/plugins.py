@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -79,9 +78,8 @@ class Registry(Generic[T]):
             UsageError: there is nothing of that name.
         """
         if name not in self.names:
-            close = difflib.get_close_matches(name, self.names, n=1)
             choices = f"choose from {', '.join(self.names)}"
             raise UsageError(
                 f"there is no {self.what} {name!r}",
-                hint=f"did you mean {close[0]!r}? {choices}" if close else choices,
+                hint=f"{suggestion(name, self.names)} {choices}".strip(),
             )

@@ -14,14 +14,13 @@ exclude = true
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from onnxprune.cli.options import parse_kinds
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 
 _ENTRY: Mapping[str, type | tuple[type, ...]] = {
     "match": str,
@@ -73,11 +72,10 @@ def _check(table: object, allowed: Mapping[str, type | tuple[type, ...]], where:
         raise UsageError("an entry is no table", where=where, hint="write [[groups]]")
     for key, value in cast(dict[str, object], table).items():
         if key not in allowed:
-            close = difflib.get_close_matches(key, allowed, n=1)
             raise UsageError(
                 f"there is no setting {key!r}",
                 where=where,
-                hint=f"did you mean {close[0]!r}?" if close else f"there are {', '.join(allowed)}",
+                hint=suggestion(key, allowed) or f"there are {', '.join(allowed)}",
             )
         wrong = isinstance(value, bool) and allowed[key] is not bool
         if wrong or not isinstance(value, allowed[key]):

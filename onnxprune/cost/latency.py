@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import product
 from statistics import median
@@ -34,15 +34,14 @@ from onnxprune.ir.model import Model
 from onnxprune.ir.single import nothing_to_do, single_node
 from onnxprune.runtime import Session
 
-_SHARES = {1: (1.0, 0.75, 0.5, 0.25, 0.1), 2: (1.0, 0.75, 0.5, 0.25, 0.1), 3: (1.0, 0.5, 0.1)}
-"""Widths that are measured, as shares, by number of groups that an operator carries."""
+_SHARES = (1.0, 0.75, 0.5, 0.25, 0.1)
+"""Widths that are measured, as shares."""
+_FEW_SHARES = (1.0, 0.5, 0.1)
+"""The same for operators that carry more than two groups."""
 _LEAST_NS = 1_000_000
 _TURNS = 5
 _LEAST_SHARE = 0.1
 """Of what an operator takes with the call around it, at least so much is its own."""
-
-Progress = Callable[[int, int], None]
-"""Told how many operators are measured, of how many."""
 
 
 class LatencyTable:
@@ -60,7 +59,6 @@ class LatencyTable:
         provider: str,
         threads: int,
         known: Measurements | None = None,
-        progress: Progress | None = None,
     ) -> None:
         """Measure what is not known yet.
 
@@ -70,7 +68,6 @@ class LatencyTable:
             provider: execution provider.
             threads: threads within an operator; 0 for all cores.
             known: measurements of before; new ones are added.
-            progress: called after each operator.
 
         Raises:
             ProviderUnavailableError: the provider is not there.
@@ -84,12 +81,10 @@ class LatencyTable:
         leaves = {group.leaf: group for group in steps}
         places = [i for i, p in enumerate(analysis.placed) if p.macs({}) and not p.node.within]
         self._grids: dict[int, Grid] = {}
-        for number, place in enumerate(places, 1):
+        for place in places:
             dims = analysis.placed[place].site.letters.values()
             groups = {leaves[leaf]: None for d in dims for leaf in d.leaves() if leaf in leaves}
             self._grids[place] = self._measured(place, {g: steps[g] for g in groups})
-            if progress is not None:
-                progress(number, len(places))
         self._known.save()
         self.rest_ms = 0.0
 
@@ -103,7 +98,7 @@ class LatencyTable:
         self.rest_ms = max(latency_ms - sum(grid.at({}) for grid in self._grids.values()), 0.0)
 
     def _measured(self, place: int, steps: Mapping[Group, Sequence[int]]) -> Grid:
-        shares = _SHARES.get(len(steps), _SHARES[3])
+        shares = _SHARES if len(steps) <= 2 else _FEW_SHARES
         ticks = [_nearest(counts, shares) for counts in steps.values()]
         times = np.zeros([len(counts) for counts in ticks])
         for index in product(*(range(len(counts)) for counts in ticks)):
@@ -174,10 +169,10 @@ class Grid:
         times = self._times
         for leaf, ticks in zip(self._leaves, self._ticks, strict=True):
             count = keeps[leaf].count if leaf in keeps else leaf.size
-            at = min(max(bisect_right(ticks, count) - 1, 0), len(ticks) - 2)
             if len(ticks) == 1:
                 times = times[0]
                 continue
+            at = min(max(bisect_right(ticks, count) - 1, 0), len(ticks) - 2)
             share = (count - ticks[at]) / (ticks[at + 1] - ticks[at])
             times = times[at] * (1 - share) + times[at + 1] * share
         return float(times)

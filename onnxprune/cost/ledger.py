@@ -88,6 +88,7 @@ class Ledger:
         self._analysis = analysis
         self._constants = analysis.canonical.model.constants
         self._activations = Activations(analysis) if memory or table else None
+        self._counts_memory = memory
         self._keeps: dict[Dim, Keep] = {}
         self.counts = {group: group.size for group in groups}
         self._carriers = {group: _Parts({}, {}, {}, {}) for group in self.counts}
@@ -178,7 +179,7 @@ class Ledger:
         )
 
     def _peak(self, changed: Mapping[str, float]) -> tuple[float, float]:
-        if self._activations is None:
+        if self._activations is None or not self._counts_memory:
             return 0.0, 0.0
         return self._activations.peak({**self._parts.held, **changed})
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 
 
 def match_keys(
@@ -43,12 +42,6 @@ def match_keys(
     if len(inputs) == 1 and strays:
         usual = f"name it {inputs[0]!r}, or say which array holds the labels (--labels)"
     raise _missing(f"input {missing[0]!r}", missing[0], strays, where, usual)
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """A question with the name that comes closest, or nothing."""
-    close = get_close_matches(name, list(names), n=1)
-    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def _missing(what: str, name: str, strays: Sequence[str], where: str, usual: str) -> UsageError:

@@ -14,8 +14,7 @@ from traceback import walk_tb
 from types import ModuleType
 from typing import Any, cast
 
-from onnxprune.data.keys import suggestion
-from onnxprune.errors import OnnxPruneError, UsageError
+from onnxprune.errors import OnnxPruneError, UsageError, suggestion
 
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _END = object()

@@ -18,12 +18,22 @@ Axis = tuple[str, int]
 _FLOAT, _INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 
 
-def with_sums(
-    model: Model, wanted: Collection[Axis], ranks: Mapping[str, int], elem_types: dict[str, int]
+Reduction = Callable[[ProbeBuilder, str, int, int], list[str]]
+"""Adds nodes behind an activation, given its number of axes and the axis that stays; names their
+results."""
+
+
+def with_reduced(
+    reduce: Reduction,
+    model: Model,
+    wanted: Collection[Axis],
+    ranks: Mapping[str, int],
+    elem_types: dict[str, int],
 ) -> tuple[Model, dict[Axis, list[str]]]:
-    """A model whose outputs are sums over all other axes.
+    """A model whose outputs are what is left of activations.
 
     Args:
+        reduce: `sums` or `moments`.
         model: the model; it stays as it is.
         wanted: activations and axes of them.
         ranks: number of axes by activation.
@@ -31,68 +41,8 @@ def with_sums(
 
     Returns:
         The model; and for each axis the names of its outputs: the number of elements of the
-        activation, then the sums of its values, of their absolute values, of their squares, and of
-        how many are zero.
+        activation, then what `reduce` makes of it.
     """
-
-    def sums(builder: ProbeBuilder, x: str, elem_type: int, rank: int, axis: int) -> list[str]:
-        others = [place for place in range(rank) if place != axis]
-        return _sums(builder, x, elem_type, others)
-
-    return _with(sums, model, wanted, ranks, elem_types)
-
-
-def with_moments(
-    model: Model, wanted: Collection[Axis], ranks: Mapping[str, int], elem_types: dict[str, int]
-) -> tuple[Model, dict[Axis, list[str]]]:
-    """A model whose outputs are second moments along axes, summed over all others.
-
-    Args:
-        model: the model; it stays as it is.
-        wanted: activations and axes of them.
-        ranks: number of axes by activation.
-        elem_types: onnx element types by name.
-
-    Returns:
-        The model; and for each axis, of n indices, the names of its outputs: the number of elements
-        of the activation, and the sums of the products of any two indices, ``[n, n]``.
-    """
-
-    def moments(builder: ProbeBuilder, x: str, elem_type: int, rank: int, axis: int) -> list[str]:
-        size = builder.node("Size", x)
-        if elem_type != _FLOAT:
-            x = builder.node("Cast", x, to=_FLOAT)
-        order = [axis, *(place for place in range(rank) if place != axis)]
-        x = builder.node("Transpose", x, perm=order)
-        rows = builder.node("Flatten", x, axis=1)
-        columns = builder.node("Transpose", rows, perm=[1, 0])
-        return [size, builder.node("MatMul", rows, columns)]
-
-    return _with(moments, model, wanted, ranks, elem_types)
-
-
-def _sums(builder: ProbeBuilder, x: str, elem_type: int, others: list[int]) -> list[str]:
-    size = builder.node("Size", x)
-    if elem_type != _FLOAT:
-        x = builder.node("Cast", x, to=_FLOAT)
-    distance = builder.node("Abs", x)
-    above = builder.node("Greater", distance, builder.typed(_FLOAT).like(0.0))
-    zeros = builder.node("Cast", builder.node("Not", above), to=_FLOAT)
-    parts: tuple[str, ...] = (x, distance, builder.node("Mul", x, x), zeros)
-    return [
-        size,
-        *(builder.reduce("ReduceSum", part, others) if others else part for part in parts),
-    ]
-
-
-def _with(
-    add: Callable[[ProbeBuilder, str, int, int, int], list[str]],
-    model: Model,
-    wanted: Collection[Axis],
-    ranks: Mapping[str, int],
-    elem_types: dict[str, int],
-) -> tuple[Model, dict[Axis, list[str]]]:
-    """Add nodes behind each activation that is wanted; the first of their results counts."""
     builder = ProbeBuilder(model, elem_types)
     outputs: dict[Axis, list[str]] = {}
     by_name: dict[str, list[int]] = {}
@@ -102,7 +52,10 @@ def _with(
     def add_behind(names: Iterable[str]) -> None:
         for name in names:
             for axis in by_name.get(name, ()):
-                outputs[name, axis] = add(builder, name, elem_types[name], ranks[name], axis)
+                size, x = builder.node("Size", name), name
+                if elem_types[name] != _FLOAT:
+                    x = builder.node("Cast", x, to=_FLOAT)
+                outputs[name, axis] = [size, *reduce(builder, x, ranks[name], axis)]
 
     add_behind(info.name for info in model.proto.graph.input)
     for place, (node, _) in enumerate(all_nodes(model.proto.graph)):
@@ -111,3 +64,21 @@ def _with(
     types = {name: _FLOAT for names in outputs.values() for name in names[1:]}
     types.update((names[0], _INT64) for names in outputs.values())
     return with_outputs(builder.finish(), types, elem_types | types), outputs
+
+
+def sums(builder: ProbeBuilder, x: str, rank: int, axis: int) -> list[str]:
+    """Sums over all other axes: of the values, their sizes, their squares, and of the zeros."""
+    others = [place for place in range(rank) if place != axis]
+    distance = builder.node("Abs", x)
+    above = builder.node("Greater", distance, builder.typed(_FLOAT).like(0.0))
+    zeros = builder.node("Cast", builder.node("Not", above), to=_FLOAT)
+    parts = [x, distance, builder.node("Mul", x, x), zeros]
+    return [builder.reduce("ReduceSum", part, others) for part in parts] if others else parts
+
+
+def moments(builder: ProbeBuilder, x: str, rank: int, axis: int) -> list[str]:
+    """Sums of the products of any two of the n indices, ``[n, n]``."""
+    order = [axis, *(place for place in range(rank) if place != axis)]
+    rows = builder.node("Flatten", builder.node("Transpose", x, perm=order), axis=1)
+    columns = builder.node("Transpose", rows, perm=[1, 0])
+    return [builder.node("MatMul", rows, columns)]

@@ -7,11 +7,10 @@ options. Several values of one option are joined by ``|``.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from typing import Any, get_args, get_origin, get_type_hints
 
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 from onnxprune.passes import PASSES
 from onnxprune.passes.work import Pass
 
@@ -64,8 +63,7 @@ def options_of(kind: type[Pass]) -> dict[str, tuple[str, str]]:
 
 def _make(name: str, options: str) -> Pass:
     if name not in PASSES:
-        close = difflib.get_close_matches(name, PASSES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(PASSES)}"
+        hint = suggestion(name, PASSES) or f"choose from {', '.join(PASSES)}"
         raise UsageError(f"there is no pass {name!r}", hint=hint)
     kind = PASSES[name]
     hints = get_type_hints(kind)
@@ -75,10 +73,7 @@ def _make(name: str, options: str) -> Pass:
         key, equals, value = part.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or key not in allowed:
-            close = difflib.get_close_matches(key, allowed, n=1)
-            hint = (
-                f"did you mean {close[0]!r}?" if close else f"it has {', '.join(allowed) or 'none'}"
-            )
+            hint = suggestion(key, allowed) or f"it has {', '.join(allowed) or 'none'}"
             raise UsageError(f"pass {name} has no option {key!r}", where=f"in {part!r}", hint=hint)
         values[key] = _convert(value.strip(), hints[key], f"{name}{{{part}}}")
     step: Pass = kind(**values)

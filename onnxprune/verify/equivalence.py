@@ -156,13 +156,8 @@ def check_equivalence(
                     shown = [take(a, taken[name]) for a, _ in pairs]
                     deviation = compare(name, shown, [b for _, b in pairs])
                     result.deviations.append(deviation)
-        suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
-        if suspects:
-            noise = dict.fromkeys(suspects, 0.0)
-            for side in ((first, reference, masked_feeds), (second, pruned, pruned_feeds)):
-                for name, moved in _noise(*side, suspects, types).items():
-                    noise[name] = max(noise[name], moved)
-            result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
+        sides = (first, reference, masked_feeds), (second, pruned, pruned_feeds)
+        _excuse_rounding(result, sides, types)
         excuse_overflow(analysis, result)
         ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
     result.unreached = tuple(
@@ -171,6 +166,21 @@ def check_equivalence(
     reacting = {d.name for d in result.deviations if d.reacts}
     _judge(result, _shown(analysis, keeps, outputs, reacting))
     return result
+
+
+_Side = tuple[Session, Model, Sequence[Feeds]]
+
+
+def _excuse_rounding(result: Equivalence, sides: Sequence[_Side], types: dict[str, int]) -> None:
+    """Take deviations for rounding that a nudge of the last bits explains; see `_noise`."""
+    suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
+    if not suspects:
+        return
+    noise = dict.fromkeys(suspects, 0.0)
+    for side in sides:
+        for name, moved in _noise(*side, suspects, types).items():
+            noise[name] = max(noise[name], moved)
+    result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
 
 
 def _shown(

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnxprune.data.batches import Batch
-from onnxprune.data.keys import suggestion
 from onnxprune.data.narrow import Kept
 from onnxprune.data.user_code import is_function_name, user_function
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 from onnxprune.runtime import Session
 from onnxprune.verify.fidelity import Fidelities, Fidelity, run_both
 from onnxprune.verify.metrics import Agreement, Cosine, Metric, Score, TopK

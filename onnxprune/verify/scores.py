@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.data.keys import suggestion
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 
 Array = npt.NDArray[Any]
 Outputs = Mapping[str, Array]

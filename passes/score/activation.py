@@ -9,15 +9,16 @@ Architectures", 2016 (average percentage of zeros).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
 from onnxprune.axes import sum_onto
 from onnxprune.coupling.groups import Group
+from onnxprune.ir.sums import Axis
 from onnxprune.passes.score.combining import by_mean
 from onnxprune.passes.score.magnitude import l2
-from onnxprune.passes.score.readers import Reader, find_readers
+from onnxprune.passes.score.readers import find_readers
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.score.statistics import Array, Sums, collect_sums
 
@@ -56,33 +57,41 @@ def _read(
         measure: one number for each index of the axis that is read.
         weigh: whether the measure is of squares, and meets those of the reader's weights.
     """
-    readers = find_readers(scoring.analysis, scoring.groups)
-    wanted = {(r.activation, r.axis) for found in readers.values() for r in found}
-    sums = collect_sums(scoring.analysis, wanted, scoring.batches()) if wanted else {}
-    measures = {axis: measure(found) for axis, found in sums.items()}
-
-    def score(group: Group, reader: Reader) -> Scores:
-        dim = scoring.analysis.values[reader.activation].dims[reader.axis]
-        read = sum_onto(dim, measures[reader.activation, reader.axis], group.leaf, group.over)
-        if not weigh:
-            return read
-        table = scoring.table(group, reader.member)
-        scores: Scores = np.sqrt(read * np.square(table).sum(axis=-1, dtype=np.float64))
-        return scores
-
-    return from_readers(scoring, readers, score)
+    return from_readers(
+        scoring,
+        lambda wanted: {
+            axis: measure(sums)
+            for axis, sums in collect_sums(scoring.analysis, wanted, scoring.batches()).items()
+        },
+        weigh=weigh,
+    )
 
 
 def from_readers(
     scoring: Scoring,
-    readers: Mapping[Group, Sequence[Reader]],
-    score: Callable[[Group, Reader], Scores],
+    measure: Callable[[Collection[Axis]], Mapping[Axis, Array]],
+    *,
+    weigh: bool,
 ) -> dict[Group, Scores]:
-    """Put the scores of a group's readers together; groups without any go by their weights."""
+    """Put the scores of a group's readers together; groups without any go by their weights.
+
+    Args:
+        scoring: the groups.
+        measure: one number for each index of the axes that are read.
+        weigh: whether the measure is of squares, and meets those of the reader's weights.
+    """
+    readers = find_readers(scoring.analysis, scoring.groups)
+    wanted = {(r.activation, r.axis) for many in readers.values() for r in many}
+    measures: Mapping[Axis, Array] = measure(wanted) if wanted else {}
     found: dict[Group, list[Scores]] = {}
     for group, many in readers.items():
         for reader in many:
-            scores = score(group, reader)
+            dim = scoring.analysis.values[reader.activation].dims[reader.axis]
+            read = measures[reader.activation, reader.axis]
+            scores = sum_onto(dim, read, group.leaf, group.over)
+            if weigh:
+                table = scoring.table(group, reader.member)
+                scores = np.sqrt(scores * np.square(table).sum(axis=-1, dtype=np.float64))
             found.setdefault(group, []).append(
                 scores if scoring.normalization == "none" else by_mean(scores)
             )

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxprune.axes import sum_onto
 from onnxprune.coupling.groups import Group
 from onnxprune.passes.score.activation import from_readers
-from onnxprune.passes.score.readers import Reader, find_readers
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.score.statistics import Array, collect_moments
 
@@ -25,19 +23,16 @@ DAMPING = 0.01
 
 def obs(scoring: Scoring) -> dict[Group, Scores]:
     """What readers lose at least, by second moments of what they read."""
-    readers = find_readers(scoring.analysis, scoring.groups)
-    wanted = {(r.activation, r.axis) for many in readers.values() for r in many}
-    moments = collect_moments(scoring.analysis, wanted, scoring.batches()) if wanted else {}
-    slack = {axis: _slack(moment) for axis, moment in moments.items()}
-
-    def loss(group: Group, reader: Reader) -> Scores:
-        dim = scoring.analysis.values[reader.activation].dims[reader.axis]
-        free = sum_onto(dim, slack[reader.activation, reader.axis], group.leaf, group.over)
-        table = scoring.table(group, reader.member)
-        scores: Scores = np.sqrt(free * np.square(table).sum(axis=-1, dtype=np.float64))
-        return scores
-
-    return from_readers(scoring, readers, loss)
+    return from_readers(
+        scoring,
+        lambda wanted: {
+            axis: _slack(moments)
+            for axis, moments in collect_moments(
+                scoring.analysis, wanted, scoring.batches()
+            ).items()
+        },
+        weigh=True,
+    )
 
 
 def _slack(moments: Array) -> Array:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
 from onnxprune.errors import UsageError
-from onnxprune.ir.model import Model
-from onnxprune.ir.sums import Axis, with_moments, with_sums
+from onnxprune.ir.sums import Axis, Reduction, moments, sums, with_reduced
 from onnxprune.verify.sessions import session_of
 
 Array = npt.NDArray[np.float64]
@@ -39,16 +38,6 @@ class Sums:
     squares: Array
     zeros: Array
 
-    def __add__(self, other: Sums) -> Sums:
-        """The sums over both."""
-        return Sums(
-            self.count + other.count,
-            self.total + other.total,
-            self.size + other.size,
-            self.squares + other.squares,
-            self.zeros + other.zeros,
-        )
-
     @property
     def variance(self) -> Array:
         """Of the values."""
@@ -58,62 +47,55 @@ class Sums:
 def collect_sums(
     analysis: Analysis, wanted: Collection[Axis], data: Iterable[Batch]
 ) -> dict[Axis, Sums]:
-    """Run a model over data and add up what flows along some axes.
-
-    Args:
-        analysis: the model.
-        wanted: activations of the main graph and axes of them.
-        data: inputs of the model.
-
-    Raises:
-        UsageError: there is no data.
-        RuntimeFailureError: ONNX Runtime cannot run the model.
-    """
-    model, outputs = with_sums(*_asked(analysis, wanted))
-    found: dict[Axis, Sums] = {}
-    with session_of(model) as session:
-        for batch in data:
-            results = session.run(batch.feeds)
-            for axis, names in outputs.items():
-                count, *sums = (results[name].astype(np.float64) for name in names)
-                new = Sums(float(count) / sums[0].size, *(part.reshape(-1) for part in sums))
-                found[axis] = found[axis] + new if axis in found else new
-    if not found:
-        raise UsageError("the calibration data holds no samples")
-    return found
+    """Run a model over data and add up what flows along some axes; see `_collect`."""
+    found = _collect(sums, analysis, wanted, data)
+    return {axis: Sums(count, *map(np.ravel, parts)) for axis, (count, parts) in found.items()}
 
 
 def collect_moments(
     analysis: Analysis, wanted: Collection[Axis], data: Iterable[Batch]
 ) -> dict[Axis, Array]:
-    """Mean second moments along some axes, ``[n, n]`` each.
+    """Mean second moments along some axes, ``[n, n]`` each; see `_collect`."""
+    found = _collect(moments, analysis, wanted, data)
+    return {axis: total / count for axis, (count, (total,)) in found.items()}
+
+
+def _collect(
+    reduce: Reduction, analysis: Analysis, wanted: Collection[Axis], data: Iterable[Batch]
+) -> dict[Axis, tuple[float, list[Array]]]:
+    """Run a model over data and add up what is left of some activations.
 
     Args:
+        reduce: what is left of them.
         analysis: the model.
         wanted: activations of the main graph and axes of them.
         data: inputs of the model.
+
+    Returns:
+        For each axis the number of elements that belong to one of its indices, and the totals.
 
     Raises:
         UsageError: there is no data.
         RuntimeFailureError: ONNX Runtime cannot run the model.
     """
-    model, outputs = with_moments(*_asked(analysis, wanted))
-    counts = dict.fromkeys(outputs, 0.0)
-    sums: dict[Axis, Array] = {}
+    shapes = {name: analysis.values[name].shape for name, _ in wanted}
+    ranks = {name: len(shape) for name, shape in shapes.items()}
+    canonical = analysis.canonical
+    types = canonical.facts.elem_types
+    model, outputs = with_reduced(reduce, canonical.model, wanted, ranks, types)
+    totals: dict[Axis, list[Array]] = {}
     with session_of(model) as session:
         for batch in data:
             results = session.run(batch.feeds)
-            for axis, (size, moments) in outputs.items():
-                new = results[moments].astype(np.float64)
-                counts[axis] += float(results[size]) / len(new)
-                sums[axis] = sums[axis] + new if axis in sums else new
-    if not sums:
+            for axis, names in outputs.items():
+                new = [results[name].astype(np.float64) for name in names]
+                old = totals.get(axis)
+                totals[axis] = (
+                    new if old is None else [a + b for a, b in zip(old, new, strict=True)]
+                )
+    if not totals:
         raise UsageError("the calibration data holds no samples")
-    return {axis: moments / counts[axis] for axis, moments in sums.items()}
-
-
-def _asked(
-    analysis: Analysis, wanted: Collection[Axis]
-) -> tuple[Model, Collection[Axis], dict[str, int], dict[str, int]]:
-    ranks = {name: len(analysis.values[name].shape) for name, _ in wanted}
-    return analysis.canonical.model, wanted, ranks, analysis.canonical.facts.elem_types
+    return {
+        (name, axis): (float(size) / shapes[name][axis], parts)
+        for (name, axis), (size, *parts) in totals.items()
+    }

@@ -134,48 +134,79 @@ def within_latency(
             where=f"target {target.value:g} ms",
             hint="there is nothing to do; give a smaller target",
         )
-    aim = goal - _AIM * CLOSE
-    low, high, limit = 0.0, whole, aim * whole
-    best: tuple[float, Keeps, Speedup] | None = None
-    share = most = 1.0
-    failure: CheckFailedError | None = None
-    before: tuple[float, float] = (whole, 1.0)
-    reached = False
+    search = _Search(goal, whole)
     for _ in range(ROUNDS):
         try:
-            keeps = budgeted(selection, [*others, Budget("latency", limit)], table)
+            keeps = budgeted(selection, [*others, Budget("latency", search.limit)], table)
         except CheckFailedError as error:
-            failure, low = error, limit
-            limit = (low + high) / 2
+            search.note_failure(error)
             continue
-        speed = measure(keeps)
-        share, most = 1 / speed.ratio, 1 / speed.low
-        if most <= goal and (best is None or share > best[0]):
-            best = (share, keeps, speed)
-        if most <= goal and share >= goal - CLOSE:
+        if search.note(keeps, measure(keeps)):
             break
-        reached = reached or share <= goal
-        wanted = min(aim, _CAUTION * goal * share / most)
-        low, high = (limit, high) if share < wanted else (low, limit)
-        guess = _secant(before, (limit, share), wanted)
-        before = limit, share
-        limit = guess if low < guess < high else (low + high) / 2
-    if best is None and failure is not None and not reached:
-        raise CheckFailedError(
-            f"a latency of {goal:.0%} of the original's cannot be met",
-            where=f"measured: {share:.0%}, at most {most:.0%}; {failure.where}",
-            why=failure.why,
-            hint=failure.hint,
-        ) from failure
-    if best is None:
+    return search.found()
+
+
+class _Search:
+    """Looks for the budget, in the table's terms, at which the measured share meets the goal."""
+
+    def __init__(self, goal: float, whole: float) -> None:
+        self.limit = (goal - _AIM * CLOSE) * whole
+        self._goal = goal
+        self._whole = whole
+        self._low, self._high = 0.0, whole
+        self._last = whole, 1.0
+        self._share = self._most = 1.0
+        self._reached = False
+        self._failure: CheckFailedError | None = None
+        self._best: tuple[float, Keeps, Speedup] | None = None
+
+    def note_failure(self, error: CheckFailedError) -> None:
+        """The table says that the limit cannot be met."""
+        self._failure, self._low = error, self.limit
+        self.limit = (self._low + self._high) / 2
+
+    def note(self, keeps: Keeps, speed: Speedup) -> bool:
+        """Take a measurement; whether it is close enough."""
+        goal, limit = self._goal, self.limit
+        share, most = self._share, self._most = 1 / speed.ratio, 1 / speed.low
+        if most <= goal and (self._best is None or share > self._best[0]):
+            self._best = (share, keeps, speed)
+        self._reached = self._reached or share <= goal
+        wanted = min(goal - _AIM * CLOSE, _CAUTION * goal * share / most)
+        if share < wanted:
+            self._low = limit
+        else:
+            self._high = limit
+        guess = _secant(self._last, (limit, share), wanted)
+        self._last = limit, share
+        between = self._low < guess < self._high
+        self.limit = guess if between else (self._low + self._high) / 2
+        return most <= goal and share >= goal - CLOSE
+
+    def found(self) -> tuple[Keeps, Speedup]:
+        """The best that was measured.
+
+        Raises:
+            CheckFailedError: the goal cannot be met.
+            CannotTellError: the measurements are too noisy to show that it is.
+        """
+        if self._best is not None:
+            return self._best[1], self._best[2]
+        if self._failure is not None and not self._reached:
+            raise CheckFailedError(
+                f"a latency of {self._goal:.0%} of the original's cannot be met",
+                where=f"measured: {self._share:.0%}, at most {self._most:.0%}; "
+                f"{self._failure.where}",
+                why=self._failure.why,
+                hint=self._failure.hint,
+            ) from self._failure
         raise CannotTellError(
             "the target latency could not be shown to be met",
-            where=f"target {goal:.0%} of the original's {whole:.3g} ms",
+            where=f"target {self._goal:.0%} of the original's {self._whole:.3g} ms",
             why=f"after {ROUNDS} rounds the upper end of the measured interval was above it: "
-            f"{share:.0%}, at most {most:.0%}",
+            f"{self._share:.0%}, at most {self._most:.0%}",
             hint="the machine may be busy; try again, or give a target that leaves room",
         )
-    return best[1], best[2]
 
 
 def _secant(one: tuple[float, float], two: tuple[float, float], wanted: float) -> float:
