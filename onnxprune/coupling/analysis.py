@@ -178,7 +178,9 @@ def _new_value(analysis: Analysis, name: str) -> Value:
     facts = analysis.canonical.facts
     shape = facts.shapes[name]
     dims = tuple(analysis.space.dim(size, (name, axis)) for axis, size in enumerate(shape))
-    value = Value(name, shape, dims, name in analysis.sources, _static_data(analysis, name))
+    axes = analysis.canonical.listed.get(name, {})
+    listed = {i: analysis.values[x].dims[axis] for i, (x, axis) in axes.items()}
+    value = Value(name, shape, dims, name in analysis.sources, _static_data(analysis, name), listed)
     analysis.values[name] = value
     return value
 

@@ -28,6 +28,7 @@ from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.guards import guard_shapes, moving_sizes
 from onnxprune.ir.measure import measured_shapes
 from onnxprune.ir.model import Model
+from onnxprune.ir.readings import Axis
 from onnxprune.ir.shapes import Facts, Shape, interpret
 from onnxprune.ir.sizes import runnable_bindings, usual_bindings
 
@@ -45,6 +46,8 @@ class Canonical:
         blind: values whose shape nothing tells.
         partial: for a target shape of which some sizes are computed at run time, the constant that
             holds the others (`targets.COMPUTED` stands for these).
+        listed: for such a target, the axes (value, axis) whose sizes its computed elements are.
+        sizes: the values that were added to compute such targets.
         second: shapes and values under another binding of the dynamic axes, if there are any.
         given: inputs whose shapes the user gave.
         read: axes whose size is a number to the model and depends on the inputs, by result of
@@ -58,6 +61,8 @@ class Canonical:
     provenance: dict[str, str] = field(default_factory=dict[str, str])
     blind: frozenset[str] = frozenset()
     partial: dict[str, str] = field(default_factory=dict[str, str])
+    listed: dict[str, dict[int, Axis]] = field(default_factory=dict[str, dict[int, Axis]])
+    sizes: frozenset[str] = frozenset()
     second: Facts | None = None
     given: frozenset[str] = frozenset()
     read: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
@@ -106,10 +111,11 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.finish()
     facts, blind = _all_facts(model, inputs)
     result = Canonical(model, facts, inputs, second, editor.provenance, blind, folding.partial)
+    result.listed, result.sizes = folding.listed, frozenset(folding.sizes)
     result.given = frozenset(fixed or ())
     if second != inputs or facts.guessed:
         result.second, _ = _all_facts(model, second, variant=1)
-        result.read = moving_sizes(editor, facts, result.second)
+        result.read = moving_sizes(editor, facts, result.second, folding.sizes)
     return result
 
 

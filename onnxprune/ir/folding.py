@@ -14,8 +14,9 @@ import onnx
 
 from onnxprune.ir import graph
 from onnxprune.ir.editor import Editor
+from onnxprune.ir.readings import Axes, Axis, read_sizes
 from onnxprune.ir.shapes import Facts
-from onnxprune.ir.targets import COMPUTED, INFERRED, PLACES, RULES, axes_of_input, reshape_target
+from onnxprune.ir.targets import COMPUTED, INFERRED, PLACES, RULES, reshape_target
 
 _WHERE_SINCE = 9
 """First opset with the operator that fills in computed sizes."""
@@ -30,6 +31,8 @@ class Folding:
     Attributes:
         partial: for a target shape of which some sizes are computed at run time, the constant that
             holds the others (`COMPUTED` stands for these).
+        listed: for such a target, the axes whose sizes are read for its computed elements.
+        sizes: the values that come to be by reading and filling in.
     """
 
     def __init__(self, editor: Editor, facts: Facts, others: Facts) -> None:
@@ -38,6 +41,8 @@ class Folding:
         self._facts = facts
         self._others = others
         self.partial: dict[str, str] = {}
+        self.listed: dict[str, dict[int, Axis]] = {}
+        self.sizes: set[str] = set()
 
     def fold(self, static: Collection[str]) -> None:
         """Replace values that are known and static by constants.
@@ -62,17 +67,24 @@ class Folding:
         return node.op_type == "ConstantOfShape" and not node.domain and size > _SMALL
 
     def state_targets(self) -> None:
-        """Write the static sizes of computed target shapes as constants."""
-        self._editor.rewrite(
-            lambda node: (
-                (*self._state_target(node), node)
-                if node.op_type in PLACES and not node.domain
-                else (node,)
-            )
-        )
+        """Write the static sizes of computed target shapes as constants.
 
-    def _state_target(self, node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
-        """State one target.
+        The others are read where a tensor has an axis of that size: a number that the model
+        computed from a count of channels, as (batch heads), would not follow what is pruned.
+        """
+        for part in list(graph.all_graphs(self._editor.graph)):
+            axes = Axes(part, self._facts, self._others)
+            made: list[onnx.NodeProto] = []
+            for node in part.node:
+                if node.op_type in PLACES and not node.domain:
+                    made += self._state_target(node, axes)
+                made.append(node)
+                axes.add(node)
+            if len(made) > len(part.node):
+                graph.set_nodes(part, made)
+
+    def _state_target(self, node: onnx.NodeProto, axes: Axes) -> Sequence[onnx.NodeProto]:
+        """State one target; `axes` are those of the tensors that are there before.
 
         Returns:
             Nodes to put before `node`: none if the constant says it all, else one that fills in
@@ -96,15 +108,13 @@ class Folding:
         if 0 in shapes[2] and node.op_type == "Reshape":  # there a 0 copies a size
             return ()
         target = RULES[node.op_type](*shapes)
-        nodes: list[onnx.NodeProto] = []
-        axes = axes_of_input(target, *shapes) if node.op_type == "Reshape" else None
-        if axes is not None:
-            computed = self._read_sizes(x, y, axes, nodes)
-        elif COMPUTED in target and self._infers(computed):
+        listed = axes.of_sizes(x if node.op_type == "Reshape" else "", y, target)
+        if target.count(COMPUTED) > len(listed) and self._infers(computed):
             target = [COMPUTED if size == INFERRED else size for size in target]
         done = COMPUTED not in target
         static = any(size == size2 > 1 for size, size2 in zip(*shapes[2:], strict=True))
-        if not done and (not (static or INFERRED in target) or self._editor.opset < _WHERE_SINCE):
+        worth = static or listed or INFERRED in target
+        if not done and (not worth or self._editor.opset < _WHERE_SINCE):
             return ()
         for attribute in list(node.attribute):
             if attribute.name == "allowzero":
@@ -113,24 +123,21 @@ class Folding:
         node.input[place] = sizes if done else filled
         if done:
             return ()
+        readings = {place: (*axis, 1) for place, axis in listed.items()}
+        nodes = read_sizes(self._editor, f"{y}::sizes", readings, computed, rank)
+        computed = nodes[-1].output[0] if nodes else computed
         marks = self._editor.fresh(f"{y}::static")
         self._editor.add(marks, np.array(target) != COMPUTED)
         self.partial[filled] = sizes
-        fill = onnx.helper.make_node("Where", [marks, sizes, computed], [filled])
-        return (*nodes, fill)
+        self.listed[filled] = listed
+        nodes.append(onnx.helper.make_node("Where", [marks, sizes, computed], [filled]))
+        self.sizes.update(name for added in nodes for name in added.output)
+        return nodes
 
     def _infers(self, target: str) -> bool:
         """Whether a computed target lets Reshape infer a size."""
         values = self._facts.values.get(target)
         return values is not None and bool((values == INFERRED).any())
-
-    def _read_sizes(self, x: str, y: str, axes: Sequence[int], nodes: list[onnx.NodeProto]) -> str:
-        """Add the nodes that read the sizes of these axes of `x`, to shape `y`."""
-        everything, name = (self._editor.fresh(f"{y}::sizes{part}") for part in ("::all", ""))
-        places = self._added(f"{y}::axes", axes)
-        nodes.append(onnx.helper.make_node("Shape", [x], [everything]))
-        nodes.append(onnx.helper.make_node("Gather", [everything, places], [name], axis=0))
-        return name
 
     def _added(self, name: str, values: Sequence[int]) -> str:
         """The name of a new constant, a list of integers."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import onnx
 
 from onnxprune.ir import graph
 from onnxprune.ir.editor import Editor
+from onnxprune.ir.readings import Multiples, read_sizes
 from onnxprune.ir.shapes import Facts
 
 _WHERE_SINCE = 9
@@ -19,7 +20,8 @@ def guard_shapes(editor: Editor, facts: Facts, others: Facts) -> None:
     """Let static sizes that are read as numbers keep what they were.
 
     A `Shape` that could not be folded follows the pruned tensor. Readers that look up computed
-    elements only do not care; for all others the static elements are written over.
+    elements only do not care; for all others the static elements are written over. Those that are
+    multiples of the sizes of inputs, as (batch heads), are computed from these.
 
     Args:
         editor: of the model.
@@ -27,15 +29,23 @@ def guard_shapes(editor: Editor, facts: Facts, others: Facts) -> None:
         others: what is known under another; what both tell alike is static.
     """
     wanted = _elements_read(editor, facts)
+    multiples = Multiples(editor.graph, facts, others)
 
     def guard(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
         y = node.output[0] if node.output else ""
         if y not in wanted or editor.opset < _WHERE_SINCE:
             return (node,)
         moving = _moving(y, facts, others)
+        sizes = facts.values[y]
+        readings = multiples.readings(y, wanted[y] & moving)
+        if any(factor > 1 for _, _, factor in readings.values()):
+            kept = editor.fresh(f"{y}::sizes")
+            editor.add(kept, sizes)
+            nodes = read_sizes(editor, y, readings, kept, sizes.size)
+            nodes[-1].output[0] = y
+            return nodes
         if wanted[y] <= moving:
             return (node,)
-        sizes = facts.values[y]
         static, kept, raw = (editor.fresh(f"{y}::{part}") for part in ("static", "sizes", "raw"))
         editor.add(static, np.array([i not in moving for i in range(sizes.size)]))
         editor.add(kept, sizes)
@@ -45,16 +55,19 @@ def guard_shapes(editor: Editor, facts: Facts, others: Facts) -> None:
     editor.rewrite(guard)
 
 
-def moving_sizes(editor: Editor, facts: Facts, others: Facts) -> dict[str, list[int]]:
+def moving_sizes(
+    editor: Editor, facts: Facts, others: Facts, known: Collection[str] = ()
+) -> dict[str, list[int]]:
     """Axes whose size is read as a number and depends on the inputs, by result of `Shape`.
 
-    Nothing can keep these sizes what they were, so the axes have to stay whole.
+    Nothing can keep these sizes what they were, so the axes have to stay whole. Results
+    in `known` are read for target shapes that follow the axes.
     """
     wanted = _elements_read(editor, facts)
     found: dict[str, list[int]] = {}
     for node in editor.nodes():
         y = node.output[0] if node.output else ""
-        if y in wanted:
+        if y in wanted and y not in known:
             first = next((int(a.i) for a in node.attribute if a.name == "start"), 0)
             first += len(facts.shapes.get(node.input[0], ())) if first < 0 else 0
             found[y] = [first + i for i in sorted(wanted[y] & _moving(y, facts, others))]

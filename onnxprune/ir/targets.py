@@ -33,20 +33,6 @@ def reshape_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
     return target
 
 
-def axes_of_input(target: list[int], x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int] | None:
-    """For each element an axis of the input: one of its size if it is computed, else any of these.
-
-    Returns:
-        The axes; None if a computed element has no axis of its size.
-    """
-    axes = list(zip(x, x2, strict=True))
-    wanted = {i: (y[i], y2[i]) for i, size in enumerate(target) if size == COMPUTED}
-    if not wanted or not set(wanted.values()) <= set(axes):
-        return None
-    first = next(iter(wanted.values()))
-    return [axes.index(wanted.get(i, first)) for i in range(len(target))]
-
-
 def expand_target(x: Shape, x2: Shape, y: Shape, y2: Shape) -> list[int]:
     """Static sizes as they are, 1 where the input has the size already."""
     pad = len(y) - len(x)

@@ -27,7 +27,8 @@ def _reshape(site: Site) -> None:
 def block_computed(site: Site, index: int) -> None:
     """Block the axes of the result whose sizes an input computes at run time.
 
-    Nothing can patch them, so they would keep their old sizes.
+    Nothing can patch them, so they would keep their old sizes; but those that are read of another
+    axis follow it.
     """
     sizes = site.int_list(index)
     dims = site.y().dims
@@ -36,8 +37,13 @@ def block_computed(site: Site, index: int) -> None:
     elif site.x(index).constant:
         return
     else:
+        listed, sized = site.x(index).listed, dims[len(dims) - len(sizes) :]
+        for place, dim in listed.items():
+            site.same(sized[place], dim)
         computed = [
-            d for d, s in zip(dims[len(dims) - len(sizes) :], sizes, strict=True) if s == COMPUTED
+            dim
+            for place, dim in enumerate(sized)
+            if sizes[place] == COMPUTED and place not in listed
         ]
     for dim in computed:
         site.block(dim, "a size that is computed at run time")

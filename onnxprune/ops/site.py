@@ -31,6 +31,7 @@ class Value:
         dims: one dim for each axis.
         constant: whether it is computed from constants alone.
         data: the elements, when they are known and few.
+        listed: for a list of sizes: the dims whose sizes some of its elements are.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Value:
     dims: tuple[Dim, ...]
     constant: bool = False
     data: npt.NDArray[np.generic] | None = None
+    listed: Mapping[int, Dim] = field(default_factory=dict[int, "Dim"])
 
 
 @dataclass(frozen=True, slots=True)

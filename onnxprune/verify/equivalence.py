@@ -311,7 +311,7 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
     control flow there are the values that can be brought out (`ir/exposure.py`).
     """
     facts = analysis.canonical.facts
-    hidden = analysis.sources.keys() | analysis.canonical.partial.keys()
+    hidden = analysis.sources.keys() | analysis.canonical.sizes
     made, known = (
         {name for node in model.proto.graph.node for name in node.output if name}
         | (exposable(model.proto).keys() & analysis.values.keys())

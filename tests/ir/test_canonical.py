@@ -176,21 +176,65 @@ def test_heads_may_be_merged_with_the_batch(length: str, batch: str) -> None:
     assert result.verify().passed
 
 
+SCORES_DIVIDED = """g (float[n,T,8] x) => (float[n,T,6] y) {
+    a = MatMul(x, w1)  h = Reshape(a, s1)  k = Transpose<perm=[PERM]>(h)
+    m = Reshape(k, s2)  z = Shape(m)  bh = Gather(z, zero)  f = Cast<to=1>(bh)
+    e = Div(m, f)  r = Reshape(e, s3)  q = Transpose<perm=[PERM]>(r)
+    p = Reshape(q, s4)  y = MatMul(p, w2)
+}"""
+"""The size of a merged axis is a number to the model."""
+
+
 def test_a_size_that_is_read_as_a_number_does_not_change() -> None:
-    """Scores divided by batch times heads: the heads stay."""
+    """Scores divided by batch times heads: that many times the batch they stay."""
+    result = _divided("5", "0,2,1,3", [-1, 5, 3])
+    assert [group.size for group in result.removals[0].chosen] == [8]
+
+
+def test_a_size_that_is_read_and_follows_several_inputs_keeps_its_axes() -> None:
+    """Scores divided by batch times length times heads: the heads stay."""
+    result = _divided("t", "0,1,2,3", [-1, 3])
+    assert [group.size for group in result.removals[0].chosen] == [3]
+
+
+def _divided(length: str, perm: str, merged: list[int]) -> op.Result:
+    first, last = [5, 5] if length == "5" else [0, -1]
     model = model_of(
-        """g (float[n,5,8] x) => (float[n,5,6] y) {
-            a = MatMul(x, w1)  h = Reshape(a, s1)  k = Transpose<perm=[0,2,1,3]>(h)
-            m = Reshape(k, s2)  z = Shape(m)  bh = Gather(z, zero)  f = Cast<to=1>(bh)
-            e = Div(m, f)  r = Reshape(e, s3)  q = Transpose<perm=[0,2,1,3]>(r)
-            p = Reshape(q, s4)  y = MatMul(p, w2)
-        }""",
-        {"w1": (8, 24), "w2": (24, 6), "zero": np.array([0]), "s1": np.array([0, 5, 8, 3]),
-         "s2": np.array([-1, 5, 3]), "s3": np.array([-1, 8, 5, 3]), "s4": np.array([0, 5, 24])},
+        SCORES_DIVIDED.replace("T,", f"{length},").replace("PERM", perm),
+        {"w1": (8, 24), "w2": (24, 6), "zero": np.array([0]), "s1": np.array([0, first, 8, 3]),
+         "s2": np.array(merged), "s3": np.array([-1, 8, 5, 3] if length == "5" else [-1, 5, 8, 3]),
+         "s4": np.array([0, last, 24])},
     )  # fmt: skip
     result = op.prune(model, 0.4, round_to=1)
-    assert [group.size for group in result.removals[0].chosen] == [3]
     assert result.verify().passed
+    return result
+
+
+GATHERED_SCORES = """g (float[n,t,8] x, int64[1,t,4] i) => (float[n,t,6] y) {
+    a = MatMul(x, w1)  s = Shape(x)  b = Gather(s, zero)  l = Gather(s, one)
+    s1 = Concat<axis=0>(b, l, heads, size)  h = Reshape(a, s1)
+    k = Transpose<perm=[0,2,1,3]>(h)
+    s2 = Concat<axis=0>(minus, l, size)  m = Reshape(k, s2)
+    bh = Mul(b, heads)  s3 = Concat<axis=0>(bh, l, four)  j = Expand(i, s3)
+    e = GatherElements<axis=2>(m, j)
+    z = Shape(m)  zb = Gather(z, zero)  zd = Div(zb, heads)  zf = Cast<to=1>(zd)  d = Div(e, zf)
+    s4 = Concat<axis=0>(b, heads, l, four)  r = Reshape(d, s4)
+    q = Transpose<perm=[0,2,1,3]>(r)
+    s5 = Concat<axis=0>(b, l, all)  p = Reshape(q, s5)  y = MatMul(p, w2)
+}"""
+"""As DeBERTa does it: indices expand to batch times heads, and what is read of that is divided."""
+
+
+def test_an_axis_may_expand_to_the_merged_size_of_another() -> None:
+    numbers = {"zero": 0, "one": 1, "heads": 8, "size": 16, "four": 4, "all": 32, "minus": -1}
+    weights: dict[str, Weight] = {name: np.array([value]) for name, value in numbers.items()}
+    model = model_of(GATHERED_SCORES, weights | {"w1": (8, 128), "w2": (32, 6)})
+    result = op.prune(model, 0.5, round_to=1)
+    assert [group.size for group in result.removals[0].chosen] == [8]
+    feeds = {"x": np.ones((3, 7, 8), np.float32), "i": np.ones((1, 7, 4), np.int64)}
+    assert result.verify().passed
+    with session_of(result.model) as session:
+        assert session.run(feeds)["y"].shape == (3, 7, 6)
 
 
 TWO_LENGTHS = """g (float[LQ,n,8] q, float[LK,n,8] k) => (float[n,1,LQ,LK] y) {
