@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from onnxprune.pipelines.pipeline import Pipeline
     from onnxprune.pipelines.presets import apply_plan, prune
     from onnxprune.pipelines.result import Result
+    from onnxprune.pipelines.sensitivity import Sensitivity, sensitivity
 
 __all__ = [
     "Dataset",
@@ -32,11 +33,13 @@ __all__ = [
     "Pipeline",
     "Plan",
     "Result",
+    "Sensitivity",
     "apply_plan",
     "load",
     "open_data",
     "passes",
     "prune",
+    "sensitivity",
 ]
 
 _HOMES = {
@@ -46,10 +49,12 @@ _HOMES = {
     "Pipeline": "onnxprune.pipelines.pipeline",
     "Plan": "onnxprune.coupling.plan",
     "Result": "onnxprune.pipelines.result",
+    "Sensitivity": "onnxprune.pipelines.sensitivity",
     "apply_plan": "onnxprune.pipelines.presets",
     "load": "onnxprune.ir.load",
     "open_data": "onnxprune.data.dataset",
     "prune": "onnxprune.pipelines.presets",
+    "sensitivity": "onnxprune.pipelines.sensitivity",
 }
 
 

@@ -10,6 +10,7 @@ from onnxprune.cli.group import OnnxPruneGroup
 from onnxprune.cli.inspect import inspect
 from onnxprune.cli.passes import passes
 from onnxprune.cli.prune import prune
+from onnxprune.cli.sensitivity import sensitivity_command
 from onnxprune.cli.verify import verify
 from onnxprune.cli.version import version
 
@@ -41,5 +42,15 @@ def cli() -> None:
     """
 
 
-for _command in (prune, inspect, explain, graph, verify, benchmark, apply, passes):
+for _command in (
+    prune,
+    inspect,
+    explain,
+    graph,
+    sensitivity_command,
+    verify,
+    benchmark,
+    apply,
+    passes,
+):
     cli.add_command(_command)

@@ -12,12 +12,20 @@ from typing import IO, Any
 
 import click
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from onnxprune.errors import WriteError
+from onnxprune.progress import listening
 from onnxprune.reports.record import Record, plain
 
 _KEY = "onnxprune.output"
+_STAGE_SHOWN = 60
 
 
 @dataclass(slots=True)
@@ -78,10 +86,16 @@ class Output:
         if self.quiet or not sys.stderr.isatty():
             yield
             return
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+        )
         shown = Progress(*columns, console=Console(stderr=True), transient=True)
-        with shown:
-            shown.add_task("loading", total=None)
+        with shown, listening(self._advance):
+            shown.add_task("loading", total=None, detail="")
             self._progress = shown
             try:
                 yield
@@ -91,7 +105,23 @@ class Output:
     def stage(self, name: str) -> None:
         """Say what goes on from now on."""
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], description=name[:60])
+            task = self._progress.task_ids[0]
+            self._progress.update(task, description=name[:_STAGE_SHOWN], detail="")
+
+    def _advance(self, what: str, done: int, total: int | None) -> None:
+        """Show how far a part of the stage is, and how long it will still take."""
+        if self._progress is None:
+            return
+        parts = self._progress.task_ids[1:]
+        if done == 0:
+            for part in parts:
+                self._progress.remove_task(part)
+            parts = [self._progress.add_task(f"  {what}", total=total, detail="")]
+        if parts:
+            detail = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+            self._progress.update(parts[0], completed=done, detail=detail)
+            if done == total:
+                self._progress.remove_task(parts[0])
 
 
 def _drop_stdout() -> None:

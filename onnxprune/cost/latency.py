@@ -32,6 +32,7 @@ from onnxprune.ir.edit import NodeEdit
 from onnxprune.ir.measure import simple_feeds
 from onnxprune.ir.model import Model
 from onnxprune.ir.single import nothing_to_do, single_node
+from onnxprune.progress import track
 from onnxprune.runtime import Session
 
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.1)
@@ -81,7 +82,7 @@ class LatencyTable:
         leaves = {group.leaf: group for group in steps}
         places = [i for i, p in enumerate(analysis.placed) if p.macs({}) and not p.node.within]
         self._grids: dict[int, Grid] = {}
-        for place in places:
+        for place in track(places, "measuring operators"):
             dims = analysis.placed[place].site.letters.values()
             groups = {leaves[leaf]: None for d in dims for leaf in d.leaves() if leaf in leaves}
             self._grids[place] = self._measured(place, {g: steps[g] for g in groups})

@@ -9,10 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
+from onnxprune.runtime.caches import cache_folder
 from onnxprune.runtime.describe import build_info
-
-_FOLDER = "ONNXPRUNE_CACHE"
-"""Environment variable that names another folder; empty for none."""
 
 
 class Measurements:
@@ -67,12 +65,9 @@ class Measurements:
 
 
 def _path(folder: Path | None) -> Path | None:
+    folder = cache_folder() if folder is None else folder
     if folder is None:
-        named = os.environ.get(_FOLDER)
-        if named == "":
-            return None
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(named) if named else Path(caches) / "onnxprune"
+        return None
     info = build_info()
     machine = "|".join(info[key] for key in ("onnxruntime", "providers", "cpu", "platform"))
     return folder / f"latency-{sha256(machine.encode()).hexdigest()[:16]}.json"

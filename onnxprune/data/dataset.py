@@ -81,6 +81,12 @@ class Dataset:
         if not given:
             raise UsageError("the data holds no samples", where=self.source)
 
+    def __length_hint__(self) -> int:
+        """How many batches there will be, as far as that is known."""
+        if self.samples is None:
+            return NotImplemented  # type: ignore[no-any-return]
+        return -(-self.samples // self.size)
+
     def pair(self) -> list[Feeds]:
         """The first samples as two sets of inputs of one shape, few in each; none if there are not.
 

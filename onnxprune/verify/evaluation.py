@@ -9,6 +9,7 @@ from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import Kept
 from onnxprune.data.user_code import is_function_name, user_function
 from onnxprune.errors import UsageError, suggestion
+from onnxprune.progress import track
 from onnxprune.runtime import Session
 from onnxprune.verify.fidelity import Fidelities, Fidelity, run_both
 from onnxprune.verify.metrics import Agreement, Cosine, Metric, Score, TopK
@@ -67,7 +68,7 @@ def evaluate(
             hint="take 'agreement' or 'cosine', which look at what is left",
         )
     fidelities, samples = Fidelities(), 0
-    for batch in data:
+    for batch in track(data, "comparing on data"):
         before, after = run_both(original, pruned, batch.feeds, kept)
         fidelities.add(before, after)
         for metric in chosen.values():

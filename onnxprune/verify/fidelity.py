@@ -108,6 +108,17 @@ class Fidelities:
             if array.dtype.kind in "fV" and name in pruned and name not in self._uneven:
                 self._outputs.setdefault(name, Closeness()).add(array, pruned[name])
 
+    def noise(self) -> float | None:
+        """Σ (x - y)² / Σ x², averaged over outputs; None if there are none to compare.
+
+        Infinite where values are no longer finite.
+        """
+        found = [c for name, c in self._outputs.items() if name not in self._uneven]
+        if any(closeness.non_finite for closeness in found):
+            return float("inf")
+        shares = [c.sums[3] / max(c.sums[1], 1e-300) for c in found]
+        return float(np.mean(shares)) if shares else None
+
     def found(self) -> dict[str, Fidelity]:
         """What it came to, by output."""
         compared = self._outputs.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ from onnxprune.coupling.groups import (
 from onnxprune.errors import UsageError
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
-from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.score.criteria import CRITERIA, is_absolute
 from onnxprune.passes.score.scoring import Scoring
 from onnxprune.passes.select.alignment import RoundTo
 from onnxprune.passes.select.budget import Budget, budgeted
@@ -130,10 +130,12 @@ class RemoveChannels:
     def select(self, analysis: Analysis, chosen: list[Group], work: Work) -> dict[Dim, Keep]:
         """Decide what stays of each group."""
         how = (self.reduction, self.normalization, self.seed)
-        scores = CRITERIA[self.criterion](Scoring(analysis, chosen, *how, work.data))
+        criterion = CRITERIA[self.criterion]
+        scores = criterion(Scoring(analysis, chosen, *how, work.data))
         fixed = ratios_of(chosen, self.ratios)
         least = dict.fromkeys(chosen, self.minimum) | minima_of(chosen, self.minima)
         selection = Selection(analysis, scores, self.ratio, self.round_to, least, fixed)
+        selection = replace(selection, absolute=is_absolute(criterion))
         if self.threshold is not None:
             return thresholded(selection, self.threshold)
         if not self.targets:

@@ -13,6 +13,7 @@ from onnxprune.passes.score.magnitude import l1, l2, largest
 from onnxprune.passes.score.random_scores import random
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.score.second_order import obs
+from onnxprune.passes.score.sensitivity import sensitivity
 
 Criterion = Callable[[Scoring], dict[Group, Scores]]
 
@@ -30,7 +31,17 @@ CRITERIA: Registry[Criterion] = Registry(
         "activity": activation.activity,
         "wanda": activation.wanda,
         "obs": obs,
+        "sensitivity": sensitivity,
         "random": random,
     },
 )
 """What says how much channels matter; packages add to it by entry points."""
+
+
+def is_absolute(criterion: Criterion) -> bool:
+    """Whether a criterion's scores are losses, comparable between groups as they are.
+
+    Such a criterion has an attribute ``is_absolute``; scores of others only rank the indices of one
+    group, or of groups whose means are taken to be worth the same.
+    """
+    return bool(getattr(criterion, "is_absolute", False))

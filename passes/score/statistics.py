@@ -15,6 +15,7 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
 from onnxprune.errors import UsageError
 from onnxprune.ir.sums import Axis, Reduction, moments, sums, with_reduced
+from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
 
 Array = npt.NDArray[np.float64]
@@ -85,7 +86,7 @@ def _collect(
     model, outputs = with_reduced(reduce, canonical.model, wanted, ranks, types)
     totals: dict[Axis, list[Array]] = {}
     with session_of(model) as session:
-        for batch in data:
+        for batch in track(data, "gathering statistics"):
             results = session.run(batch.feeds)
             for axis, names in outputs.items():
                 new = [results[name].astype(np.float64) for name in names]

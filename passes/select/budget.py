@@ -9,6 +9,7 @@ Latency Pruning", 2021, solve the knapsack exactly for costs that do not interac
 What a group loses is the logarithm of the share of importance that stays: the last channels of a
 group are worth the most, and to lose all would cost without bound. It counts once for each
 operator that reads the group, so that a residual stream is not cheaper than the layers along it.
+Of criteria that tell losses (`is_absolute`), these are added up as they are.
 """
 
 from __future__ import annotations
@@ -91,8 +92,7 @@ def budgeted(
     fixed = kept_counts(analysis, selection.fixed, round_to, selection.least)
     for group, count in fixed.items():
         ledger.set(group, count)
-    readers = _readers(analysis, scores)
-    losses = {g: readers[g] * _losses(by_index(s)) for g, s in scores.items()}
+    losses = _losses(selection)
     knapsack = _Knapsack(ledger, losses, budgets)
     least = fewest(selection)
     knapsack.shrink(kept_steps(analysis, scores, round_to, least))
@@ -123,12 +123,27 @@ def _readers(analysis: Analysis, groups: Iterable[Group]) -> dict[Group, int]:
     return {group: max(count, 1) for group, count in readers.items()}
 
 
-def _losses(importance: Scores) -> npt.NDArray[np.float64]:
-    """What a group loses that keeps its n best indices, for n from 0 on: ``-log(share kept)``."""
+def _losses(selection: Selection) -> dict[Group, Scores]:
+    """What groups lose that keep their n best indices, for n from 0 on, shape ``[v + 1]``."""
+    ranked = {group: by_index(scores) for group, scores in selection.free.items()}
+    if selection.absolute:
+        return {group: _summed(scores) for group, scores in ranked.items()}
+    readers = _readers(selection.analysis, ranked)
+    return {group: readers[group] * _by_share(scores) for group, scores in ranked.items()}
+
+
+def _summed(losses: Scores) -> Scores:
+    """The losses of all indices but the n best, for n from 0 on."""
+    worst_first = np.sort(np.maximum(losses, 0.0))
+    return np.concatenate([np.cumsum(worst_first)[::-1], [0.0]])
+
+
+def _by_share(importance: Scores) -> Scores:
+    """``-log(share kept)`` of a group that keeps its n best indices, for n from 0 on."""
     best_first = np.sort(np.maximum(importance, 0.0))[::-1]
     kept = np.concatenate([[0.0], np.cumsum(best_first)])
     share = kept / kept[-1] if kept[-1] else np.arange(len(kept)) / max(len(kept) - 1, 1)
-    losses: npt.NDArray[np.float64] = -np.log(np.maximum(share, _NOTHING))
+    losses: Scores = -np.log(np.maximum(share, _NOTHING))
     return losses
 
 

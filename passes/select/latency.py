@@ -25,6 +25,7 @@ from onnxprune.passes.select.alignment import kept_steps
 from onnxprune.passes.select.budget import Budget, budgeted, fewest
 from onnxprune.passes.select.selection import Selection
 from onnxprune.passes.select.targets import Target
+from onnxprune.progress import track
 from onnxprune.verify.latency import compare_models
 from onnxprune.verify.speed import Speedup
 
@@ -135,7 +136,7 @@ def within_latency(
             hint="there is nothing to do; give a smaller target",
         )
     search = _Search(goal, whole)
-    for _ in range(ROUNDS):
+    for _ in track(range(ROUNDS), "measuring candidates"):
         try:
             keeps = budgeted(selection, [*others, Budget("latency", search.limit)], table)
         except CheckFailedError as error:

@@ -28,6 +28,7 @@ class Selection:
         round_to: widths become multiples of it; see `kept_counts`.
         least: fewest indices kept of a group; 1 where a group is absent.
         fixed: groups of which the user said what fraction to remove.
+        absolute: whether scores are losses that add up over groups.
     """
 
     analysis: Analysis
@@ -36,6 +37,7 @@ class Selection:
     round_to: RoundTo = "auto"
     least: Mapping[Group, int] = field(default_factory=dict[Group, int])
     fixed: Mapping[Group, float] = field(default_factory=dict[Group, float])
+    absolute: bool = False
 
     @property
     def free(self) -> dict[Group, Scores]:

@@ -231,7 +231,8 @@ def test_an_axis_may_expand_to_the_merged_size_of_another() -> None:
     model = model_of(GATHERED_SCORES, weights | {"w1": (8, 128), "w2": (32, 6)})
     result = op.prune(model, 0.5, round_to=1)
     assert [group.size for group in result.removals[0].chosen] == [8]
-    feeds = {"x": np.ones((3, 7, 8), np.float32), "i": np.ones((1, 7, 4), np.int64)}
+    feeds: dict[str, np.ndarray] = {"x": np.ones((3, 7, 8), np.float32)}
+    feeds["i"] = np.ones((1, 7, 4), np.int64)
     assert result.verify().passed
     with session_of(result.model) as session:
         assert session.run(feeds)["y"].shape == (3, 7, 6)

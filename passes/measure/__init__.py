@@ -1,0 +1,1 @@
+"""What it costs to cut single groups, measured on data."""

@@ -1,0 +1,87 @@
+"""What the original makes of data, kept in files: many trials are compared with it."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.data.batches import Batch
+from onnxprune.data.random import Feeds
+from onnxprune.errors import UsageError
+from onnxprune.progress import track
+from onnxprune.verify.sessions import session_of
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """Batches, each with the outputs of the original, in a folder of our own.
+
+    Only the name of the folder is handed to other processes.
+
+    Attributes:
+        folder: the folder.
+        count: number of batches.
+        samples: number of samples.
+        digest: a name for the model's structure, the inputs, and what the model makes of them.
+    """
+
+    folder: Path
+    count: int
+    samples: int
+    digest: str
+
+    def __iter__(self) -> Iterator[tuple[Batch, Feeds]]:
+        """Go through the batches, one in memory at a time."""
+        for place in range(self.count):
+            with _path(self.folder, place).open("rb") as file:
+                yield pickle.load(file)
+
+
+def record(
+    analysis: Analysis, data: Iterable[Batch], folder: Path, samples: int | None = None
+) -> Recordings:
+    """Run a model over data and write down what it makes of it.
+
+    Args:
+        analysis: the model.
+        data: inputs of it.
+        folder: an empty folder that nobody else writes to.
+        samples: how many are enough; None for all.
+
+    Raises:
+        UsageError: the data cannot be read, does not fit, or there is none.
+        RuntimeFailureError: ONNX Runtime cannot run the model.
+    """
+    digest = hashlib.sha256(_structure(analysis).encode())
+    count = seen = 0
+    with session_of(analysis.canonical.model) as session:
+        names = [port.name for port in session.outputs if port.dtype.startswith("tensor(")]
+        for batch in track(data, "running the original"):
+            outputs = dict(session.run(batch.feeds, names))
+            for array in (*batch.arrays(), *outputs.values()):
+                digest.update(f"{array.dtype.name}|{array.shape}|".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+            with _path(folder, count).open("wb") as file:
+                pickle.dump((batch, outputs), file, protocol=pickle.HIGHEST_PROTOCOL)
+            count, seen = count + 1, seen + batch.size
+            if samples is not None and seen >= samples:
+                break
+    if not seen:
+        raise UsageError("the data holds no samples")
+    return Recordings(folder, count, seen, digest.hexdigest()[:32])
+
+
+def _path(folder: Path, place: int) -> Path:
+    return folder / f"{place:06d}.pickle"
+
+
+def _structure(analysis: Analysis) -> str:
+    nodes = (f"{p.node.op_type}({','.join(p.node.outputs)})" for p in analysis.placed)
+    constants = analysis.canonical.model.constants.items()
+    return "|".join([*nodes, *(f"{name}{tensor.shape}" for name, tensor in constants)])
