@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -44,10 +45,17 @@ class Trial:
     labels: str
     calibration: Path
 
+    def labels_of(self, path: Path) -> str | None:
+        """The name of the labels in a file, if it has them."""
+        if path.suffix != ".npz":
+            return None
+        with np.load(path) as arrays:
+            return self.labels if self.labels in arrays else None
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of a network; shares are of the original's costs, accuracy is in per cent."""
+    """What became of a network; costs are shares of the original's, accuracy is in per cent."""
 
     model: str
     budget: float
@@ -57,6 +65,7 @@ class Row:
     original: float
     macs: float
     params: float
+    latency: float
 
 
 def main() -> int:
@@ -88,6 +97,8 @@ def _options() -> argparse.Namespace:
     add("--budgets", default="0.8,0.6,0.5", type=_numbers, help="shares of the original's costs")
     add("--criteria", default=",".join(CRITERIA.ours), type=lambda text: text.split(","))
     add("--selections", default=f"uniform,global,{BUDGETED}", type=lambda text: text.split(","))
+    add("--samples", type=int, default=512, help="of --calibration, to score channels on")
+    add("--measure", type=float, default=1.0, help="seconds to measure the latency of each for")
     add("--json", type=Path, help="write all rows to this file, too")
     options = parser.parse_args()
     if options.model and not (options.data and options.calibration):
@@ -111,7 +122,9 @@ def _trials(options: argparse.Namespace) -> list[Trial]:
 
 def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterator[Row]:
     model = op.load(trial.model)
-    calibration = op.open_data(trial.calibration, model)
+    calibration = op.open_data(
+        trial.calibration, model, limit=options.samples, labels=trial.labels_of(trial.calibration)
+    )
     test = op.open_data(trial.data, model, limit=None, labels=trial.labels)
     whole = _costs(model)
     for budget in options.budgets:
@@ -131,6 +144,7 @@ def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterat
                     100 * (score.original or 0.0),
                     costs["macs"] / whole["macs"],
                     costs["params"] / whole["params"],
+                    1 / result.benchmark(budget_s=options.measure).ratio,
                 )
 
 
@@ -168,24 +182,20 @@ def _costs(model: op.Model) -> dict[str, float]:
 
 
 def _show(rows: Sequence[Row], target: str, console: Console) -> None:
-    """A table with a line for each combination, and the best one at each budget."""
-    budgets = list(dict.fromkeys(row.budget for row in rows))
-    table = Table(title=f"{rows[0].model}: top-1 in per cent, {rows[0].original:.1f} before")
-    for heading in ("criterion", "selection", *(f"{target} {budget:g}" for budget in budgets)):
-        table.add_column(
-            heading, justify="left" if heading in ("criterion", "selection") else "right"
-        )
-    best = {b: max((r for r in rows if r.budget == b), key=lambda r: r.accuracy) for b in budgets}
-    for criterion, selection in dict.fromkeys((row.criterion, row.selection) for row in rows):
-        cells = [
-            f"[bold]{row.accuracy:.1f}[/]" if row is best[row.budget] else f"{row.accuracy:.1f}"
-            for row in rows
-            if (row.criterion, row.selection) == (criterion, selection)
-        ]
-        table.add_row(criterion, selection, *cells)
-    console.print(table)
-    for budget, row in best.items():
-        console.print(f"best at {target} {budget:g}: {row.criterion}, {row.selection}")
+    """A table for each budget, the best combination first."""
+    for budget in dict.fromkeys(row.budget for row in rows):
+        title = f"{rows[0].model}, {target} {budget:g}: {rows[0].original:.1f} % before"
+        table = Table(title=title)
+        for heading in ("criterion", "selection"):
+            table.add_column(heading)
+        for heading in ("top-1 %", "MACs", "parameters", "latency"):
+            table.add_column(heading, justify="right")
+        here = sorted((r for r in rows if r.budget == budget), key=lambda r: -r.accuracy)
+        for row in here:
+            shares = (f"{share:.3f}" for share in (row.macs, row.params, row.latency))
+            table.add_row(row.criterion, row.selection, f"{row.accuracy:.1f}", *shares)
+        console.print(table)
+        console.print(f"best at {target} {budget:g}: {here[0].criterion}, {here[0].selection}")
 
 
 if __name__ == "__main__":

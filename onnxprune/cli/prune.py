@@ -79,7 +79,8 @@ Examples:
 @click.option(
     "--criterion",
     metavar="|".join(CRITERIA.ours),
-    help="What says how much a channel matters; see `onnxprune passes`. [default: l2]",
+    help="What says how much a channel matters; see `onnxprune passes`. [default: obs for "
+    "--target-… with --data, else l2]",
 )
 @click.option(
     "--round-to",

@@ -1,7 +1,8 @@
 """Seeded random inputs that a model can take.
 
 Indices lie within the tables that they look up, masks are mostly on, images and features are
-standard normal numbers. Single numbers that conditions depend on take each of their choices.
+standard normal numbers, bytes are any. Single numbers that conditions depend on take each of their
+choices.
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ def _draw(spec: InputSpec, rng: np.random.Generator, amplitude: float) -> npt.ND
         drawn = np.asarray(rng.random(spec.shape) < 0.8)
     elif spec.dtype.kind in "iu" and spec.limit is not None:
         drawn = np.asarray(rng.integers(0, max(spec.limit, 1), spec.shape))
+    elif spec.dtype.kind in "iu" and spec.dtype.itemsize == 1:
+        info = np.iinfo(spec.dtype)
+        drawn = rng.integers(info.min, info.max, spec.shape, endpoint=True)
     elif spec.dtype.kind in "iu":
         drawn = np.asarray(rng.random(spec.shape) < 0.8)
         drawn.reshape(-1)[:1] = True

@@ -32,6 +32,9 @@ from onnxprune.passes.select.targets import Target
 from onnxprune.passes.select.threshold import thresholded
 from onnxprune.passes.work import PassReport, Refusal, Removal, Work
 
+AUTO = "auto"
+"""The criterion that suits what is asked for and what is there."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RemoveChannels:
@@ -42,7 +45,8 @@ class RemoveChannels:
         scope: ``uniform`` (of every group), ``global`` (all channels ranked together) or
             ``isomorphic`` (channels of groups with the same structure ranked together), or another
             one of `SELECTORS`.
-        criterion: what says how much a channel matters, one of `CRITERIA`.
+        criterion: what says how much a channel matters, one of `CRITERIA`; ``auto`` is ``obs`` for
+            a target with data, else ``l2``.
         reduction: how what it says of a group's weights becomes one, one of `REDUCTIONS`.
         normalization: what makes groups comparable, one of `NORMALIZATIONS`.
         round_to: widths become multiples of it; ``auto`` takes what hardware likes.
@@ -66,7 +70,7 @@ class RemoveChannels:
 
     ratio: float = 0.3
     scope: str = "uniform"
-    criterion: str = "l2"
+    criterion: str = AUTO
     reduction: str = "mean"
     normalization: str = "mean"
     round_to: RoundTo = "auto"
@@ -95,7 +99,8 @@ class RemoveChannels:
                 hint="0.3 removes 30 % of the channels",
             )
         SELECTORS.check(self.scope)
-        CRITERIA.check(self.criterion)
+        if self.criterion != AUTO:
+            CRITERIA.check(self.criterion)
         _one_of("reduction", self.reduction, REDUCTIONS)
         _one_of("normalization", self.normalization, NORMALIZATIONS)
         for kind in self.kinds:
@@ -104,8 +109,10 @@ class RemoveChannels:
             raise UsageError(f"round_to is {self.round_to!r}", hint="give a number from 1, or auto")
         if self.minimum < 1:
             raise UsageError(f"minimum is {self.minimum}", why="a group keeps one channel at least")
-        for target in self.targets:
-            Target.parse(target)
+        quantities = [Target.parse(target).quantity for target in self.targets]
+        for quantity in quantities:
+            if quantities.count(quantity) > 1:
+                raise UsageError(f"two targets for {quantity}", hint="give the smaller one")
         if self.targets and self.threshold is not None:
             raise UsageError("a threshold and a budget exclude each other")
 
@@ -124,13 +131,19 @@ class RemoveChannels:
         work.removals.append(Removal(analysis, groups, chosen, keeps, pruned))
         if keeps:
             work.model = pruned
-            report.did.append(summary(chosen, keeps))
+            report.did.append(f"{summary(chosen, keeps)}, by {self._criterion(work)}")
         return report
+
+    def _criterion(self, work: Work) -> str:
+        """The name of the criterion: which one keeps most, `tools/accuracy_report` measures."""
+        if self.criterion != AUTO:
+            return self.criterion
+        return "obs" if self.targets and work.data is not None else "l2"
 
     def select(self, analysis: Analysis, chosen: list[Group], work: Work) -> dict[Dim, Keep]:
         """Decide what stays of each group."""
         how = (self.reduction, self.normalization, self.seed)
-        criterion = CRITERIA[self.criterion]
+        criterion = CRITERIA[self._criterion(work)]
         scores = criterion(Scoring(analysis, chosen, *how, work.data))
         fixed = ratios_of(chosen, self.ratios)
         least = dict.fromkeys(chosen, self.minimum) | minima_of(chosen, self.minima)

@@ -58,7 +58,7 @@ def test_weakest_filters_go() -> None:
     whole = chain().constants
     expected = whole["w2"].numpy()[:14, 3:]
     assert np.array_equal(result.model.constants["w2"].numpy(), expected)
-    assert "removed 9 of 30 channels in 2 of 2 groups" in result.reports[1].did
+    assert "removed 9 of 30 channels in 2 of 2 groups, by l2" in result.reports[1].did
 
 
 def test_norms_differ() -> None:
