@@ -39,7 +39,8 @@ class Removal:
         groups: its coupling groups.
         chosen: those that were offered for selection.
         keeps: what stays of each leaf; leaves that keep everything are absent.
-        pruned: the model after the removal.
+        pruned: the model after the removal, as the proof is about it.
+        repaired: the same with weights fitted anew, if they were.
     """
 
     analysis: Analysis
@@ -47,6 +48,7 @@ class Removal:
     chosen: list[Group]
     keeps: dict[Dim, Keep]
     pruned: Model
+    repaired: Model | None = None
 
 
 @dataclass(slots=True)

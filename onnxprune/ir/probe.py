@@ -50,6 +50,14 @@ def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int])
     return probe
 
 
+def cut_at(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Model:
+    """A copy of a model that computes the given values of its main graph, and nothing else."""
+    probe = with_outputs(model, names, elem_types)
+    graph.replace_nodes(probe.proto.graph, graph.live_nodes(probe.proto.graph))
+    used = graph.uses(probe.proto.graph)
+    return with_constants(probe, {n: t for n, t in probe.constants.items() if n in used})
+
+
 class ProbeBuilder:
     """Writes new lists of nodes for a copy of a model and its bodies, in graph order."""
 

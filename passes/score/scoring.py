@@ -17,12 +17,11 @@ import numpy.typing as npt
 from onnxprune.axes import Dim, places_of
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group, Member
-from onnxprune.coupling.inputs import input_specs
 from onnxprune.coupling.ragged import block_axis
 from onnxprune.data.batches import Batch
-from onnxprune.data.random import random_sets, resized
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS, by_mean
 from onnxprune.passes.score.gains import Gains, find_gains
+from onnxprune.passes.stand_in import random_batches
 
 Scores = npt.NDArray[np.float64]
 """Importance of each index of a group: ``[v]``, or ``[g, v]`` where the selection may be ragged."""
@@ -62,8 +61,7 @@ class Scoring:
         """The calibration data, or random inputs of the right ranges."""
         if self.data is not None:
             return self.data
-        specs = resized(input_specs(self.analysis), self.analysis.canonical.inputs)
-        return [Batch(feeds, None, 1) for feeds in random_sets(specs, RANDOM_SETS, self.seed)]
+        return random_batches(self.analysis, RANDOM_SETS, self.seed)
 
     def table(self, group: Group, member: Member) -> Table:
         """A weight channel by channel, as it is."""

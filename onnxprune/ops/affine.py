@@ -1,0 +1,210 @@
+"""Operators as affine maps of what they read: what repair by least squares fits anew.
+
+A `Linear` operator gives ``y = x W + b`` row by row, where a row of `x` is all that one output
+place reads (a patch, for a convolution) and a row of `y` are the channels there. A `Scaling`
+stretches and shifts each channel of what it would give otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.axes import Keeps, kept_size
+from onnxprune.ops.patches import Windows
+from onnxprune.ops.site import Site, Value
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Places = npt.NDArray[np.intp]
+"""Numbers of output places, in row-major order of the batch and all axes but the channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """An operator that multiplies by a constant weight.
+
+    Attributes:
+        weight: the input that holds the weight.
+        bias: the input for the bias, if the operator has one; it may be absent at a node.
+        axis: the axis of `y` that holds the channels.
+        rows: from `x` ``[n, ...]``, the shape of the weight, the shape of `y` and places to rows
+            ``[g, r, k]``, for g groups of channels.
+        matrix: from the weight to ``[g, k, m]``.
+        restored: from such a matrix and the shape of the weight back to the weight.
+        bias_scale: the factor that the operator puts before its bias.
+    """
+
+    weight: int
+    bias: int | None
+    axis: int
+    rows: Callable[[Array, Shape, Shape, Places], Array]
+    matrix: Callable[[Array], Array]
+    restored: Callable[[Array, Shape], Array]
+    bias_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """An operator that scales and shifts channels.
+
+    Attributes:
+        scale: the input that holds the scale, if there is one.
+        bias: the input that holds the bias, if there is one.
+        axis: the axis of `y` that holds the channels.
+    """
+
+    scale: int | None
+    bias: int | None
+    axis: int
+
+
+def linear_form(site: Site, keeps: Keeps) -> Linear | None:
+    """An operator after a removal as a linear map with a constant weight; None if it is none.
+
+    Args:
+        site: the operator before the removal; operands that are constant are marked so.
+        keeps: what stays.
+    """
+    form = _LINEAR.get(site.op_type)
+    return form(site, keeps) if form is not None else None
+
+
+def scaling_form(site: Site) -> Scaling | None:
+    """An operator as one that scales and shifts channels by constants; None if it is none."""
+    rank = len(site.y().shape)
+    if site.op_type in ("BatchNormalization", "InstanceNormalization", "GroupNormalization"):
+        trains = site.attribute("training_mode", 0)
+        return None if trains or not _constant(site, 1, 2) else Scaling(1, 2, 1)
+    if site.op_type in ("LayerNormalization", "RMSNormalization"):
+        last = site.axis(site.attribute("axis", -1), rank) == rank - 1
+        flat = last and len(site.x(1).shape) == 1 and _constant(site, 1)
+        bias = 2 if site.has(2) and _constant(site, 2) else None
+        return Scaling(1, bias, rank - 1) if flat else None
+    if site.op_type == "Add":
+        return _shift(site)
+    return None
+
+
+def _constant(site: Site, *places: int) -> bool:
+    return all(site.has(place) and site.x(place).constant for place in places)
+
+
+def _shift(site: Site) -> Scaling | None:
+    """An Add of a constant that has one axis of more than one index."""
+    constant = [place for place in (0, 1) if site.x(place).constant]
+    if len(constant) != 1:
+        return None
+    shape, y = site.x(constant[0]).shape, site.y().shape
+    wide = [axis for axis, size in enumerate(shape) if size > 1]
+    if len(wide) != 1 or len(shape) > len(y):
+        return None
+    axis = len(y) - len(shape) + wide[0]
+    return Scaling(None, constant[0], axis) if y[axis] == shape[wide[0]] else None
+
+
+def _matmul(site: Site, keeps: Keeps) -> Linear | None:
+    left, right = site.x(0), site.x(1)
+    if right.constant and not left.constant and len(right.shape) == 2 and len(left.shape) >= 2:
+        return Linear(1, None, len(site.y().shape) - 1, _last_axis, _alone, _as_matrix)
+    return None
+
+
+def _gemm(site: Site, keeps: Keeps) -> Linear | None:
+    if not site.x(1).constant or site.x(0).constant:
+        return None
+    if site.has(2) and (not site.x(2).constant or prod(site.x(2).shape[:-1]) != 1):
+        return None
+    if site.has(2) and site.x(2).shape[-1:] != site.y().shape[1:]:
+        return None
+    turned, flipped = site.attribute("transA", 0), site.attribute("transB", 0)
+    alpha, beta = site.attribute("alpha", 1.0), site.attribute("beta", 1.0)
+    if not alpha or not beta:
+        return None
+
+    def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
+        return _last_axis(x.T if turned else x, weight, y, places)
+
+    def matrix(weight: Array) -> Array:
+        return np.asarray((weight.T if flipped else weight)[None] * alpha)
+
+    def restored(matrix: Array, shape: Shape) -> Array:
+        found: Array = np.divide(matrix[0], alpha)
+        return found.T if flipped else found
+
+    return Linear(1, 2, 1, rows, matrix, restored, beta)
+
+
+def _last_axis(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
+    return x.reshape(-1, x.shape[-1])[places][None]
+
+
+def _alone(weight: Array) -> Array:
+    return weight[None]
+
+
+def _as_matrix(matrix: Array, shape: Shape) -> Array:
+    return matrix[0].reshape(shape)
+
+
+def _conv(site: Site, keeps: Keeps) -> Linear | None:
+    if not site.x(1).constant or site.x(0).constant or (site.has(2) and not site.x(2).constant):
+        return None
+    groups = _groups(site.x(), site.x(1), keeps)
+    windows = Windows.of(site)
+
+    def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
+        return _grouped(windows.forward(x, weight[2:], y[2:], places), groups)
+
+    def matrix(weight: Array) -> Array:
+        return weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
+
+    def restored(matrix: Array, shape: Shape) -> Array:
+        return matrix.swapaxes(1, 2).reshape(shape)
+
+    return Linear(1, 2, 1, rows, matrix, restored)
+
+
+def _conv_transpose(site: Site, keeps: Keeps) -> Linear | None:
+    """A convolution by the flipped kernel; see `Windows.transposed`."""
+    if not site.x(1).constant or site.x(0).constant or (site.has(2) and not site.x(2).constant):
+        return None
+    groups = _groups(site.y(), site.x(1), keeps)
+    windows = Windows.of(site)
+
+    def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
+        return _grouped(windows.transposed(x, weight[2:], y[2:], places), groups)
+
+    def matrix(weight: Array) -> Array:
+        flipped = np.flip(weight, tuple(range(2, weight.ndim)))
+        parts = flipped.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)
+        return parts.swapaxes(2, 3).reshape(groups, -1, weight.shape[1])
+
+    def restored(matrix: Array, shape: Shape) -> Array:
+        parts = matrix.reshape(groups, shape[0] // groups, -1, shape[1]).swapaxes(2, 3)
+        return np.flip(parts.reshape(shape), tuple(range(2, len(shape))))
+
+    return Linear(1, 2, 1, rows, matrix, restored)
+
+
+def _groups(whole: Value, weight: Value, keeps: Keeps) -> int:
+    """How often the channels of one group, which the weight's second axis holds, are in all."""
+    return kept_size(whole.dims[1], keeps) // max(kept_size(weight.dims[1], keeps), 1)
+
+
+def _grouped(patches: Array, groups: int) -> Array:
+    """From ``[r, (g i), k]`` to ``[g, r, (i k)]``."""
+    return np.ascontiguousarray(patches.reshape(len(patches), groups, -1).swapaxes(0, 1))
+
+
+_LINEAR: Mapping[str, Callable[[Site, Keeps], Linear | None]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+}

@@ -1,0 +1,135 @@
+"""What layers read in the pruned model, beside what they give in the original."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import length_hint
+
+import numpy as np
+
+from onnxprune.axes import Keeps, is_touched
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.batches import Batch
+from onnxprune.data.narrow import narrowed
+from onnxprune.ir.model import Model
+from onnxprune.ir.probe import cut_at
+from onnxprune.ops.affine import Linear, Places
+from onnxprune.ops.site import Value
+from onnxprune.passes.remove.slicing import take
+from onnxprune.passes.repair.least_squares import HELD_OUT, Array, Moments
+from onnxprune.passes.repair.targets import Target
+from onnxprune.progress import track
+from onnxprune.verify.sessions import session_of
+
+ROWS = (8192, 49152)
+"""Fewest and most rows that a layer is fitted to, if there are so many."""
+_ROWS_A_WEIGHT = 16
+"""Rows for each number that an output place reads."""
+_UNKNOWN_BATCHES = 16
+
+
+@dataclass(slots=True)
+class Seen:
+    """Moments of a layer: of samples to fit to, and of others."""
+
+    fit: Moments = field(default_factory=Moments)
+    held: Moments = field(default_factory=Moments)
+
+
+def gather(
+    analysis: Analysis,
+    keeps: Keeps,
+    pruned: Model,
+    targets: Sequence[Target],
+    data: Iterable[Batch],
+    seed: int,
+    what: str,
+) -> dict[Target, Seen]:
+    """Run both models over data, and add up what some layers read and should give.
+
+    Args:
+        analysis: of the model before the removal.
+        keeps: what stays.
+        pruned: the model after it, as it is now.
+        targets: the layers.
+        data: inputs of the original.
+        seed: of the choice of output places.
+        what: what to call it while it goes on.
+
+    Returns:
+        The moments; a layer of which the shapes are not what they should be has none.
+    """
+    wanted = list(dict.fromkeys(target.y.name for target in targets))
+    read = {t: t.x if isinstance(t.form, Linear) else t.y.name for t in targets}
+    types = analysis.canonical.facts.elem_types
+    ports = kept_of_ports(analysis.ports, keeps)
+    original = cut_at(analysis.canonical.model, wanted, types)
+    smaller = cut_at(pruned, dict.fromkeys(read.values()), types)
+    found = {target: Seen() for target in targets}
+    batches = length_hint(data, _UNKNOWN_BATCHES)
+    rng = np.random.default_rng(seed)
+    offset = 0
+    with session_of(original) as before, session_of(smaller) as after:
+        for batch in track(data, what):
+            given = {port.name for port in before.inputs}
+            y = before.run({n: a for n, a in batch.feeds.items() if n in given})
+            given = {port.name for port in after.inputs}
+            feeds = narrowed(batch.feeds, ports)
+            x = after.run({n: a for n, a in feeds.items() if n in given})
+            for target in list(found):
+                kept = _kept(y[target.y.name], target.y, keeps)
+                if kept is None:
+                    del found[target]
+                    continue
+                _add(found[target], target, x[read[target]], kept, pruned, batches, offset, rng)
+            offset += batch.size
+    return {target: seen for target, seen in found.items() if seen.fit.rows}
+
+
+def _kept(y: Array, value: Value, keeps: Keeps) -> Array | None:
+    """What stays of a result of the original; None if its axes are of other sizes than analysed."""
+    for axis, dim in enumerate(value.dims):
+        if is_touched(dim, keeps) and y.shape[axis] != dim.size:
+            return None
+    return take(y, value, dict(keeps))
+
+
+def _add(
+    seen: Seen,
+    target: Target,
+    x: Array,
+    y: Array,
+    pruned: Model,
+    batches: int,
+    offset: int,
+    rng: np.random.Generator,
+) -> None:
+    """Take some places of a batch."""
+    channels = y.shape[target.form.axis]
+    flat = np.moveaxis(y, target.form.axis, -1).reshape(-1, channels)
+    shape = pruned.constants[target.weight].shape if target.weight else (channels,)
+    width = int(np.prod(shape)) // channels
+    wanted = int(np.clip(_ROWS_A_WEIGHT * width, *ROWS)) // max(batches, 1) + 1
+    places = np.arange(len(flat))
+    if len(flat) > wanted:
+        places = np.sort(rng.choice(len(flat), wanted, replace=False))
+    if isinstance(target.form, Linear):
+        rows = target.form.rows(x, shape, y.shape, places)
+        results = flat[places].reshape(len(places), len(rows), -1).swapaxes(0, 1)
+    else:
+        rows = np.moveaxis(x, target.form.axis, -1).reshape(-1, channels)[places].T[:, :, None]
+        results = flat[places].T[:, :, None]
+    held = _held_out(places, len(flat), y.shape[0], offset)
+    rows, results = rows.astype(np.float32, copy=False), results.astype(np.float32, copy=False)
+    finite = np.isfinite(rows).all(axis=(0, 2)) & np.isfinite(results).all(axis=(0, 2))
+    for moments, chosen in ((seen.fit, ~held & finite), (seen.held, held & finite)):
+        moments.add(rows[:, chosen], results[:, chosen])
+
+
+def _held_out(places: Places, count: int, samples: int, offset: int) -> Array:
+    """Which places belong to samples that are not fitted to."""
+    sample = offset + places * samples // max(count, 1)
+    held: Array = sample % HELD_OUT == HELD_OUT - 1
+    return held

@@ -1,0 +1,200 @@
+"""Repair: fit the layers that are left to what the original's layers compute, in graph order.
+
+Each layer is fitted to what the original gives at the same place, for what it reads itself in the
+pruned model, where those before it are fitted already; so errors do not pile up. J.-H. Luo, J. Wu,
+W. Lin, "ThiNet", ICCV 2017; Y. He, X. Zhang, J. Sun, "Channel Pruning for Accelerating Very Deep
+Neural Networks", ICCV 2017. Padding is part of what is read, so that biases are exact at borders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from itertools import groupby
+from operator import length_hint
+from typing import ClassVar
+
+import numpy as np
+
+from onnxprune.cost.macs import count_macs
+from onnxprune.cost.sample import Sample
+from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.batches import Batch
+from onnxprune.ir.edit import with_constants
+from onnxprune.ir.model import Model
+from onnxprune.ir.tensors import ArrayTensor, Tensor
+from onnxprune.ops.affine import Linear
+from onnxprune.passes.repair.gather import Seen, gather
+from onnxprune.passes.repair.least_squares import Array, fitted
+from onnxprune.passes.repair.targets import Target, find_targets
+from onnxprune.passes.stand_in import random_batches
+from onnxprune.passes.work import PassReport, Removal, Work
+from onnxprune.progress import track
+from onnxprune.verify.fidelity import Fidelities, run_both
+from onnxprune.verify.sessions import session_of
+
+WORK = 2e13
+"""Multiply-accumulates that all runs over the data may take; with more, layers are fitted in groups
+that do not see each other's repair."""
+MOMENTS_BYTES = 1 << 29
+"""What the moments of layers that are fitted together may take."""
+RANDOM_SETS = 8
+RANDOM_BATCH = 32
+"""Random inputs that stand in for data: sets, and samples of each where the batch is free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """Fit what is left of the layers to what the original computes.
+
+    Attributes:
+        random: whether random inputs take the place of data where there is none; else nothing is
+            done without data.
+        seed: of random inputs, and of the choice of places.
+    """
+
+    name: ClassVar[str] = "repair"
+
+    random: bool = False
+    seed: int = 0
+
+    def run(self, work: Work) -> PassReport:
+        """Fit the model as it is now to the one before the last removal."""
+        report = PassReport(self.name)
+        removal = work.removals[-1] if work.removals else None
+        if removal is None or not removal.keeps or removal.repaired is not None:
+            return report
+        data = work.data
+        if data is None:
+            if not self.random:
+                return report
+            data = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
+        repaired, layers = repair(removal, work.model, data, self.seed)
+        before = deviation(removal, work.model, data)
+        after = deviation(removal, repaired, data) if layers else before
+        told = f"{before:.3g} of the outputs' squares to {after:.3g}"
+        if not after < before:
+            report.did.append(f"repair left all as it was: it would take the deviation from {told}")
+            return report
+        removal.pruned, removal.repaired = work.model, repaired
+        work.model = repaired
+        report.modified = True
+        report.did.append(f"fitted {layers} layers: deviation from {told}")
+        return report
+
+
+def repair(
+    removal: Removal, pruned: Model, data: Iterable[Batch], seed: int = 0
+) -> tuple[Model, int]:
+    """Fit the layers of a pruned model.
+
+    Args:
+        removal: how it came to be.
+        pruned: the model after the removal, and what was folded since.
+        data: inputs of the model before.
+        seed: of the choice of output places.
+
+    Returns:
+        The repaired model, and how many layers were fitted.
+    """
+    targets = find_targets(removal.analysis, removal.keeps, pruned)
+    rounds = list(_rounds(targets, pruned, _passes(removal, data)))
+    layers = 0
+    model = pruned
+    for number, together in enumerate(rounds):
+        what = f"repairing, {number + 1} of {len(rounds)}"
+        seen = gather(removal.analysis, removal.keeps, model, together, data, seed, what)
+        tensors: dict[str, Tensor] = dict(model.constants)
+        for target, moments in seen.items():
+            made = _fit(target, moments, model)
+            layers += bool(made)
+            tensors.update(
+                (name, ArrayTensor.of(array.astype(model.constants[name].dtype)))
+                for name, array in made.items()
+            )
+        model = with_constants(model.copy(), tensors)
+    return model, layers
+
+
+def deviation(removal: Removal, model: Model, data: Iterable[Batch]) -> float:
+    """Squared deviation of the outputs from the original's, as a share; averaged over outputs."""
+    ports = kept_of_ports(removal.analysis.ports, removal.keeps)
+    found = Fidelities()
+    with session_of(removal.analysis.canonical.model) as one, session_of(model) as two:
+        for batch in track(data, "comparing outputs"):
+            found.add(*run_both(one, two, batch.feeds, ports))
+    noise = found.noise()
+    return float("nan") if noise is None else noise
+
+
+def _passes(removal: Removal, data: Iterable[Batch]) -> int:
+    """How many runs over the data there is time for."""
+    macs = Sample.of(removal.analysis).share(count_macs(removal.analysis))
+    sizes = [batch.size for batch in data] if isinstance(data, Sized) else []
+    samples = sum(sizes) or getattr(data, "samples", None) or 32 * length_hint(data, 16)
+    return max(1, int(WORK / (0.75 * max(macs * samples, 1))))
+
+
+def _rounds(targets: Sequence[Target], model: Model, passes: int) -> Iterator[list[Target]]:
+    """Layers that are fitted together: those of one depth, or of more if there are too many."""
+    ordered = sorted(targets, key=lambda target: target.depth)
+    levels = [list(level) for _, level in groupby(ordered, key=lambda target: target.depth)]
+    share = len(ordered) / max(min(passes, len(levels)), 1)
+    held: list[Target] = []
+    for level in levels:
+        for target in level:
+            if held and sum(_nbytes(t, model) for t in (*held, target)) > MOMENTS_BYTES:
+                yield held
+                held = []
+            held.append(target)
+        if len(levels) <= passes or len(held) >= share:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _nbytes(target: Target, model: Model) -> int:
+    if not isinstance(target.form, Linear):
+        return 0
+    groups, k, m = target.form.matrix(np.empty(model.constants[target.weight].shape)).shape
+    return 2 * 8 * groups * (k + 1) * (k + 1 + m)
+
+
+def _fit(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
+    """New constants for a layer; none where nothing helps."""
+    tensors = model.constants
+    if isinstance(target.form, Linear):
+        old = tensors[target.weight].numpy()
+        weight = target.form.matrix(old.astype(np.float64))
+        bias = None
+        if target.bias:
+            flat = tensors[target.bias].numpy().astype(np.float64) * target.form.bias_scale
+            bias = flat.reshape(len(weight), 1, -1)
+        fit = fitted(seen.fit, seen.held, weight, bias, shifted=target.shifted)
+        if not fit.after < fit.before:
+            return {}
+        made = {target.weight: target.form.restored(fit.weight, old.shape)}
+        if target.bias:
+            shape = tensors[target.bias].shape
+            made[target.bias] = (fit.bias / target.form.bias_scale).reshape(shape)
+        return made
+    return _fit_scaling(target, seen, model)
+
+
+def _fit_scaling(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
+    """New scales and biases: ``a y + b`` of what the layer gives is nearest to the original."""
+    groups = len(seen.fit.xx)
+    ones = np.ones((groups, 1, 1))
+    old = {name: model.constants[name].numpy() for name in (target.weight, target.bias) if name}
+    if not target.weight:
+        shift = (seen.fit + seen.held).shift(ones)
+        return {target.bias: old[target.bias] + shift.reshape(old[target.bias].shape)}
+    fit = fitted(seen.fit, seen.held, ones, np.zeros_like(ones) if target.bias else None)
+    if not fit.after < fit.before:
+        return {}
+    made = {target.weight: old[target.weight] * fit.weight.reshape(old[target.weight].shape)}
+    if target.bias:
+        shape = old[target.bias].shape
+        made[target.bias] = old[target.bias] * fit.weight.reshape(shape) + fit.bias.reshape(shape)
+    return made

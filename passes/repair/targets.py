@@ -1,0 +1,105 @@
+"""What can be fitted: layers with constant weights that see something of a removal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from onnxprune.axes import Keeps, is_touched
+from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.ir.model import Model
+from onnxprune.ops.affine import Linear, Scaling, linear_form, scaling_form
+from onnxprune.ops.site import Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A layer to be fitted.
+
+    Attributes:
+        name: of the node.
+        form: what it computes.
+        x: what it reads.
+        y: its result.
+        weight: name of the weight, or of the scale; "" if there is none.
+        bias: name of the bias; "" if there is none.
+        depth: number of targets on the longest way to it.
+        shifted: whether all that reads the result can shift its channels itself.
+    """
+
+    name: str
+    form: Linear | Scaling
+    x: str
+    y: Value
+    weight: str
+    bias: str
+    depth: int
+    shifted: bool = False
+
+
+def find_targets(analysis: Analysis, keeps: Keeps, pruned: Model) -> list[Target]:
+    """The layers to be fitted after a removal, in graph order.
+
+    Left out are those in bodies of control flow, weights that several nodes read, and what sees
+    nothing of the removal.
+
+    Args:
+        analysis: of the model before.
+        keeps: what stays.
+        pruned: the model after.
+    """
+    count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
+    single = {name for name in pruned.constants if count[name] == 1}
+    made = {name for node in pruned.proto.graph.node for name in node.output}
+    concerned: set[str] = set()
+    depths: dict[str, int] = {}
+    found: list[Target] = []
+    for placed in analysis.placed:
+        node = placed.node
+        reads = [name for name in (*node.inputs, *node.captures) if name]
+        if not (_is_cut(placed, keeps) or concerned.intersection(reads)):
+            continue
+        depth = max((depths.get(name, 0) for name in reads), default=0)
+        target = None if node.within else _target(placed, keeps, single, depth)
+        if target is not None and target.y.name in made:
+            found.append(target)
+            depth += 1
+        results = [*node.outputs, *(name for body in node.bodies for name in body.inputs)]
+        concerned.update(results)
+        depths.update(dict.fromkeys(results, depth))
+    return [*_with_readers(analysis, found)]
+
+
+def _is_cut(placed: Placed, keeps: Keeps) -> bool:
+    operands = (*placed.site.inputs, *placed.site.outputs)
+    return any(is_touched(dim, keeps) for v in operands if v is not None for dim in v.dims)
+
+
+def _target(placed: Placed, keeps: Keeps, single: set[str], depth: int) -> Target | None:
+    """A node as a target, if it is one with weights of its own."""
+    site, node = placed.site, placed.node
+    if any(value is None for value in (*site.inputs[:1], *site.outputs[:1])) or not site.outputs:
+        return None
+    linear = linear_form(site, keeps)
+    form = linear or scaling_form(site)
+    if form is None:
+        return None
+    place = form.weight if isinstance(form, Linear) else form.scale
+    weight = node.inputs[place] if place is not None else ""
+    has_bias = form.bias is not None and site.has(form.bias)
+    bias = node.inputs[form.bias] if form.bias is not None and has_bias else ""
+    if any(name and name not in single for name in (weight, bias)):
+        return None
+    x = next(name for name in node.inputs if name not in (weight, bias))
+    return Target(node.name, form, x, site.y(), weight, bias, depth)
+
+
+def _with_readers(analysis: Analysis, found: list[Target]) -> Iterator[Target]:
+    """Tell which results are read by scalings alone."""
+    shifting = {t.x for t in found if isinstance(t.form, Scaling) and t.bias}
+    count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
+    count.update(info.name for info in analysis.canonical.model.proto.graph.output)
+    for target in found:
+        alone = target.y.name in shifting and count[target.y.name] == 1
+        yield replace(target, shifted=alone)
