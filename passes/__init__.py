@@ -13,10 +13,11 @@ from onnxprune.passes.fold.constants import FoldConstants
 from onnxprune.passes.fold.empty import FoldEmpty
 from onnxprune.passes.remove.channels import RemoveChannels
 from onnxprune.passes.remove.replay import ApplyPlan
+from onnxprune.passes.repair.repair import Repair
 
 PASSES: dict[str, Any] = {
-    kind.name: kind for kind in (FoldConstants, RemoveChannels, ApplyPlan, FoldEmpty)
+    kind.name: kind for kind in (FoldConstants, RemoveChannels, ApplyPlan, FoldEmpty, Repair)
 }
 """Every pass by name."""
 
-__all__ = ["PASSES", "ApplyPlan", "FoldConstants", "FoldEmpty", "RemoveChannels"]
+__all__ = ["PASSES", "ApplyPlan", "FoldConstants", "FoldEmpty", "RemoveChannels", "Repair"]

@@ -30,6 +30,27 @@ class Refusal:
     parameters: int
 
 
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Weights fitted anew after a removal.
+
+    Attributes:
+        model: the model with them.
+        names: of the weights.
+        layers: how many layers were fitted.
+        before: squared deviation of the outputs from the original's, as a share of their squares.
+        after: the same with the new weights.
+        samples: how many samples were looked at.
+    """
+
+    model: Model
+    names: frozenset[str]
+    layers: int
+    before: float
+    after: float
+    samples: int
+
+
 @dataclass(slots=True, eq=False)
 class Removal:
     """One removal of channels: everything that verification and plans need of it.
@@ -40,7 +61,7 @@ class Removal:
         chosen: those that were offered for selection.
         keeps: what stays of each leaf; leaves that keep everything are absent.
         pruned: the model after the removal, as the proof is about it.
-        repaired: the same with weights fitted anew, if they were.
+        repaired: what was fitted anew then, if anything was.
     """
 
     analysis: Analysis
@@ -48,7 +69,7 @@ class Removal:
     chosen: list[Group]
     keeps: dict[Dim, Keep]
     pruned: Model
-    repaired: Model | None = None
+    repaired: Repaired | None = None
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ Examples:
   onnxprune in.onnx out.onnx --channels 0.5 --scope global --plan plan.json
   onnxprune in.onnx out.onnx --target-macs 0.5 --target-size 5MB
   onnxprune in.onnx out.onnx --channels 0.3 --ignore '/head/*' --ignore Gemm
+  onnxprune in.onnx out.onnx --target-macs 0.5 --data cal.npz
   onnxprune in.onnx out.onnx --channels 0.3 --data test.npz --labels label
   onnxprune in.onnx out.onnx --channels 0.3 --kinds +head_dim --round-to 8
   onnxprune in.onnx out.onnx --passes \\
@@ -81,6 +82,19 @@ Examples:
     metavar="|".join(CRITERIA.ours),
     help="What says how much a channel matters; see `onnxprune passes`. [default: obs for "
     "--target-… with --data, else l2]",
+)
+@click.option(
+    "--repair/--no-repair",
+    "repair",
+    default=None,
+    help="Fit the layers that are left to what the original computes. [default: with --data; "
+    "--repair without data takes random inputs]",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Prune, repair and score again in N steps. [default: 1]",
 )
 @click.option(
     "--round-to",
@@ -165,7 +179,7 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
 def _pipeline(options: dict[str, Any]) -> Pipeline:
     given = {
         name: options[name]
-        for name in ("ratio", "threshold", "scope", "criterion", "round_to")
+        for name in ("ratio", "threshold", "scope", "criterion", "round_to", "repair", "steps")
         if options[name] is not None
     }
     given |= read_settings(options["groups"]) if options["groups"] else {}

@@ -1,13 +1,15 @@
 """Plans: which indices of which original weights stay.
 
     {"schema": 1, "model_sha256": "…", "initializers": {NAME: {AXIS: [kept, ascending]}},
-     "allow_io": [NAME:AXIS], "settings": {…}}
+     "allow_io": [NAME:AXIS], "repaired": {NAME: sha256}, "settings": {…}}
 
 `allow_io` lists the axes of graph inputs and outputs that may be pruned. Axes that keep everything
-are left out. Where an axis keeps different indices for each block of another one:
-``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the original's initializers (of a
-`Constant` node: of its output). Where the exporter merged vectors that only happened to be equal,
-the further uses are called ``NAME::2``, ``NAME::3``, … in graph order. Where bodies of control flow
+are left out. `repaired` lists the weights of the pruned model that were fitted anew, with the hash
+of their new elements; a plan does not hold these. Where an axis keeps different indices for each
+block of another one: ``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the
+original's initializers (of a `Constant` node: of its output). Where the exporter merged vectors
+that only happened to be equal, the further uses are called ``NAME::2``, ``NAME::3``, … in graph
+order. Where bodies of control flow
 use one name for different weights, those of all but the first are called ``NAME::BODY``, as in
 ``w::y.else_branch`` in the branch of the If that makes ``y``.
 """
@@ -18,6 +20,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +44,7 @@ from onnxprune.coupling.ragged import block_axis
 from onnxprune.coupling.state_dict import slice_state_dict
 from onnxprune.errors import PlanError, WriteError
 from onnxprune.ir.model import Model
+from onnxprune.ir.tensors import Tensor
 from onnxprune.ops.site import Value
 
 SCHEMA = 1
@@ -56,6 +60,7 @@ class Plan:
         initializers: for each original initializer and axis, what is kept.
         settings: how it was made.
         allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``.
+        repaired: sha256 of the elements, by name, of weights that were fitted anew.
         original: that model, where it is at hand; it helps to find weights by their values.
     """
 
@@ -65,6 +70,7 @@ class Plan:
     )
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     allow_io: tuple[str, ...] = ()
+    repaired: dict[str, str] = field(default_factory=dict[str, str])
     original: Model | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -81,6 +87,7 @@ class Plan:
                 for name, axes in self.initializers.items()
             },
             "allow_io": list(self.allow_io),
+            "repaired": self.repaired,
             "settings": self.settings,
         }
 
@@ -103,7 +110,14 @@ class Plan:
                 for name, axes in entries.items()
             }
             opened = tuple(str(entry) for entry in fields.get("allow_io", ()))
-            return cls(str(fields["model_sha256"]), initializers, dict(fields["settings"]), opened)
+            repaired = {str(k): str(v) for k, v in fields.get("repaired", {}).items()}
+            return cls(
+                str(fields["model_sha256"]),
+                initializers,
+                dict(fields["settings"]),
+                opened,
+                repaired,
+            )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PlanError("the plan is damaged", where=where, why=repr(error)) from error
 
@@ -159,6 +173,11 @@ def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:
         elif is_touched(dim, keeps):
             plans[axis] = _indices(axis_mask(dim, keeps))
     return plans
+
+
+def hash_of(tensor: Tensor) -> str:
+    """The hash that a plan has of the elements of a weight that was fitted anew."""
+    return sha256(tensor.raw()).hexdigest()
 
 
 def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict[Dim, Keep]:

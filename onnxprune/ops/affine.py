@@ -134,8 +134,9 @@ def _gemm(site: Site, keeps: Keeps) -> Linear | None:
         return np.asarray((weight.T if flipped else weight)[None] * alpha)
 
     def restored(matrix: Array, shape: Shape) -> Array:
-        found: Array = np.divide(matrix[0], alpha)
-        return found.T if flipped else found
+        found: Array = np.asarray(matrix[0].T if flipped else matrix[0])
+        found = found / alpha
+        return found
 
     return Linear(1, 2, 1, rows, matrix, restored, beta)
 
@@ -149,7 +150,7 @@ def _alone(weight: Array) -> Array:
 
 
 def _as_matrix(matrix: Array, shape: Shape) -> Array:
-    return matrix[0].reshape(shape)
+    return np.reshape(matrix[0], shape)
 
 
 def _conv(site: Site, keeps: Keeps) -> Linear | None:

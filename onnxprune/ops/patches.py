@@ -86,11 +86,11 @@ class Windows:
     def _before(self, total: Sizes) -> Sizes:
         """Padding, or cutting, before each axis; of an odd total the larger half is elsewhere."""
         if self.automatic == "NOTSET":
-            return self.pads[: total.size]
+            return np.asarray(self.pads[: total.size])
         if self.automatic == "VALID":
             return np.zeros_like(total)
-        half = np.floor_divide(total, 2)
-        return half if self.automatic == "SAME_UPPER" else np.subtract(total, half)
+        more = 0 if self.automatic == "SAME_UPPER" else 1
+        return np.array([(size + more) // 2 for size in total.tolist()], dtype=np.intp)
 
     def _gathered(
         self,

@@ -9,15 +9,17 @@ from functools import cached_property
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import find_groups
-from onnxprune.coupling.plan import Plan, keeps_from_plan
+from onnxprune.coupling.plan import Plan, hash_of, keeps_from_plan
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.dataset import Dataset
 from onnxprune.data.narrow import Kept
 from onnxprune.data.random import Feeds
-from onnxprune.errors import RuntimeFailureError
+from onnxprune.errors import PlanError, RuntimeFailureError
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.canonical import canonicalise
+from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
+from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.runtime import Session
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
@@ -81,9 +83,28 @@ class Comparison:
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
         analysis, keeps = self._removal
+        pruned = self._unrepaired()
         return self._inputs.prove(
-            lambda feeds: check_equivalence(analysis, keeps, self.pruned, feeds), data
+            lambda feeds: check_equivalence(analysis, keeps, pruned, feeds), data
         )
+
+    def _unrepaired(self) -> Model:
+        """The pruned model with the original's weights where the plan says that it has new ones."""
+        repaired = self._plan.repaired if self._plan is not None else {}
+        if not repaired:
+            return self.pruned
+        cut = remove(*self._removal)
+        tensors = dict(self.pruned.constants)
+        for name, expected in repaired.items():
+            if name not in tensors or hash_of(tensors[name]) != expected:
+                raise PlanError(
+                    f"the weight {name!r} is not the one that the plan's repair made",
+                    why="it has other elements" if name in tensors else "the model has none",
+                    hint="was the model changed after pruning, fine-tuned for example? Without "
+                    "--plan, fidelity compares such",
+                )
+            tensors[name] = cut.constants[name]
+        return with_constants(self.pruned.copy(), tensors)
 
     def fidelity(self, data: Dataset | None = None) -> dict[str, Fidelity]:
         """How close the outputs are, by output.

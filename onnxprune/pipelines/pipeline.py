@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from onnxprune.coupling.axis_plan import AxisPlan, compose
-from onnxprune.coupling.plan import Plan, axis_plans
+from onnxprune.coupling.plan import Plan, axis_plans, hash_of
 from onnxprune.coupling.ports import Port, as_entries
 from onnxprune.data.batches import Batch
 from onnxprune.errors import CannotTellError, EquivalenceError
@@ -96,6 +96,9 @@ class Pipeline:
         opened = frozenset[Port]().union(*(r.analysis.opened for r in work.removals))
         plan.allow_io = as_entries(opened)
         plan.model_sha256 = work.original.sha256
+        fitted = frozenset[str]().union(*(r.repaired.names for r in work.removals if r.repaired))
+        left = sorted(fitted & model.constants.keys())
+        plan.repaired = {name: hash_of(model.constants[name]) for name in left}
         return Result(
             work.original,
             model,

@@ -8,17 +8,60 @@ from typing import Any
 
 from onnxprune.coupling.plan import Plan
 from onnxprune.data.batches import Batch
+from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
-from onnxprune.passes import ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels
+from onnxprune.passes import ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels, Repair
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.inputs import Shapes
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.result import Result
 
 
-def pruning(**options: Any) -> Pipeline:
-    """The main job as a pipeline; options are those of `RemoveChannels`."""
-    return Pipeline([FoldConstants(), RemoveChannels(**options), FoldEmpty()])
+def pruning(*, steps: int = 1, repair: bool | None = None, **options: Any) -> Pipeline:
+    """The main job as a pipeline.
+
+    Args:
+        steps: in how many steps channels are removed; each scores what the one before left, and
+            repaired.
+        repair: whether what is left is fitted to the original, on random inputs where there is no
+            data; None repairs if there is data.
+        options: those of `RemoveChannels`.
+
+    Raises:
+        UsageError: an option makes no sense.
+    """
+    if steps < 1 or (steps > 1 and options.get("threshold") is not None):
+        raise UsageError(
+            f"{steps} steps make no sense here",
+            why="a threshold says what goes at once" if steps > 1 else "there is one at least",
+        )
+    seed = options.get("seed", 0)
+    fitting = [Repair(random=repair is True, seed=seed)] if repair is not False else []
+    passes: list[Pass] = [FoldConstants()]
+    for step in range(1, steps + 1):
+        way = (step - 1) / steps, step / steps
+        passes += [RemoveChannels(**_options_for(way, options)), FoldEmpty(), *fitting]
+    return Pipeline(passes)
+
+
+def _options_for(way: tuple[float, float], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of one step, which goes from one part of the way to another."""
+    if way == (0.0, 1.0):
+        return options
+    made = {**options, "way": way[1]}
+    if "ratio" in options or not options.get("targets"):
+        made["ratio"] = _of_the_rest(options.get("ratio", RemoveChannels.ratio), way)
+    patterns = (text.rpartition("=") for text in options.get("ratios", ()))
+    made["ratios"] = tuple(
+        f"{pattern}={_of_the_rest(float(ratio), way):.6g}" for pattern, _, ratio in patterns
+    )
+    return made
+
+
+def _of_the_rest(ratio: float, way: tuple[float, float]) -> float:
+    """What share of the rest goes in a step, so that equally many go in each."""
+    before, after = (1 - ratio * part for part in way)
+    return 1 - after / before if before > 0 else ratio
 
 
 def prune(
@@ -33,8 +76,8 @@ def prune(
     Args:
         model: a loaded model or a path.
         ratio: fraction to remove, in [0, 1).
-        data: calibration data for criteria that look at activations.
-        options: further options of `RemoveChannels`.
+        data: calibration data for criteria that look at activations, and for repair.
+        options: further options of `pruning`.
     """
     return pruning(ratio=ratio, **options).run(model, data=data)
 

@@ -179,7 +179,10 @@ class Result:
         )
 
     def _compare(self, feeds: list[Feeds]) -> Equivalence:
-        """Canonical form against original, then each removal against its masked reference."""
+        """Canonical form against original, then each removal against its masked reference.
+
+        What was repaired afterwards is no part of that; it has other weights on purpose.
+        """
         if not self.removals:
             return check_outputs(self.original, self.model, feeds)
         canonical = check_outputs(self.original, self.removals[0].analysis.canonical.model, feeds)
@@ -189,7 +192,9 @@ class Result:
         unreached: list[str] = []
         for place, removal in enumerate(self.removals):
             following = self.removals[place + 1 :]
-            pruned = following[0].analysis.canonical.model if following else self.model
+            then = following[0].analysis.canonical.model if following else self.model
+            repaired = removal.repaired
+            pruned = then if repaired is None else removal.pruned
             verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
             if verdict.finding != "passed":
                 return verdict
@@ -197,6 +202,10 @@ class Result:
             unreached += (body + suffix for body in verdict.unreached)
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
+            if repaired is not None:
+                same = check_outputs(repaired.model, then, feeds)
+                if same.verdict == "failed":
+                    return same
         verdict.unreached = tuple(unreached)
         return verdict
 

@@ -84,6 +84,13 @@ def start_record(result: Result, load_s: float) -> Record:
         for name, axes in result.ports.items()
         for axis, kept in axes.items()
     ]
+    fitted = [removal.repaired for removal in result.removals if removal.repaired]
+    if fitted:
+        record["repair"] = {
+            "layers": sum(repaired.layers for repaired in fitted),
+            "samples": fitted[-1].samples,
+            "deviation": {"before": fitted[-1].before, "after": fitted[-1].after},
+        }
     record["blocked"] = blocked_entries(result.refused, weights_total(first.analysis))
     return record
 

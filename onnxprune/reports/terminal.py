@@ -43,6 +43,8 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
     out.print(comparison(record), "")
     print_groups(out, record)
     print_io(out, record.get("io", ()))
+    if "repair" in record:
+        print_repair(out, record["repair"])
     if "equivalence" in record:
         print_equivalence(out, record["equivalence"])
     if "measured_on" in record:
@@ -51,6 +53,15 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
         print_speedup(out, record["speedup"])
     for note in record.get("notes", ()):
         out.print(f"Note: {note}")
+
+
+def print_repair(out: Console, repair: Mapping[str, Any]) -> None:
+    """Print what fitting the weights anew did."""
+    before, after = (share(repair["deviation"][key]) for key in ("before", "after"))
+    out.print(
+        f"Repair: {repair['layers']} layers fitted to {repair['samples']:,} samples; the outputs' "
+        f"squared deviation from the original's went from {before} to {after}."
+    )
 
 
 def comparison(record: Mapping[str, Any]) -> Table:

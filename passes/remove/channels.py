@@ -61,6 +61,7 @@ class RemoveChannels:
         minima: fewest channels kept of some groups, as ``PATTERN=N``.
         targets: what the model may cost at most, such as ``macs=0.5`` or ``size=5MB`` (see
             `Target`); then `ratio` and `scope` mean nothing.
+        way: how much of the way to the targets this goes; the rest is for later steps.
         provider: execution provider that a target latency is measured on.
         threads: with how many threads; 0 for all cores.
         seed: for criteria that draw random numbers, and of inputs to measure with.
@@ -82,6 +83,7 @@ class RemoveChannels:
     ratios: tuple[str, ...] = ()
     minima: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    way: float = 1.0
     provider: str = "cpu"
     threads: int = 1
     seed: int = 0
@@ -107,6 +109,8 @@ class RemoveChannels:
             _one_of("kind", kind, KINDS)
         if self.round_to != "auto" and (not isinstance(self.round_to, int) or self.round_to < 1):
             raise UsageError(f"round_to is {self.round_to!r}", hint="give a number from 1, or auto")
+        if not 0 < self.way <= 1:
+            raise UsageError(f"way is {self.way}", hint="1 goes all the way to the targets")
         if self.minimum < 1:
             raise UsageError(f"minimum is {self.minimum}", why="a group keeps one channel at least")
         quantities = [Target.parse(target).quantity for target in self.targets]
@@ -155,15 +159,16 @@ class RemoveChannels:
             return SELECTORS[self.scope](selection)
         targets = [Target.parse(text) for text in self.targets]
         latency = [target for target in targets if target.quantity == "latency"]
+        first = work.removals[0].analysis if work.removals else analysis
         budgets = [
-            Budget.of(target, analysis, work.original)
+            Budget.of(target, first, work.original, self.way)
             for target in targets
             if target not in latency
         ]
         if not latency:
             return budgeted(selection, budgets)
         machine = Machine(self.provider, self.threads, self.seed)
-        return measured_latency(selection, latency[-1], budgets, work.original, machine)
+        return measured_latency(selection, latency[0], budgets, work.original, machine, self.way)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

@@ -20,6 +20,7 @@ from onnxprune.cost.macs import count_macs
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
+from onnxprune.data.narrow import narrowed
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
@@ -28,7 +29,7 @@ from onnxprune.passes.repair.gather import Seen, gather
 from onnxprune.passes.repair.least_squares import Array, fitted
 from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import random_batches
-from onnxprune.passes.work import PassReport, Removal, Work
+from onnxprune.passes.work import PassReport, Removal, Repaired, Work
 from onnxprune.progress import track
 from onnxprune.verify.fidelity import Fidelities, run_both
 from onnxprune.verify.sessions import session_of
@@ -69,23 +70,22 @@ class Repair:
             if not self.random:
                 return report
             data = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
-        repaired, layers = repair(removal, work.model, data, self.seed)
-        before = deviation(removal, work.model, data)
-        after = deviation(removal, repaired, data) if layers else before
-        told = f"{before:.3g} of the outputs' squares to {after:.3g}"
-        if not after < before:
-            report.did.append(f"repair left all as it was: it would take the deviation from {told}")
+        found = repair(removal, work.model, data, self.seed)
+        if not found.after < found.before:
+            report.did.append("left all weights as they were: none could be fitted better")
             return report
-        removal.pruned, removal.repaired = work.model, repaired
-        work.model = repaired
+        removal.pruned, removal.repaired = work.model, found
+        work.model = found.model
         report.modified = True
-        report.did.append(f"fitted {layers} layers: deviation from {told}")
+        report.did.append(f"fitted {found.layers} layers: {_shares(found)}")
         return report
 
 
-def repair(
-    removal: Removal, pruned: Model, data: Iterable[Batch], seed: int = 0
-) -> tuple[Model, int]:
+def _shares(found: Repaired) -> str:
+    return f"deviation from {found.before:.3g} of the outputs' squares to {found.after:.3g}"
+
+
+def repair(removal: Removal, pruned: Model, data: Iterable[Batch], seed: int = 0) -> Repaired:
     """Fit the layers of a pruned model.
 
     Args:
@@ -95,36 +95,46 @@ def repair(
         seed: of the choice of output places.
 
     Returns:
-        The repaired model, and how many layers were fitted.
+        The repaired model, and what that did; where it helped nothing, the model as it was.
     """
     targets = find_targets(removal.analysis, removal.keeps, pruned)
     rounds = list(_rounds(targets, pruned, _passes(removal, data)))
+    fresh: dict[str, Tensor] = {}
     layers = 0
     model = pruned
     for number, together in enumerate(rounds):
         what = f"repairing, {number + 1} of {len(rounds)}"
         seen = gather(removal.analysis, removal.keeps, model, together, data, seed, what)
-        tensors: dict[str, Tensor] = dict(model.constants)
         for target, moments in seen.items():
             made = _fit(target, moments, model)
             layers += bool(made)
-            tensors.update(
-                (name, ArrayTensor.of(array.astype(model.constants[name].dtype)))
-                for name, array in made.items()
-            )
-        model = with_constants(model.copy(), tensors)
-    return model, layers
+            for name, array in made.items():
+                old = pruned.constants[name]
+                fresh[name] = ArrayTensor(array.astype(old.dtype), old.elem_type)
+        model = with_constants(pruned.copy(), {**pruned.constants, **fresh})
+    before, after, samples = _deviations(removal, pruned, model, data)
+    return Repaired(model, frozenset(fresh), layers, before, after, samples)
 
 
-def deviation(removal: Removal, model: Model, data: Iterable[Batch]) -> float:
-    """Squared deviation of the outputs from the original's, as a share; averaged over outputs."""
+def _deviations(
+    removal: Removal, pruned: Model, repaired: Model, data: Iterable[Batch]
+) -> tuple[float, float, int]:
+    """How far outputs are from the original's, before and after; and the number of samples."""
     ports = kept_of_ports(removal.analysis.ports, removal.keeps)
-    found = Fidelities()
-    with session_of(removal.analysis.canonical.model) as one, session_of(model) as two:
+    found = Fidelities(), Fidelities()
+    samples = 0
+    with (
+        session_of(removal.analysis.canonical.model) as original,
+        session_of(pruned) as one,
+        session_of(repaired) as two,
+    ):
         for batch in track(data, "comparing outputs"):
-            found.add(*run_both(one, two, batch.feeds, ports))
-    noise = found.noise()
-    return float("nan") if noise is None else noise
+            outputs, old = run_both(original, one, batch.feeds, ports)
+            found[0].add(outputs, old)
+            found[1].add(outputs, two.run(narrowed(batch.feeds, ports), list(old)))
+            samples += batch.size
+    before, after = (fidelities.noise() for fidelities in found)
+    return (before or 0.0, after or 0.0, samples)
 
 
 def _passes(removal: Removal, data: Iterable[Batch]) -> int:
@@ -158,7 +168,7 @@ def _nbytes(target: Target, model: Model) -> int:
     if not isinstance(target.form, Linear):
         return 0
     groups, k, m = target.form.matrix(np.empty(model.constants[target.weight].shape)).shape
-    return 2 * 8 * groups * (k + 1) * (k + 1 + m)
+    return int(2 * 8 * groups * (k + 1) * (k + 1 + m))
 
 
 def _fit(target: Target, seen: Seen, model: Model) -> dict[str, Array]:

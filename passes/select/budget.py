@@ -53,24 +53,24 @@ class Budget:
     limit: float
 
     @classmethod
-    def of(cls, target: Target, analysis: Analysis, original: Model) -> Budget:
+    def of(cls, target: Target, analysis: Analysis, original: Model, way: float = 1.0) -> Budget:
         """What a target means for a model.
 
         Args:
             target: shares are meant of the original.
-            analysis: the model.
-            original: the model that it came from.
+            analysis: the original's.
+            original: the model as it was loaded.
+            way: how much of the way to the target it goes.
         """
-        if target.relative and target.quantity == "params":
-            return cls(target.quantity, target.value * original.parameters)
-        if target.relative and target.quantity == "size":
-            return cls(target.quantity, target.value * original.size_bytes)
-        if target.quantity in ("params", "size"):
-            return cls(target.quantity, target.value)
-        if target.relative:
-            whole = Ledger(analysis, (), memory=target.quantity == "memory").totals
-            return cls(target.quantity, target.value * whole[target.quantity])
-        return cls(target.quantity, target.value * Sample.of(analysis).batch)
+        if target.quantity == "params":
+            whole, unit = float(original.parameters), 1.0
+        elif target.quantity == "size":
+            whole, unit = float(original.size_bytes), 1.0
+        else:
+            totals = Ledger(analysis, (), memory=target.quantity == "memory").totals
+            whole, unit = totals[target.quantity], float(Sample.of(analysis).batch)
+        limit = target.value * (whole if target.relative else unit)
+        return cls(target.quantity, limit + (1 - way) * max(whole - limit, 0.0))
 
 
 def budgeted(

@@ -64,6 +64,7 @@ def measured_latency(
     others: Sequence[Budget],
     original: Model,
     machine: Machine,
+    way: float = 1.0,
 ) -> Keeps:
     """Meet a latency on a machine; see `within_latency`.
 
@@ -73,6 +74,7 @@ def measured_latency(
         others: budgets that are met as well.
         original: the model that shares are meant of.
         machine: what is measured on.
+        way: how much of the way to the target it goes.
 
     Raises:
         CheckFailedError: the target cannot be met.
@@ -91,7 +93,7 @@ def measured_latency(
     def measure(keeps: Keeps) -> Speedup:
         return compare_models(
             original,
-            remove(analysis, keeps) if keeps else original,
+            remove(analysis, keeps),
             feed,
             narrowed(feed, kept_of_ports(analysis.ports, keeps)),
             provider=machine.provider,
@@ -100,7 +102,7 @@ def measured_latency(
             seed=machine.seed,
         )
 
-    return within_latency(selection, target, others, table, measure)[0]
+    return within_latency(selection, target, others, table, measure, way)[0]
 
 
 def within_latency(
@@ -109,6 +111,7 @@ def within_latency(
     others: Sequence[Budget],
     table: LatencyTable,
     measure: Callable[[Keeps], Speedup],
+    way: float = 1.0,
 ) -> tuple[Keeps, Speedup]:
     """Keep as much importance as a measured latency allows.
 
@@ -118,6 +121,7 @@ def within_latency(
         others: budgets that are met as well.
         table: latencies of the operators.
         measure: compares the original with what would stay.
+        way: how much of the way to the target it goes.
 
     Returns:
         What stays, and how it was measured: the upper end of its interval is not above the target.
@@ -126,8 +130,9 @@ def within_latency(
         CheckFailedError: the target cannot be met.
         CannotTellError: the measurements are too noisy to show that it is.
     """
-    whole = measure({}).original.p50_ms
-    table.whole_is(whole)
+    speed = measure({})
+    whole = speed.original.p50_ms
+    table.whole_is(speed.pruned.p50_ms)
     goal = target.value if target.relative else target.value / whole
     if goal >= 1:
         raise CheckFailedError(
@@ -135,7 +140,7 @@ def within_latency(
             where=f"target {target.value:g} ms",
             hint="there is nothing to do; give a smaller target",
         )
-    search = _Search(goal, whole)
+    search = _Search(goal + (1 - way) * (1 - goal), whole)
     for _ in track(range(ROUNDS), "measuring candidates"):
         try:
             keeps = budgeted(selection, [*others, Budget("latency", search.limit)], table)
