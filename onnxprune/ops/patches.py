@@ -81,7 +81,7 @@ class Windows:
         return self._gathered(wide, begin, span, sizes, places, np.ones_like(span))
 
     def _span(self, kernel: Sequence[int]) -> Sizes:
-        return self.dilations * (np.array(kernel) - 1) + 1
+        return np.asarray(self.dilations * (np.array(kernel) - 1) + 1)
 
     def _before(self, total: Sizes) -> Sizes:
         """Padding, or cutting, before each axis; of an odd total the larger half is elsewhere."""

@@ -8,18 +8,18 @@ from operator import length_hint
 
 import numpy as np
 
-from onnxprune.axes import Keeps, is_touched
-from onnxprune.coupling.analysis import Analysis
+from onnxprune.axes import is_touched
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
+from onnxprune.data.random import Feeds
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import cut_at
 from onnxprune.ops.affine import Linear, Places
-from onnxprune.ops.site import Value
 from onnxprune.passes.remove.slicing import take
 from onnxprune.passes.repair.least_squares import HELD_OUT, Array, Moments
 from onnxprune.passes.repair.targets import Target
+from onnxprune.passes.work import Removal
 from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
 
@@ -39,8 +39,7 @@ class Seen:
 
 
 def gather(
-    analysis: Analysis,
-    keeps: Keeps,
+    removals: Sequence[Removal],
     pruned: Model,
     targets: Sequence[Target],
     data: Iterable[Batch],
@@ -50,9 +49,8 @@ def gather(
     """Run both models over data, and add up what some layers read and should give.
 
     Args:
-        analysis: of the model before the removal.
-        keeps: what stays.
-        pruned: the model after it, as it is now.
+        removals: all that was removed from the original so far.
+        pruned: the model as it is now.
         targets: the layers.
         data: inputs of the original.
         seed: of the choice of output places.
@@ -63,9 +61,9 @@ def gather(
     """
     wanted = list(dict.fromkeys(target.y.name for target in targets))
     read = {t: t.x if isinstance(t.form, Linear) else t.y.name for t in targets}
-    types = analysis.canonical.facts.elem_types
-    ports = kept_of_ports(analysis.ports, keeps)
-    original = cut_at(analysis.canonical.model, wanted, types)
+    first = removals[0].analysis.canonical
+    types = first.facts.elem_types
+    original = cut_at(first.model, wanted, types)
     smaller = cut_at(pruned, dict.fromkeys(read.values()), types)
     found = {target: Seen() for target in targets}
     batches = length_hint(data, _UNKNOWN_BATCHES)
@@ -76,10 +74,10 @@ def gather(
             given = {port.name for port in before.inputs}
             y = before.run({n: a for n, a in batch.feeds.items() if n in given})
             given = {port.name for port in after.inputs}
-            feeds = narrowed(batch.feeds, ports)
+            feeds = narrowed_by(removals, batch.feeds)
             x = after.run({n: a for n, a in feeds.items() if n in given})
             for target in list(found):
-                kept = _kept(y[target.y.name], target.y, keeps)
+                kept = _kept(y[target.y.name], target.y.name, removals)
                 if kept is None:
                     del found[target]
                     continue
@@ -88,12 +86,22 @@ def gather(
     return {target: seen for target, seen in found.items() if seen.fit.rows}
 
 
-def _kept(y: Array, value: Value, keeps: Keeps) -> Array | None:
+def narrowed_by(removals: Iterable[Removal], feeds: Feeds) -> Feeds:
+    """What a model takes after removals of what the original takes, or gives."""
+    for removal in removals:
+        feeds = narrowed(feeds, kept_of_ports(removal.analysis.ports, removal.keeps))
+    return feeds
+
+
+def _kept(y: Array, name: str, removals: Iterable[Removal]) -> Array | None:
     """What stays of a result of the original; None if its axes are of other sizes than analysed."""
-    for axis, dim in enumerate(value.dims):
-        if is_touched(dim, keeps) and y.shape[axis] != dim.size:
-            return None
-    return take(y, value, dict(keeps))
+    for removal in removals:
+        value = removal.analysis.values[name]
+        for axis, dim in enumerate(value.dims):
+            if is_touched(dim, removal.keeps) and y.shape[axis] != dim.size:
+                return None
+        y = take(y, value, removal.keeps)
+    return y
 
 
 def _add(

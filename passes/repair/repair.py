@@ -18,20 +18,19 @@ import numpy as np
 
 from onnxprune.cost.macs import count_macs
 from onnxprune.cost.sample import Sample
-from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
-from onnxprune.data.narrow import narrowed
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 from onnxprune.ops.affine import Linear
-from onnxprune.passes.repair.gather import Seen, gather
+from onnxprune.passes.repair.gather import Seen, gather, narrowed_by
 from onnxprune.passes.repair.least_squares import Array, fitted
 from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import random_batches
 from onnxprune.passes.work import PassReport, Removal, Repaired, Work
 from onnxprune.progress import track
-from onnxprune.verify.fidelity import Fidelities, run_both
+from onnxprune.verify.fidelity import Fidelities
 from onnxprune.verify.sessions import session_of
 
 WORK = 2e13
@@ -60,7 +59,7 @@ class Repair:
     seed: int = 0
 
     def run(self, work: Work) -> PassReport:
-        """Fit the model as it is now to the one before the last removal."""
+        """Fit the model as it is now to the original."""
         report = PassReport(self.name)
         removal = work.removals[-1] if work.removals else None
         if removal is None or not removal.keeps or removal.repaired is not None:
@@ -70,7 +69,7 @@ class Repair:
             if not self.random:
                 return report
             data = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
-        found = repair(removal, work.model, data, self.seed)
+        found = repair(work.removals, work.model, data, self.seed)
         if not found.after < found.before:
             report.did.append("left all weights as they were: none could be fitted better")
             return report
@@ -85,26 +84,28 @@ def _shares(found: Repaired) -> str:
     return f"deviation from {found.before:.3g} of the outputs' squares to {found.after:.3g}"
 
 
-def repair(removal: Removal, pruned: Model, data: Iterable[Batch], seed: int = 0) -> Repaired:
+def repair(
+    removals: Sequence[Removal], pruned: Model, data: Iterable[Batch], seed: int = 0
+) -> Repaired:
     """Fit the layers of a pruned model.
 
     Args:
-        removal: how it came to be.
-        pruned: the model after the removal, and what was folded since.
-        data: inputs of the model before.
+        removals: how it came to be.
+        pruned: the model after them, and what was folded since.
+        data: inputs of the original.
         seed: of the choice of output places.
 
     Returns:
         The repaired model, and what that did; where it helped nothing, the model as it was.
     """
-    targets = find_targets(removal.analysis, removal.keeps, pruned)
-    rounds = list(_rounds(targets, pruned, _passes(removal, data)))
+    targets = find_targets(removals, pruned)
+    rounds = list(_rounds(targets, pruned, _passes(removals[0].analysis, data)))
     fresh: dict[str, Tensor] = {}
     layers = 0
     model = pruned
     for number, together in enumerate(rounds):
         what = f"repairing, {number + 1} of {len(rounds)}"
-        seen = gather(removal.analysis, removal.keeps, model, together, data, seed, what)
+        seen = gather(removals, model, together, data, seed, what)
         for target, moments in seen.items():
             made = _fit(target, moments, model)
             layers += bool(made)
@@ -112,34 +113,35 @@ def repair(removal: Removal, pruned: Model, data: Iterable[Batch], seed: int = 0
                 old = pruned.constants[name]
                 fresh[name] = ArrayTensor(array.astype(old.dtype), old.elem_type)
         model = with_constants(pruned.copy(), {**pruned.constants, **fresh})
-    before, after, samples = _deviations(removal, pruned, model, data)
+    before, after, samples = _deviations(removals, pruned, model, data)
     return Repaired(model, frozenset(fresh), layers, before, after, samples)
 
 
 def _deviations(
-    removal: Removal, pruned: Model, repaired: Model, data: Iterable[Batch]
+    removals: Sequence[Removal], pruned: Model, repaired: Model, data: Iterable[Batch]
 ) -> tuple[float, float, int]:
     """How far outputs are from the original's, before and after; and the number of samples."""
-    ports = kept_of_ports(removal.analysis.ports, removal.keeps)
     found = Fidelities(), Fidelities()
     samples = 0
     with (
-        session_of(removal.analysis.canonical.model) as original,
+        session_of(removals[0].analysis.canonical.model) as original,
         session_of(pruned) as one,
         session_of(repaired) as two,
     ):
         for batch in track(data, "comparing outputs"):
-            outputs, old = run_both(original, one, batch.feeds, ports)
-            found[0].add(outputs, old)
-            found[1].add(outputs, two.run(narrowed(batch.feeds, ports), list(old)))
+            names = [port.name for port in one.outputs if port.dtype.startswith("tensor(")]
+            outputs = narrowed_by(removals, dict(original.run(batch.feeds, names)))
+            feeds = narrowed_by(removals, batch.feeds)
+            for fidelities, session in zip(found, (one, two), strict=True):
+                fidelities.add(outputs, session.run(feeds, names))
             samples += batch.size
     before, after = (fidelities.noise() for fidelities in found)
     return (before or 0.0, after or 0.0, samples)
 
 
-def _passes(removal: Removal, data: Iterable[Batch]) -> int:
+def _passes(analysis: Analysis, data: Iterable[Batch]) -> int:
     """How many runs over the data there is time for."""
-    macs = Sample.of(removal.analysis).share(count_macs(removal.analysis))
+    macs = Sample.of(analysis).share(count_macs(analysis))
     sizes = [batch.size for batch in data] if isinstance(data, Sized) else []
     samples = sum(sizes) or getattr(data, "samples", None) or 32 * length_hint(data, 16)
     return max(1, int(WORK / (0.75 * max(macs * samples, 1))))

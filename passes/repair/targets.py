@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from onnxprune.axes import Keeps, is_touched
@@ -11,6 +11,7 @@ from onnxprune.coupling.analysis import Analysis, Placed
 from onnxprune.ir.model import Model
 from onnxprune.ops.affine import Linear, Scaling, linear_form, scaling_form
 from onnxprune.ops.site import Value
+from onnxprune.passes.work import Removal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,21 +39,28 @@ class Target:
     shifted: bool = False
 
 
-def find_targets(analysis: Analysis, keeps: Keeps, pruned: Model) -> list[Target]:
-    """The layers to be fitted after a removal, in graph order.
+def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
+    """The layers to be fitted after removals, in graph order.
 
     Left out are those in bodies of control flow, weights that several nodes read, and what sees
-    nothing of the removal.
+    nothing of any removal.
 
     Args:
-        analysis: of the model before.
-        keeps: what stays.
-        pruned: the model after.
+        removals: all that was removed from the original so far.
+        pruned: the model as it is now.
     """
+    analysis, keeps = removals[-1].analysis, removals[-1].keeps
+    known = set(removals[0].analysis.values).intersection(*(r.analysis.values for r in removals))
     count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
     single = {name for name in pruned.constants if count[name] == 1}
-    made = {name for node in pruned.proto.graph.node for name in node.output}
-    concerned: set[str] = set()
+    made = known & {name for node in pruned.proto.graph.node for name in node.output}
+    concerned = {
+        name
+        for removal in removals[:-1]
+        for placed in removal.analysis.placed
+        if _is_cut(placed, removal.keeps)
+        for name in placed.node.outputs
+    }
     depths: dict[str, int] = {}
     found: list[Target] = []
     for placed in analysis.placed:

@@ -61,6 +61,9 @@ class Budget:
             analysis: the original's.
             original: the model as it was loaded.
             way: how much of the way to the target it goes.
+
+        Raises:
+            CheckFailedError: the model has nothing of what the target limits.
         """
         if target.quantity == "params":
             whole, unit = float(original.parameters), 1.0
@@ -69,6 +72,12 @@ class Budget:
         else:
             totals = Ledger(analysis, (), memory=target.quantity == "memory").totals
             whole, unit = totals[target.quantity], float(Sample.of(analysis).batch)
+        if whole <= 0:
+            raise CheckFailedError(
+                f"the model costs no {target.quantity}",
+                where=f"target for {target.quantity}",
+                hint="give a target for params, size or memory",
+            )
         limit = target.value * (whole if target.relative else unit)
         return cls(target.quantity, limit + (1 - way) * max(whole - limit, 0.0))
 
