@@ -54,11 +54,13 @@ def test_pruned_fixtures_run_at_other_batch_sizes(name: str) -> None:
     for batch in (1, 5):
         assert result.verify(result.feeds(batch=batch)).passed
     with session_of(result.model) as session:
-        image = np.zeros((17, 1, 8, 8), np.float32)
-        assert session.run({"image": image})["logits"].shape == (17, 10)
+        (port,) = session.inputs
+        shape = [17, *(size for size in port.shape[1:] if isinstance(size, int))]
+        image = np.zeros(shape, np.uint8 if "uint8" in port.dtype else np.float32)
+        assert session.run({port.name: image})["logits"].shape == (17, 10)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("digits")])
 def test_light_pruning_keeps_the_accuracy(name: str) -> None:
     """A weak test of the criterion: what is removed first hardly matters."""
     model = op.load(FOLDER / name)

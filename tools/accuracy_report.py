@@ -2,8 +2,8 @@
 
 Every combination of a criterion with a way of selecting is brought to the same budget: the
 budgeted selection by asking for it, the selections by ratio by looking for the largest ratio that
-stays within it. Accuracy is measured on held-out data, calibration uses other data. Nothing is
-repaired or trained.
+stays within it. Accuracy is measured on held-out data, calibration uses other data. Each is shown
+as it is, and repaired on the calibration data; nothing is trained.
 """
 
 import argparse
@@ -11,7 +11,9 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -22,10 +24,11 @@ from onnxprune.cost.ledger import QUANTITIES, Ledger
 from onnxprune.coupling.analysis import analyse
 from onnxprune.errors import OnnxPruneError
 from onnxprune.ir.canonical import canonicalise
+from onnxprune.passes import Repair
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
+from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.presets import pruning
-from onnxprune.pipelines.result import Result
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 NETWORKS = ("digits_cnn.ts.onnx", "digits_vit.ts.onnx")
@@ -61,6 +64,7 @@ class Row:
     budget: float
     criterion: str
     selection: str
+    repair: bool
     accuracy: float
     original: float
     macs: float
@@ -97,6 +101,7 @@ def _options() -> argparse.Namespace:
     add("--budgets", default="0.8,0.6,0.5", type=_numbers, help="shares of the original's costs")
     add("--criteria", default=",".join(CRITERIA.ours), type=lambda text: text.split(","))
     add("--selections", default=f"uniform,global,{BUDGETED}", type=lambda text: text.split(","))
+    add("--repair", choices=("no", "yes", "both"), default="both", help="fit what is left")
     add("--samples", type=int, default=512, help="of --calibration, to score channels on")
     add("--measure", type=float, default=1.0, help="seconds to measure the latency of each for")
     add("--json", type=Path, help="write all rows to this file, too")
@@ -128,11 +133,13 @@ def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterat
     test = op.open_data(trial.data, model, limit=None, labels=trial.labels)
     whole = _costs(model)
     for budget in options.budgets:
-        for criterion in options.criteria:
-            for selection in options.selections:
-                if console.is_terminal:
-                    console.print(f"{criterion} {selection} {budget:g}" + " " * 20, end="\r")
-                result = _pruned(model, calibration, budget, criterion, selection, options.target)
+        for criterion, selection in product(options.criteria, options.selections):
+            if console.is_terminal:
+                console.print(f"{criterion} {selection} {budget:g}" + " " * 20, end="\r")
+            pipeline = _within(model, calibration, budget, criterion, selection, options)
+            for repair in {"no": (False,), "yes": (True,), "both": (False, True)}[options.repair]:
+                steps = [*pipeline.passes, *([Repair()] if repair else [])]
+                result = Pipeline(steps).run(model, data=calibration)
                 costs = _costs(result.model)
                 score = result.evaluate(test, ["top1"]).scores["top1"]
                 yield Row(
@@ -140,6 +147,7 @@ def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterat
                     budget,
                     criterion,
                     selection,
+                    repair,
                     100 * score.pruned,
                     100 * (score.original or 0.0),
                     costs["macs"] / whole["macs"],
@@ -148,28 +156,27 @@ def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterat
                 )
 
 
-def _pruned(
+def _within(
     model: op.Model,
     calibration: op.Dataset,
     budget: float,
     criterion: str,
     selection: str,
-    target: str,
-) -> Result:
-    """A network within the budget: asked for, or by the smallest ratio that meets it."""
+    options: argparse.Namespace,
+) -> Pipeline:
+    """What brings a network within the budget: asked for, or by the smallest ratio that does."""
+    common: dict[str, Any] = {"criterion": criterion, "repair": False}
     if selection == BUDGETED:
-        pipeline = pruning(criterion=criterion, targets=(f"{target}={budget}",))
-        return pipeline.run(model, data=calibration)
-    limit = budget * _costs(model)[target]
+        return pruning(targets=(f"{options.target}={budget}",), **common)
+    limit = budget * _costs(model)[options.target]
 
-    def at(ratio: float) -> Result:
-        by_ratio = pruning(ratio=ratio, criterion=criterion, scope=selection, round_to=1)
-        return by_ratio.run(model, data=calibration)
+    def at(ratio: float) -> Pipeline:
+        return pruning(ratio=ratio, scope=selection, round_to=1, **common)
 
     low, high = 0.0, _MOST
     for _ in range(_HALVINGS):
         ratio = (low + high) / 2
-        if _costs(at(ratio).model)[target] <= limit:
+        if _costs(at(ratio).run(model, data=calibration).model)[options.target] <= limit:
             high = ratio
         else:
             low = ratio
@@ -186,14 +193,15 @@ def _show(rows: Sequence[Row], target: str, console: Console) -> None:
     for budget in dict.fromkeys(row.budget for row in rows):
         title = f"{rows[0].model}, {target} {budget:g}: {rows[0].original:.1f} % before"
         table = Table(title=title)
-        for heading in ("criterion", "selection"):
+        for heading in ("criterion", "selection", "repair"):
             table.add_column(heading)
         for heading in ("top-1 %", "MACs", "parameters", "latency"):
             table.add_column(heading, justify="right")
         here = sorted((r for r in rows if r.budget == budget), key=lambda r: -r.accuracy)
         for row in here:
             shares = (f"{share:.3f}" for share in (row.macs, row.params, row.latency))
-            table.add_row(row.criterion, row.selection, f"{row.accuracy:.1f}", *shares)
+            repair = "yes" if row.repair else ""
+            table.add_row(row.criterion, row.selection, repair, f"{row.accuracy:.2f}", *shares)
         console.print(table)
         console.print(f"best at {target} {budget:g}: {here[0].criterion}, {here[0].selection}")
 

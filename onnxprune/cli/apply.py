@@ -39,6 +39,15 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
         if wanted.model_sha256 != ready.model.sha256:
             out.note("the plan was made for another file; it is applied by names and shapes")
         out.stage("removing channels")
-        result = apply_plan(wanted, ready.model, input_shapes=options["input_shapes"])
+        result = apply_plan(
+            wanted,
+            ready.model,
+            input_shapes=options["input_shapes"],
+            data=ready.calibration,
+            repair=options["repair"],
+            seed=options["seed"],
+        )
+        if wanted.repaired and not result.plan.repaired and options["repair"] is None:
+            out.note("the plan was made with repair, which needs data: give --data or --repair")
         deliver(result, job, out, ready)
     show(out, job)

@@ -12,6 +12,7 @@ from onnxprune.cli.console import Output
 from onnxprune.cli.judging import Judge, Wanted
 from onnxprune.cli.options import Shapes
 from onnxprune.cli.targets import check_distinct, check_plan, check_target, check_weights
+from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, RuntimeFailureError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
@@ -44,6 +45,7 @@ class Job:
         in_place: whether the target may be the source.
         input_shapes: shapes of dynamic inputs that the user gave.
         wanted: data and metrics to judge the pruned model by, or None.
+        calibration: data to score and repair on, if it is other data.
     """
 
     source: Path
@@ -57,6 +59,7 @@ class Job:
     in_place: bool
     input_shapes: Shapes
     wanted: Wanted | None
+    calibration: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,13 @@ class Ready:
         model: the model.
         load_s: seconds that loading took.
         judge: data and metrics that fit it, or None.
+        calibration: data to score and repair on, or None.
     """
 
     model: Model
     load_s: float
     judge: Judge | None
+    calibration: Dataset | None = None
 
 
 def prepare(job: Job) -> Ready:
@@ -99,7 +104,10 @@ def prepare(job: Job) -> Ready:
     check_weights(model, job.target, job.in_place)
     _require_running(model, job.provider)
     judge = None if job.wanted is None else job.wanted.opened(model, job.input_shapes)
-    return Ready(model, seconds, judge)
+    calibration = None if judge is None else judge.data
+    if job.calibration is not None:
+        calibration = job.calibration.opened(model, job.input_shapes).data
+    return Ready(model, seconds, judge, calibration)
 
 
 def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:

@@ -95,6 +95,16 @@ class Judge:
         return describe_evaluation(found, self.data)
 
 
+def calibration_of(options: Mapping[str, Any]) -> Wanted | None:
+    """What `--calibration` asks for: data without labels or metrics; None where it is not given.
+
+    Args:
+        options: the command's options, with those of `data_options`.
+    """
+    source = options["calibration"]
+    return None if source is None else _wanted(options, source, None, (), None)
+
+
 def wanted_of(options: Mapping[str, Any]) -> Wanted | None:
     """What the options of `data_options` ask for; None without data.
 
@@ -107,21 +117,34 @@ def wanted_of(options: Mapping[str, Any]) -> Wanted | None:
     if options["data"] is None:
         _refuse(options)
         return None
+    return _wanted(
+        options, options["data"], options["labels"], _metrics(options), options["scores"]
+    )
+
+
+def _wanted(
+    options: Mapping[str, Any],
+    source: str,
+    labels: str | None,
+    metrics: tuple[str, ...],
+    scores: str | None,
+) -> Wanted:
     samples, batch = options["samples"] or SAMPLES, options["batch"] or BATCH
     return Wanted(
-        source=options["data"],
-        labels=options["labels"],
+        source=source,
+        labels=labels,
         samples=None if samples == "all" else samples,
         batch=None if batch == "none" else batch,
-        metrics=_metrics(options),
-        scores=options["scores"],
+        metrics=metrics,
+        scores=scores,
         seed=options["seed"],
     )
 
 
 def _refuse(options: Mapping[str, Any]) -> None:
     """Refuse options that nothing can be done with for want of data."""
-    for name in ("labels", "samples", "batch", "metric", "scores"):
+    given = options.get("calibration") is not None
+    for name in ("labels", "metric", "scores", *(() if given else ("samples", "batch"))):
         if options[name]:
             raise UsageError(
                 f"--{name} is of use only with --data",

@@ -211,6 +211,19 @@ def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
     return _all(
         command,
         data_options,
+        click.option(
+            "--calibration",
+            metavar="SOURCE",
+            help="Score channels and repair on this data, and only judge on --data. [default: "
+            "--data serves for both]",
+        ),
+        click.option(
+            "--repair/--no-repair",
+            "repair",
+            default=None,
+            help="Fit the layers that are left to what the original computes. [default: with "
+            "data; --repair without data takes random inputs]",
+        ),
         input_shape_option,
         click.option("--no-verify", is_flag=True, help="Write the model without proof."),
         click.option("--no-benchmark", is_flag=True, help="Do not measure latency."),

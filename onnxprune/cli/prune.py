@@ -9,7 +9,7 @@ import click
 
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, show
-from onnxprune.cli.judging import wanted_of
+from onnxprune.cli.judging import calibration_of, wanted_of
 from onnxprune.cli.options import (
     allow_io_option,
     chosen_targets,
@@ -84,13 +84,6 @@ Examples:
     "--target-… with --data, else l2]",
 )
 @click.option(
-    "--repair/--no-repair",
-    "repair",
-    default=None,
-    help="Fit the layers that are left to what the original computes. [default: with --data; "
-    "--repair without data takes random inputs]",
-)
-@click.option(
     "--steps",
     type=click.IntRange(min=1),
     metavar="N",
@@ -139,7 +132,7 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
         result = pipeline.run(
             ready.model,
             input_shapes=options["input_shapes"],
-            data=ready.judge.data if ready.judge is not None else None,
+            data=ready.calibration,
             progress=out.stage,
             verify_each=options["verify_each"],
         )
@@ -173,6 +166,7 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
         in_place=options["in_place"],
         input_shapes=options["input_shapes"],
         wanted=wanted_of(options),
+        calibration=calibration_of(options),
     )
 
 

@@ -35,12 +35,11 @@ def pruning(*, steps: int = 1, repair: bool | None = None, **options: Any) -> Pi
             f"{steps} steps make no sense here",
             why="a threshold says what goes at once" if steps > 1 else "there is one at least",
         )
-    seed = options.get("seed", 0)
-    fitting = [Repair(random=repair is True, seed=seed)] if repair is not False else []
     passes: list[Pass] = [FoldConstants()]
     for step in range(1, steps + 1):
         way = (step - 1) / steps, step / steps
-        passes += [RemoveChannels(**_options_for(way, options)), FoldEmpty(), *fitting]
+        passes += [RemoveChannels(**_options_for(way, options)), FoldEmpty()]
+        passes += _repair(repair, options.get("seed", 0))
     return Pipeline(passes)
 
 
@@ -87,11 +86,26 @@ def apply_plan(
     model: Model | str | os.PathLike[str],
     *,
     input_shapes: Shapes | None = None,
+    data: Iterable[Batch] | None = None,
+    repair: bool | None = None,
+    seed: int = 0,
 ) -> Result:
     """Replay a plan on a model of the same architecture.
+
+    Args:
+        plan: what stays.
+        model: a loaded model or a path.
+        input_shapes: shapes of dynamic inputs, by name.
+        data: data for repair; a plan does not hold repaired weights.
+        repair: see `pruning`.
+        seed: of random inputs.
 
     Raises:
         PlanError: the plan does not fit the model.
     """
-    steps: list[Pass] = [FoldConstants(), ApplyPlan(plan=plan), FoldEmpty()]
-    return Pipeline(steps).run(model, input_shapes=input_shapes)
+    steps: list[Pass] = [FoldConstants(), ApplyPlan(plan=plan), FoldEmpty(), *_repair(repair, seed)]
+    return Pipeline(steps).run(model, input_shapes=input_shapes, data=data)
+
+
+def _repair(repair: bool | None, seed: int) -> list[Repair]:
+    return [] if repair is False else [Repair(random=repair is True, seed=seed)]

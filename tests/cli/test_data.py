@@ -76,6 +76,9 @@ def document_of(result: Result) -> dict[str, Any]:
     return document
 
 
+MORE = ("--samples", "all", "--no-repair", "--json")
+
+
 @pytest.mark.parametrize("network", ["digits_cnn.ts", "digits_vit.dyn"])
 def test_metrics_of_both_models_stand_in_the_document(
     run: Run, tmp_path: Path, network: str
@@ -84,7 +87,7 @@ def test_metrics_of_both_models_stand_in_the_document(
         part for name in ("top1", "top5", "agreement", "cosine") for part in ("--metric", name)
     ]
     source, target = FIXTURES / f"{network}.onnx", tmp_path / "out.onnx"
-    result = run(source, target, *PRUNE, *LABELLED, *named, "--samples", "all", "--json")
+    result = run(source, target, *PRUNE, *LABELLED, *named, *MORE)
     document = document_of(result)
     assert document["measured_on"] == {
         "source": str(DIGITS),

@@ -50,8 +50,9 @@ def test_json_has_the_agreed_form(tmp_path: Path) -> None:
             "w2": {"1": [1, 2, 3, 4]},
         },
         "allow_io": [],
+        "repaired": {},
     }
-    text = "fold-constants,remove-channels{ratio=0.34,round_to=1},fold-empty"
+    text = "fold-constants,remove-channels{ratio=0.34,round_to=1},fold-empty,repair"
     assert settings == {"pipeline": text}
     assert op.Plan.load(tmp_path / "plan.json") == plan
     assert [path.name for path in tmp_path.iterdir()] == ["plan.json"]
