@@ -48,6 +48,9 @@ def gather(
 ) -> dict[Target, Seen]:
     """Run both models over data, and add up what some layers read and should give.
 
+    Layers that lie behind others of them will read something else once those are fitted. They are
+    fitted to what the original has in its place: that is what the others are fitted to.
+
     Args:
         removals: all that was removed from the original so far.
         pruned: the model as it is now.
@@ -59,13 +62,16 @@ def gather(
     Returns:
         The moments; a layer of which the shapes are not what they should be has none.
     """
-    wanted = list(dict.fromkeys(target.y.name for target in targets))
+    first_depth = min(target.depth for target in targets)
     read = {t: t.x if isinstance(t.form, Linear) else t.y.name for t in targets}
+    behind = {target for target in targets if target.depth > first_depth}
+    wanted = [*(target.y.name for target in targets), *(read[target] for target in behind)]
+    now = [read[target] for target in targets if target not in behind]
     first = removals[0].analysis.canonical
     types = first.facts.elem_types
-    original = cut_at(first.model, wanted, types)
-    smaller = cut_at(pruned, dict.fromkeys(read.values()), types)
-    found = {target: Seen() for target in targets}
+    original = cut_at(first.model, dict.fromkeys(wanted), types)
+    smaller = cut_at(pruned, dict.fromkeys(now), types)
+    found = {t: Seen() for t in targets if t not in behind or isinstance(t.form, Linear)}
     batches = length_hint(data, _UNKNOWN_BATCHES)
     rng = np.random.default_rng(seed)
     offset = 0
@@ -78,10 +84,15 @@ def gather(
             x = after.run({n: a for n, a in feeds.items() if n in given})
             for target in list(found):
                 kept = _kept(y[target.y.name], target.y.name, removals)
-                if kept is None:
+                reads = (
+                    _kept(y[read[target]], read[target], removals)
+                    if target in behind
+                    else x[read[target]]
+                )
+                if kept is None or reads is None:
                     del found[target]
                     continue
-                _add(found[target], target, x[read[target]], kept, pruned, batches, offset, rng)
+                _add(found[target], target, reads, kept, pruned, batches, offset, rng)
             offset += batch.size
     return {target: seen for target, seen in found.items() if seen.fit.rows}
 

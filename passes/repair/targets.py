@@ -13,6 +13,9 @@ from onnxprune.ops.affine import Linear, Scaling, linear_form, scaling_form
 from onnxprune.ops.site import Value
 from onnxprune.passes.work import Removal
 
+_SUMMED = frozenset(("contracted", "reduced", "handed"))
+"""What operators do with dims of which every index counts for the whole result."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
@@ -42,8 +45,8 @@ class Target:
 def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
     """The layers to be fitted after removals, in graph order.
 
-    Left out are those in bodies of control flow, weights that several nodes read, and what sees
-    nothing of any removal.
+    Left out are those in bodies of control flow, weights that several nodes read, and what gives
+    for the indices that stay just what it gave before.
 
     Args:
         removals: all that was removed from the original so far.
@@ -54,34 +57,36 @@ def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
     count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
     single = {name for name in pruned.constants if count[name] == 1}
     made = known & {name for node in pruned.proto.graph.node for name in node.output}
-    concerned = {
-        name
-        for removal in removals[:-1]
-        for placed in removal.analysis.placed
-        if _is_cut(placed, removal.keeps)
-        for name in placed.node.outputs
-    }
+    differing = set[str]().union(*(_differing(removal) for removal in removals))
     depths: dict[str, int] = {}
     found: list[Target] = []
     for placed in analysis.placed:
         node = placed.node
-        reads = [name for name in (*node.inputs, *node.captures) if name]
-        if not (_is_cut(placed, keeps) or concerned.intersection(reads)):
+        if differing.isdisjoint(node.outputs):
             continue
+        reads = [name for name in (*node.inputs, *node.captures) if name]
         depth = max((depths.get(name, 0) for name in reads), default=0)
         target = None if node.within else _target(placed, keeps, single, depth)
         if target is not None and target.y.name in made:
             found.append(target)
             depth += 1
         results = [*node.outputs, *(name for body in node.bodies for name in body.inputs)]
-        concerned.update(results)
         depths.update(dict.fromkeys(results, depth))
     return [*_with_readers(analysis, found)]
 
 
-def _is_cut(placed: Placed, keeps: Keeps) -> bool:
-    operands = (*placed.site.inputs, *placed.site.outputs)
-    return any(is_touched(dim, keeps) for v in operands if v is not None for dim in v.dims)
+def _differing(removal: Removal) -> set[str]:
+    """The values of which what stays is not what it was: sums lack what was removed."""
+    found: set[str] = set()
+    for placed in removal.analysis.placed:
+        node = placed.node
+        made = {name for body in node.bodies for name in body.outputs}
+        if not found.isdisjoint([*node.inputs, *node.captures, *made]) or any(
+            role.name in _SUMMED and is_touched(role.dim, removal.keeps)
+            for role in placed.site.roles
+        ):
+            found.update(node.outputs, *(body.inputs for body in node.bodies))
+    return found
 
 
 def _target(placed: Placed, keeps: Keeps, single: set[str], depth: int) -> Target | None:
