@@ -22,6 +22,7 @@ from rich.table import Table
 import onnxprune as op
 from onnxprune.cost.macs import count_macs
 from onnxprune.errors import OnnxPruneError
+from onnxprune.pipelines.presets import pruning
 from onnxprune.runtime import Session
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.speed import Speedup
@@ -29,10 +30,11 @@ from onnxprune.verify.speed import Speedup
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 NETWORKS = ("digits_cnn.ts", "digits_vit.ts")
 SETTINGS: dict[str, dict[str, Any]] = {
-    "--channels 0.1 --round-to 8": {"ratio": 0.1, "round_to": 8},
+    "--channels 0.3 --no-repair": {"ratio": 0.3, "repair": False},
     "--channels 0.3": {"ratio": 0.3},
+    "--target-macs 0.5": {"targets": ("macs=0.5",)},
 }
-"""A mild removal, to see what the ratio trades, and the main job."""
+"""The main job without repair and with it, and half of the multiply-accumulates; with --data."""
 INPUT, OUTPUT = "image", "logits"
 BATCH = 16
 """Images a run when latency is measured: of one small image most of the time is overhead."""
@@ -66,9 +68,9 @@ def main() -> int:
         print(f"tools/demo: {error}", file=sys.stderr)
         return error.exit_code
     console.print(
-        "\nNothing was trained after pruning: the accuracy is what removing channels leaves, and "
-        "fine-tuning is up to you. The plan beside each pruned model says which channels of the "
-        "original stay, for the framework that the network was trained in.",
+        "\nNothing was trained after pruning: repair fits the layers that are left to 256 images "
+        "without labels. The plan beside each pruned model says which channels of the original "
+        "stay, for the framework that the network was trained in.",
         highlight=False,
     )
     console.print(
@@ -92,12 +94,13 @@ def show(name: str, folder: Path, console: Console) -> None:
     with console.status(f"{name}: reading"):
         model = op.load(source)
     columns: list[Column] = []
-    for heading, options in SETTINGS.items():
+    data = op.open_data(FIXTURES / "digits_calibration.npz", model)
+    for place, (heading, options) in enumerate(SETTINGS.items()):
         with console.status(f"{name}: {heading}: pruning") as status:
-            result = op.prune(model, **options)
+            result = pruning(**options).run(model, data=data)
             status.update(f"{name}: {heading}: verifying")
             result.verify()
-            target = folder / f"{name}.pruned{options['ratio']:.0%}.onnx".replace("%", "")
+            target = folder / f"{name}.pruned{place + 1}.onnx"
             result.model.save(target)
             result.plan.save(target.with_suffix(".plan.json"))
             status.update(f"{name}: {heading}: measuring")

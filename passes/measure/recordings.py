@@ -60,7 +60,7 @@ def record(
     """
     digest = hashlib.sha256(_structure(analysis).encode())
     count = seen = 0
-    with session_of(analysis.canonical.model) as session:
+    with session_of(analysis.canonical.model, optimization="all") as session:
         names = [port.name for port in session.outputs if port.dtype.startswith("tensor(")]
         for batch in track(data, "running the original"):
             outputs = dict(session.run(batch.feeds, names))

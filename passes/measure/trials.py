@@ -110,7 +110,8 @@ class Trials:
         fidelities = Fidelities()
         metrics = [metric_of(metric, self._output) for metric in self._metrics]
         samples = 0
-        with session_of(remove(self._analysis, keeps), threads=self._threads) as session:
+        smaller = remove(self._analysis, keeps)
+        with session_of(smaller, threads=self._threads, optimization="all") as session:
             for batch, outputs in self._recordings:
                 before = narrowed(outputs, ports)
                 after = session.run(narrowed(batch.feeds, ports), list(before))

@@ -75,7 +75,10 @@ def gather(
     batches = length_hint(data, _UNKNOWN_BATCHES)
     rng = np.random.default_rng(seed)
     offset = 0
-    with session_of(original) as before, session_of(smaller) as after:
+    with (
+        session_of(original, optimization="all") as before,
+        session_of(smaller, optimization="all") as after,
+    ):
         for batch in track(data, what):
             given = {port.name for port in before.inputs}
             y = before.run({n: a for n, a in batch.feeds.items() if n in given})

@@ -33,7 +33,7 @@ from onnxprune.progress import track
 from onnxprune.verify.fidelity import Fidelities
 from onnxprune.verify.sessions import session_of
 
-WORK = 2e13
+WORK = 8e12
 """Multiply-accumulates that all runs over the data may take; with more, layers are fitted in groups
 that do not see each other's repair."""
 MOMENTS_BYTES = 1 << 29
@@ -124,9 +124,9 @@ def _deviations(
     found = Fidelities(), Fidelities()
     samples = 0
     with (
-        session_of(removals[0].analysis.canonical.model) as original,
-        session_of(pruned) as one,
-        session_of(repaired) as two,
+        session_of(removals[0].analysis.canonical.model, optimization="all") as original,
+        session_of(pruned, optimization="all") as one,
+        session_of(repaired, optimization="all") as two,
     ):
         for batch in track(data, "comparing outputs"):
             names = [port.name for port in one.outputs if port.dtype.startswith("tensor(")]
