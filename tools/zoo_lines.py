@@ -65,6 +65,11 @@ def total_lines(rows: Sequence[Row], totals: Mapping[str, Any]) -> Iterator[str]
             f"{speed['median_ratio']:.2f}; intervals corrected for the number of measurements "
             "(Bonferroni)"
         )
+        shares = ", ".join(f"{value:.2f} ({name})" for name, value in speed["realised"].items())
+        yield (
+            "latency that is left over multiply-accumulates that are, geometric mean over models "
+            f"(1 is ideal): {shares}"
+        )
     yield "\nwhat must hold:"
     for check in totals["checks"]:
         against, mark = check["against"], "holds" if check["holds"] else "DOES NOT HOLD"

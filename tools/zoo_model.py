@@ -17,6 +17,7 @@ from zoo_skeleton import name_of, read_model
 from zoo_variants import Variant
 
 import onnxprune as op
+from onnxprune.cost.macs import count_macs
 from onnxprune.errors import InternalError, OnnxPruneError, RuntimeFailureError
 from onnxprune.passes import FoldConstants, FoldEmpty, RemoveChannels
 from onnxprune.passes.work import Removal
@@ -63,6 +64,7 @@ class Pruning:
         status: one of `STATUSES`.
         why: what stands behind a status other than pruned.
         removed: share of the file's parameters that was removed, widths rounded, in [0, 1].
+        macs: share of the multiply-accumulates that is left.
         shares: what was removed before rounding, and could be.
         short: free groups that keep more before rounding than they need.
         equivalence: verdict, largest deviation, tensors compared and reacting.
@@ -75,6 +77,7 @@ class Pruning:
     status: str = FAILED
     why: str = ""
     removed: float = 0.0
+    macs: float = 1.0
     shares: Shares | None = None
     short: list[str] = field(default_factory=list)
     equivalence: dict[str, Any] = field(default_factory=dict)
@@ -180,7 +183,10 @@ def _examine(
     result = op.Pipeline([FoldConstants(), settings, FoldEmpty()]).run(model)
     pruning.seconds |= result.seconds
     pruning.removed = 1 - result.model.parameters / max(model.parameters, 1)
-    _measure(result.removals[0], settings, row, pruning)
+    removal = result.removals[0]
+    whole = count_macs(removal.analysis)
+    pruning.macs = count_macs(removal.analysis, removal.keeps) / whole if whole else 1.0
+    _measure(removal, settings, row, pruning)
     if not result.is_pruned:
         pruning.status = NOTHING
         pruning.why = "; ".join(cause.reason for cause in row.causes[:_CAUSES_SHOWN])

@@ -67,6 +67,9 @@ def summarise(rows: Sequence[Row], expected: Sequence[Expectation]) -> dict[str,
         "speed": {
             "measured": len(ratios),
             "median_ratio": statistics.median(ratios) if ratios else None,
+            "realised": {
+                name: statistics.geometric_mean(shares) for name, shares in _realised(pairs).items()
+            },
             "slower": [_title(pair) for pair in pairs if pair[1].speed.get("verdict") == "slower"],
             "faster": sum(pruning.speed.get("verdict") == "faster" for _, pruning in pairs),
         },
@@ -94,6 +97,16 @@ def blocked(rows: Sequence[Row]) -> list[Cause]:
         for cause in row.causes:
             sizes[cause.reason, cause.sort] += cause.parameters
     return [Cause(reason, sort, size) for (reason, sort), size in sizes.most_common()]
+
+
+def _realised(pairs: Sequence[Pair]) -> dict[str, list[float]]:
+    """Latency that is left over multiply-accumulates that are, by ratio and scope: 1 is ideal."""
+    found: dict[str, list[float]] = {}
+    for _, pruning in pairs:
+        if pruning.speed and pruning.macs:
+            left = 1 / pruning.speed["ratio"] / pruning.macs
+            found.setdefault(pruning.name, []).append(left)
+    return found
 
 
 def _title(pair: Pair) -> str:
