@@ -29,6 +29,7 @@ from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.presets import pruning
+from onnxprune.pipelines.result import Result
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 NETWORKS = ("digits_cnn.ts.onnx", "digits_vit.ts.onnx")
@@ -97,7 +98,7 @@ def _options() -> argparse.Namespace:
     add("--data", type=Path, help="held-out samples with labels")
     add("--labels", default="label", help="name of the array that holds the labels")
     add("--calibration", type=Path, help="samples to score channels on, not those of --data")
-    add("--target", default="macs", choices=[q for q in QUANTITIES if q != "latency"])
+    add("--target", default="macs", choices=QUANTITIES)
     add("--budgets", default="0.8,0.6,0.5", type=_numbers, help="shares of the original's costs")
     add("--criteria", default=",".join(CRITERIA.ours), type=lambda text: text.split(","))
     add("--selections", default=f"uniform,global,{BUDGETED}", type=lambda text: text.split(","))
@@ -168,7 +169,6 @@ def _within(
     common: dict[str, Any] = {"criterion": criterion, "repair": False}
     if selection == BUDGETED:
         return pruning(targets=(f"{options.target}={budget}",), **common)
-    limit = budget * _costs(model)[options.target]
 
     def at(ratio: float) -> Pipeline:
         return pruning(ratio=ratio, scope=selection, round_to=1, **common)
@@ -176,16 +176,23 @@ def _within(
     low, high = 0.0, _MOST
     for _ in range(_HALVINGS):
         ratio = (low + high) / 2
-        if _costs(at(ratio).run(model, data=calibration).model)[options.target] <= limit:
+        if _share(at(ratio).run(model, data=calibration), options) <= budget:
             high = ratio
         else:
             low = ratio
     return at(high)
 
 
+def _share(result: Result, options: argparse.Namespace) -> float:
+    """What is left of what the target limits; a latency is measured."""
+    if options.target == "latency":
+        return 1 / result.benchmark(budget_s=options.measure).ratio
+    return _costs(result.model)[options.target] / _costs(result.original)[options.target]
+
+
 def _costs(model: op.Model) -> dict[str, float]:
     totals = Ledger(analyse(canonicalise(model)), ()).totals
-    return {quantity: totals[quantity] for quantity in QUANTITIES}
+    return {quantity: totals[quantity] for quantity in QUANTITIES if quantity != "latency"}
 
 
 def _show(rows: Sequence[Row], target: str, console: Console) -> None:

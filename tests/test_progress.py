@@ -1,0 +1,41 @@
+"""Progress: what listeners hear."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import onnxprune as op
+from onnxprune.progress import listening, track
+from tests.texts import f32, model_of
+
+
+def test_listeners_hear_how_far_it_is() -> None:
+    heard: list[tuple[str, int, int | None]] = []
+    with listening(lambda *said: heard.append(said)):
+        assert list(track("ab", "letters")) == ["a", "b"]
+        assert list(track(iter("a"), "some", 5)) == ["a"]
+        assert list(track((x for x in "a"), "unknown")) == ["a"]
+    assert list(track("cd", "nobody listens")) == ["c", "d"]
+    assert heard == [
+        ("letters", 0, 2), ("letters", 1, 2), ("letters", 2, 2),
+        ("some", 0, 5), ("some", 1, 5), ("unknown", 0, None), ("unknown", 1, None),
+    ]  # fmt: skip
+
+
+def test_long_work_on_data_can_be_followed() -> None:
+    model = model_of(
+        "g (float[n,6] x) => (float[n,4] y) { a = MatMul(x, w1)  y = MatMul(a, w2) }",
+        {"w1": (6, 8), "w2": (8, 4)},
+    )
+    heard: dict[str, set[int | None]] = {}
+    data = op.open_data(_sets, model, batch=4, limit=16)
+    with listening(lambda what, done, total: heard.setdefault(what, set()).add(total)):
+        op.prune(model, 0.5, round_to=1, criterion="obs", data=data).evaluate(data)
+    assert heard.keys() == {
+        "gathering statistics", "repairing, 1 of 1", "comparing outputs", "comparing on data"
+    }  # fmt: skip
+
+
+def _sets():  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(0)
+    yield from ({"x": f32(rng.standard_normal((4, 6)))} for _ in range(4))
