@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
 from onnxprune.data.random import Feeds
+from onnxprune.data.spool import Spool
 from onnxprune.errors import UsageError
 from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
@@ -20,27 +20,21 @@ from onnxprune.verify.sessions import session_of
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """Batches, each with the outputs of the original, in a folder of our own.
-
-    Only the name of the folder is handed to other processes.
+    """Batches, each with the outputs of the original.
 
     Attributes:
-        folder: the folder.
-        count: number of batches.
+        batches: in files, so that other processes can read them.
         samples: number of samples.
         digest: a name for the model's structure, the inputs, and what the model makes of them.
     """
 
-    folder: Path
-    count: int
+    batches: Spool[tuple[Batch, Feeds]]
     samples: int
     digest: str
 
     def __iter__(self) -> Iterator[tuple[Batch, Feeds]]:
         """Go through the batches, one in memory at a time."""
-        for place in range(self.count):
-            with _path(self.folder, place).open("rb") as file:
-                yield pickle.load(file)
+        return iter(self.batches)
 
 
 def record(
@@ -59,26 +53,26 @@ def record(
         RuntimeFailureError: ONNX Runtime cannot run the model.
     """
     digest = hashlib.sha256(_structure(analysis).encode())
-    count = seen = 0
-    with session_of(analysis.canonical.model, optimization="all") as session:
-        names = [port.name for port in session.outputs if port.dtype.startswith("tensor(")]
-        for batch in track(data, "running the original"):
-            outputs = dict(session.run(batch.feeds, names))
-            for array in (*batch.arrays(), *outputs.values()):
-                digest.update(f"{array.dtype.name}|{array.shape}|".encode())
-                digest.update(np.ascontiguousarray(array).tobytes())
-            with _path(folder, count).open("wb") as file:
-                pickle.dump((batch, outputs), file, protocol=pickle.HIGHEST_PROTOCOL)
-            count, seen = count + 1, seen + batch.size
-            if samples is not None and seen >= samples:
-                break
+    seen = 0
+
+    def ran() -> Iterator[tuple[Batch, Feeds]]:
+        nonlocal seen
+        with session_of(analysis.canonical.model, optimization="all") as session:
+            names = [port.name for port in session.outputs if port.dtype.startswith("tensor(")]
+            for batch in track(data, "running the original"):
+                outputs = dict(session.run(batch.feeds, names))
+                for array in (*batch.arrays(), *outputs.values()):
+                    digest.update(f"{array.dtype.name}|{array.shape}|".encode())
+                    digest.update(np.ascontiguousarray(array).tobytes())
+                yield batch, outputs
+                seen += batch.size
+                if samples is not None and seen >= samples:
+                    return
+
+    batches = Spool.of(ran(), folder)
     if not seen:
         raise UsageError("the data holds no samples")
-    return Recordings(folder, count, seen, digest.hexdigest()[:32])
-
-
-def _path(folder: Path, place: int) -> Path:
-    return folder / f"{place:06d}.pickle"
+    return Recordings(batches, seen, digest.hexdigest()[:32])
 
 
 def _structure(analysis: Analysis) -> str:

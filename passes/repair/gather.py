@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import length_hint
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
 from onnxprune.data.random import Feeds
+from onnxprune.data.spool import Spool
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import cut_at
 from onnxprune.ops.affine import Linear, Places
@@ -27,7 +27,6 @@ ROWS = (8192, 49152)
 """Fewest and most rows that a layer is fitted to, if there are so many."""
 _ROWS_A_WEIGHT = 16
 """Rows for each number that an output place reads."""
-_UNKNOWN_BATCHES = 16
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ def gather(
     removals: Sequence[Removal],
     pruned: Model,
     targets: Sequence[Target],
-    data: Iterable[Batch],
+    data: Spool[Batch],
     seed: int,
     what: str,
 ) -> dict[Target, Seen]:
@@ -72,7 +71,7 @@ def gather(
     original = cut_at(first.model, dict.fromkeys(wanted), types)
     smaller = cut_at(pruned, dict.fromkeys(now), types)
     found = {t: Seen() for t in targets if t not in behind or isinstance(t.form, Linear)}
-    batches = length_hint(data, _UNKNOWN_BATCHES)
+    batches = len(data)
     rng = np.random.default_rng(seed)
     offset = 0
     with (

@@ -8,10 +8,9 @@ Neural Networks", ICCV 2017. Padding is part of what is read, so that biases are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import length_hint
 from typing import ClassVar
 
 import numpy as np
@@ -20,6 +19,7 @@ from onnxprune.cost.macs import count_macs
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
+from onnxprune.data.spool import Spool, spooled
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
@@ -69,7 +69,8 @@ class Repair:
             if not self.random:
                 return report
             data = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
-        found = repair(work.removals, work.model, data, self.seed)
+        with spooled(track(data, "reading data")) as batches:
+            found = repair(work.removals, work.model, batches, self.seed)
         if not found.after < found.before:
             report.did.append("left all weights as they were: none could be fitted better")
             return report
@@ -85,14 +86,14 @@ def _shares(found: Repaired) -> str:
 
 
 def repair(
-    removals: Sequence[Removal], pruned: Model, data: Iterable[Batch], seed: int = 0
+    removals: Sequence[Removal], pruned: Model, data: Spool[Batch], seed: int = 0
 ) -> Repaired:
     """Fit the layers of a pruned model.
 
     Args:
         removals: how it came to be.
         pruned: the model after them, and what was folded since.
-        data: inputs of the original.
+        data: inputs of the original; gone through once for each depth of layers.
         seed: of the choice of output places.
 
     Returns:
@@ -118,7 +119,7 @@ def repair(
 
 
 def _deviations(
-    removals: Sequence[Removal], pruned: Model, repaired: Model, data: Iterable[Batch]
+    removals: Sequence[Removal], pruned: Model, repaired: Model, data: Spool[Batch]
 ) -> tuple[float, float, int]:
     """How far outputs are from the original's, before and after; and the number of samples."""
     found = Fidelities(), Fidelities()
@@ -139,11 +140,10 @@ def _deviations(
     return (before or 0.0, after or 0.0, samples)
 
 
-def _passes(analysis: Analysis, data: Iterable[Batch]) -> int:
+def _passes(analysis: Analysis, data: Spool[Batch]) -> int:
     """How many runs over the data there is time for."""
     macs = Sample.of(analysis).share(count_macs(analysis))
-    sizes = [batch.size for batch in data] if isinstance(data, Sized) else []
-    samples = sum(sizes) or getattr(data, "samples", None) or 32 * length_hint(data, 16)
+    samples = sum(batch.size for batch in data)
     return max(1, int(WORK / (0.75 * max(macs * samples, 1))))
 
 
