@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from onnxprune.pipelines.presets import apply_plan, prune
     from onnxprune.pipelines.result import Result
     from onnxprune.pipelines.sensitivity import Sensitivity, sensitivity
+    from onnxprune.pipelines.weights import import_weights
 
 __all__ = [
     "Dataset",
@@ -35,6 +36,7 @@ __all__ = [
     "Result",
     "Sensitivity",
     "apply_plan",
+    "import_weights",
     "load",
     "open_data",
     "passes",
@@ -51,6 +53,7 @@ _HOMES = {
     "Result": "onnxprune.pipelines.result",
     "Sensitivity": "onnxprune.pipelines.sensitivity",
     "apply_plan": "onnxprune.pipelines.presets",
+    "import_weights": "onnxprune.pipelines.weights",
     "load": "onnxprune.ir.load",
     "open_data": "onnxprune.data.dataset",
     "prune": "onnxprune.pipelines.presets",

@@ -7,6 +7,7 @@ from onnxprune.cli.benchmark import benchmark
 from onnxprune.cli.explain import explain
 from onnxprune.cli.graph import graph
 from onnxprune.cli.group import OnnxPruneGroup
+from onnxprune.cli.import_weights import import_weights_command
 from onnxprune.cli.inspect import inspect
 from onnxprune.cli.passes import passes
 from onnxprune.cli.prune import prune
@@ -51,6 +52,7 @@ for _command in (
     verify,
     benchmark,
     apply,
+    import_weights_command,
     passes,
 ):
     cli.add_command(_command)

@@ -57,11 +57,15 @@ class Scaling:
         scale: the input that holds the scale, if there is one.
         bias: the input that holds the bias, if there is one.
         axis: the axis of `y` that holds the channels.
+        statistics: the inputs that hold the running mean and variance, where it has them.
+        epsilon: what is added to the variance.
     """
 
     scale: int | None
     bias: int | None
     axis: int
+    statistics: tuple[int, int] | None = None
+    epsilon: float = 0.0
 
 
 def linear_form(site: Site, keeps: Keeps) -> Linear | None:
@@ -79,8 +83,11 @@ def scaling_form(site: Site) -> Scaling | None:
     """An operator as one that scales and shifts channels by constants; None if it is none."""
     rank = len(site.y().shape)
     if site.op_type in ("BatchNormalization", "InstanceNormalization", "GroupNormalization"):
-        trains = site.attribute("training_mode", 0)
-        return None if trains or not _constant(site, 1, 2) else Scaling(1, 2, 1)
+        if site.attribute("training_mode", 0) or not _constant(site, 1, 2):
+            return None
+        if site.op_type != "BatchNormalization" or not _constant(site, 3, 4):
+            return Scaling(1, 2, 1)
+        return Scaling(1, 2, 1, (3, 4), site.attribute("epsilon", 1e-5))
     if site.op_type in ("LayerNormalization", "RMSNormalization"):
         last = site.axis(site.attribute("axis", -1), rank) == rank - 1
         flat = last and len(site.x(1).shape) == 1 and _constant(site, 1)

@@ -8,7 +8,7 @@ Neural Networks", ICCV 2017. Padding is part of what is read, so that biases are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
@@ -23,9 +23,9 @@ from onnxprune.data.spool import Spool, spooled
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
-from onnxprune.ops.affine import Linear
+from onnxprune.ops.affine import Linear, Scaling
 from onnxprune.passes.repair.gather import Seen, gather, narrowed_by
-from onnxprune.passes.repair.least_squares import Array, fitted
+from onnxprune.passes.repair.least_squares import Array, Moments, fitted
 from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import random_batches
 from onnxprune.passes.work import PassReport, Removal, Repaired, Work
@@ -36,6 +36,7 @@ from onnxprune.verify.sessions import session_of
 WORK = 8e12
 """Multiply-accumulates that all runs over the data may take; with more, layers are fitted in groups
 that do not see each other's repair."""
+_LEAST_SCALE = 1e-6
 MOMENTS_BYTES = 1 << 29
 """What the moments of layers that are fitted together may take."""
 RANDOM_SETS = 8
@@ -209,4 +210,31 @@ def _fit_scaling(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
     if target.bias:
         shape = old[target.bias].shape
         made[target.bias] = old[target.bias] * fit.weight.reshape(shape) + fit.bias.reshape(shape)
-    return made
+    return made | _with_statistics(target, seen.fit + seen.held, old, made, model)
+
+
+def _with_statistics(
+    target: Target, seen: Moments, old: Mapping[str, Array], made: Mapping[str, Array], model: Model
+) -> dict[str, Array]:
+    """The same scaling, told with the statistics that its input has now.
+
+    So a BatchNormalization does in training, when a pruned network is trained further, what it does
+    in inference.
+    """
+    if not isinstance(target.form, Scaling) or not target.statistics:
+        return {}
+    mean, variance = (model.constants[n].numpy().astype(np.float64) for n in target.statistics)
+    scale, bias = (old[name].astype(np.float64) for name in (target.weight, target.bias))
+    known = np.abs(scale) > _LEAST_SCALE
+    spread = np.sqrt(variance + target.form.epsilon) / np.where(known, scale, 1.0)
+    given = seen.xx[:, 0, 1] / seen.rows
+    moved = (given - bias) * spread  # of the mean
+    fresh = np.maximum(seen.xx[:, 0, 0] / seen.rows - given**2, 0.0) * spread**2
+    factor = np.sqrt((fresh + target.form.epsilon) / (variance + target.form.epsilon))
+    shifted = made[target.bias] + made[target.weight] * moved / np.sqrt(
+        variance + target.form.epsilon
+    )
+    names = (*target.statistics, target.weight, target.bias)
+    told = (mean + moved, fresh, made[target.weight] * factor, shifted)
+    before = (mean, variance, made[target.weight], made[target.bias])
+    return {n: np.where(known, a, b) for n, a, b in zip(names, told, before, strict=True)}

@@ -28,6 +28,7 @@ class Target:
         y: its result.
         weight: name of the weight, or of the scale; "" if there is none.
         bias: name of the bias; "" if there is none.
+        statistics: names of the running mean and variance, where there are any.
         depth: number of targets on the longest way to it.
         shifted: whether all that reads the result can shift its channels itself.
     """
@@ -39,6 +40,7 @@ class Target:
     weight: str
     bias: str
     depth: int
+    statistics: tuple[str, ...] = ()
     shifted: bool = False
 
 
@@ -102,10 +104,12 @@ def _target(placed: Placed, keeps: Keeps, single: set[str], depth: int) -> Targe
     weight = node.inputs[place] if place is not None else ""
     has_bias = form.bias is not None and site.has(form.bias)
     bias = node.inputs[form.bias] if form.bias is not None and has_bias else ""
-    if any(name and name not in single for name in (weight, bias)):
+    places = form.statistics if isinstance(form, Scaling) else None
+    statistics = tuple(node.inputs[place] for place in places or ())
+    if any(name and name not in single for name in (weight, bias, *statistics)):
         return None
     x = next(name for name in node.inputs if name not in (weight, bias))
-    return Target(node.name, form, x, site.y(), weight, bias, depth)
+    return Target(node.name, form, x, site.y(), weight, bias, depth, statistics)
 
 
 def _with_readers(analysis: Analysis, found: list[Target]) -> Iterator[Target]:

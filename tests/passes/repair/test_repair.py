@@ -13,11 +13,13 @@ import pytest
 import onnxprune as op
 from onnxprune.data.batches import Batch
 from onnxprune.errors import PlanError, UsageError
+from onnxprune.ir.probe import cut_at
 from onnxprune.ir.tensors import ArrayTensor
 from onnxprune.passes.repair import gather, repair
 from onnxprune.pipelines.comparison import Comparison
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
+from onnxprune.verify.sessions import session_of
 from tests.texts import Weight, assert_valid, f32, model_of
 
 RNG = np.random.default_rng(0)
@@ -114,6 +116,31 @@ def test_normalisations_and_biases_are_fitted() -> None:
     assert {"s", "t", "w2", "b2"} <= removal.repaired.names
     assert _deviation(result, fresh) < 0.5 * _deviation(plain, fresh)
     assert result.verify().passed
+
+
+def test_running_statistics_are_those_of_the_pruned_network() -> None:
+    """So training goes on where inference is; the result is the same for both."""
+    model = model_of(
+        """g (float[n,3,7,7] x) => (float[n,4,5,5] y) {
+            a = Conv(x, w1)  n = BatchNormalization(a, s, t, m, v)  r = Relu(n)
+            c = Conv(r, w2)  z = BatchNormalization(c, s2, t2, m2, v2)  y = Neg(z)
+        }""",
+        {
+            "w1": (8, 3, 3, 3), "w2": (4, 8, 1, 1), "m": (8,), "v": f32(np.ones(8)), "s": (8,),
+            "t": (8,), "m2": (4,), "v2": f32(np.full(4, 2)), "s2": f32([1, 1, -1, 2]), "t2": (4,),
+        },
+    )  # fmt: skip
+    data = _batches((3, 7, 7))
+    result = op.prune(model, data=data, **HALF)
+    assert result.removals[0].repaired is not None
+    made = {name: tensor.numpy() for name, tensor in result.model.constants.items()}
+    probe = cut_at(result.model, ["c", "z"], {"c": 1, "z": 1})
+    with session_of(probe) as session:
+        runs = [session.run(batch.feeds) for batch in data]
+    c, z = (np.concatenate([run[name] for run in runs]) for name in ("c", "z"))
+    np.testing.assert_allclose(made["m2"], c.mean(axis=(0, 2, 3)), atol=1e-3)
+    np.testing.assert_allclose(made["v2"], c.var(axis=(0, 2, 3)), rtol=1e-2)
+    np.testing.assert_allclose(made["t2"], z.mean(axis=(0, 2, 3)), atol=1e-3)
 
 
 def test_depthwise_layers_keep_their_groups() -> None:
