@@ -36,9 +36,10 @@ from onnxprune.verify.sessions import session_of
 WORK = 8e12
 """Multiply-accumulates that all runs over the data may take; with more, layers are fitted in groups
 that do not see each other's repair."""
-_LEAST_SCALE = 1e-6
 MOMENTS_BYTES = 1 << 29
 """What the moments of layers that are fitted together may take."""
+_LEAST_SCALE = 1e-6
+"""A channel that is scaled by less does not tell what it was."""
 RANDOM_SETS = 8
 RANDOM_BATCH = 32
 """Random inputs that stand in for data: sets, and samples of each where the batch is free."""

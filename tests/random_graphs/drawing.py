@@ -60,6 +60,10 @@ class Shown:
                 tensor.ClearField("raw_data")
         return f"\n{onnx.printer.to_text(bare)}\n"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What hypothesis shows; of a dataclass it would show the fields."""
+        printer.text(repr(self))
+
 
 @st.composite
 def networks(draw: Draw, block: Block | None = None) -> Shown:
