@@ -28,16 +28,6 @@ class Spool(Generic[T]):
     folder: Path
     count: int
 
-    @classmethod
-    def of(cls, items: Iterable[T], folder: Path) -> Spool[T]:
-        """Write things into an empty folder, one in memory at a time."""
-        count = 0
-        for item in items:
-            with _path(folder, count).open("wb") as file:
-                pickle.dump(item, file, protocol=pickle.HIGHEST_PROTOCOL)
-            count += 1
-        return cls(folder, count)
-
     def __len__(self) -> int:
         """How many there are."""
         return self.count
@@ -49,11 +39,21 @@ class Spool(Generic[T]):
                 yield cast(T, pickle.load(file))
 
 
+def spool(items: Iterable[T], folder: Path) -> Spool[T]:
+    """Write things into an empty folder, one in memory at a time."""
+    count = 0
+    for item in items:
+        with _path(folder, count).open("wb") as file:
+            pickle.dump(item, file, protocol=pickle.HIGHEST_PROTOCOL)
+        count += 1
+    return Spool(folder, count)
+
+
 @contextmanager
 def spooled(items: Iterable[T]) -> Generator[Spool[T]]:
     """Keep things in a temporary folder meanwhile."""
     with TemporaryDirectory(prefix="onnxprune-") as folder:
-        yield Spool.of(items, Path(folder))
+        yield spool(items, Path(folder))
 
 
 def _path(folder: Path, place: int) -> Path:

@@ -38,7 +38,7 @@ class Windows:
     def of(cls, site: Site) -> Windows:
         """Read the attributes of a Conv or ConvTranspose."""
         rank = len(site.x(1).shape) - 2
-        automatic = site.attribute("auto_pad", b"NOTSET")
+        automatic = site.attributes.get("auto_pad", b"NOTSET")
         return cls(
             np.array(site.ints("strides") or [1] * rank),
             np.array(site.ints("dilations") or [1] * rank),

@@ -12,7 +12,7 @@ import numpy as np
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
 from onnxprune.data.random import Feeds
-from onnxprune.data.spool import Spool
+from onnxprune.data.spool import Spool, spool
 from onnxprune.errors import UsageError
 from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
@@ -69,7 +69,7 @@ def record(
                 if samples is not None and seen >= samples:
                     return
 
-    batches = Spool.of(ran(), folder)
+    batches = spool(ran(), folder)
     if not seen:
         raise UsageError("the data holds no samples")
     return Recordings(batches, seen, digest.hexdigest()[:32])
