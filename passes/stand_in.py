@@ -21,12 +21,11 @@ def random_batches(
         batch: samples of each, where the batch is free; as analysed if None.
     """
     shapes = dict(analysis.canonical.inputs)
-    size = 1
-    if batch is not None and Sample.of(analysis).batch > 1:
-        one = Sample.of(analysis).shapes
+    sample, size = Sample.of(analysis), 1
+    if batch is not None and sample.batch > 1:
         size = batch
         for name, shape in shapes.items():
-            if list(shape) != one[name]:
+            if list(shape) != sample.shapes[name]:
                 shapes[name] = (batch, *shape[1:])
     specs = resized(input_specs(analysis), shapes)
     return [Batch(feeds, None, size) for feeds in random_sets(specs, sets, seed)]

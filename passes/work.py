@@ -10,7 +10,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
+from onnxprune.data.narrow import Kept, composed
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 
@@ -70,6 +72,17 @@ class Removal:
     keeps: dict[Dim, Keep]
     pruned: Model
     repaired: Repaired | None = None
+
+
+def ports_of(removals: Iterable[Removal]) -> Kept:
+    """What stays of graph inputs and outputs after removals, by name and axis.
+
+    Whole axes are absent.
+    """
+    kept: Kept = {}
+    for removal in removals:
+        kept = composed(kept, kept_of_ports(removal.analysis.ports, removal.keeps))
+    return kept
 
 
 @dataclass(slots=True)

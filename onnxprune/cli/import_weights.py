@@ -8,7 +8,7 @@ import click
 
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, quiet_option, verbose_option
-from onnxprune.cli.targets import check_distinct, check_target
+from onnxprune.cli.targets import check_distinct, check_target, check_weights
 from onnxprune.data.arrays import named_arrays
 from onnxprune.ir.load import load
 from onnxprune.pipelines.weights import import_weights
@@ -50,10 +50,12 @@ def import_weights_command(
     out = output()
     check_target(target)
     check_distinct(model, target, in_place)
+    check_distinct(weights, target, what="the weights")
     names = dict(_pair(text) for text in pairs)
     with out.progress():
-        arrays = named_arrays(weights)
-        imported = import_weights(load(model), arrays, names=names, strict=not partial)
+        loaded = load(model)
+        check_weights(loaded, target, in_place)
+        imported = import_weights(loaded, named_arrays(weights), names=names, strict=not partial)
         imported.model.save(target)
     out.record.update(
         {

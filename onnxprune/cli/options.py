@@ -73,6 +73,15 @@ kinds_option: Decorator = click.option(
 )
 
 
+ignore_option: Decorator = click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
+    "and values, on operator types and on bodies of control flow. Repeat it for more.",
+)
+
+
 allow_io_option: Decorator = click.option(
     "--allow-io",
     multiple=True,

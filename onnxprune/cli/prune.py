@@ -14,6 +14,7 @@ from onnxprune.cli.options import (
     allow_io_option,
     chosen_targets,
     delivering,
+    ignore_option,
     kinds_option,
     parse_kinds,
     read_round_to,
@@ -95,13 +96,7 @@ Examples:
     metavar="N|auto",
     help="Keep widths that are multiples of N; auto (default) suits the hardware.",
 )
-@click.option(
-    "--ignore",
-    multiple=True,
-    metavar="PATTERN",
-    help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
-    "and values, on operator types and on bodies of control flow. Repeat it for more.",
-)
+@ignore_option
 @allow_io_option
 @kinds_option
 @click.option(

@@ -17,6 +17,7 @@ from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
     allow_io_option,
     data_options,
+    ignore_option,
     input_shape_option,
     json_option,
     kinds_option,
@@ -25,7 +26,7 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
-from onnxprune.cli.targets import check_target, write_text
+from onnxprune.cli.targets import check_distinct, check_target, write_text
 from onnxprune.coupling.groups import DEFAULT_KINDS
 from onnxprune.ir.load import load
 from onnxprune.passes.score.criteria import CRITERIA
@@ -63,12 +64,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
     metavar="|".join(CRITERIA.ours),
     help="What says which channels of a group go first.",
 )
-@click.option(
-    "--ignore",
-    multiple=True,
-    metavar="PATTERN",
-    help="Leave alone what matching nodes read and make. Repeat it for more.",
-)
+@ignore_option
 @allow_io_option
 @kinds_option
 @data_options
@@ -99,6 +95,7 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
     out = output()
     if options["drawing"] is not None:
         check_target(options["drawing"])
+        check_distinct(model, options["drawing"])
     cores = os.cpu_count() or 1
     jobs = options["jobs"] or max(cores // 2, 1)
     with out.progress():

@@ -43,22 +43,25 @@ def check_target(target: Path) -> None:
         )
 
 
-def check_distinct(source: Path, target: Path, in_place: bool) -> None:
+def check_distinct(
+    source: Path, target: Path, in_place: bool | None = None, what: str = "the input model"
+) -> None:
     """Refuse a target that is the source, under whatever name.
 
     Args:
-        source: the model to read.
+        source: the file to read.
         target: the file to write.
-        in_place: whether replacing the source is wanted.
+        in_place: whether replacing the source is wanted; None where that makes no sense.
+        what: what the source is.
 
     Raises:
         UsageError: it is, and that was not asked for.
     """
     if not in_place and _same(source, target):
         raise UsageError(
-            "the result would replace the input model",
+            f"the result would replace {what}",
             where=str(target),
-            hint="choose another name, or say --in-place",
+            hint="choose another name" + (", or say --in-place" if in_place is not None else ""),
         )
 
 

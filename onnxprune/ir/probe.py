@@ -54,8 +54,12 @@ def cut_at(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Mo
     """A copy of a model that computes the given values of its main graph, and nothing else."""
     probe = with_outputs(model, names, elem_types)
     graph.replace_nodes(probe.proto.graph, graph.live_nodes(probe.proto.graph))
-    used = graph.uses(probe.proto.graph)
-    return with_constants(probe, {n: t for n, t in probe.constants.items() if n in used})
+    unused = probe.constants.keys() - graph.uses(probe.proto.graph).keys()
+    probe.drop_constants(unused)
+    inputs = [info for info in probe.proto.graph.input if info.name not in unused]
+    del probe.proto.graph.input[:]
+    probe.proto.graph.input.extend(inputs)
+    return probe
 
 
 class ProbeBuilder:

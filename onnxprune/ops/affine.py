@@ -24,6 +24,8 @@ Shape = tuple[int, ...]
 Places = npt.NDArray[np.intp]
 """Numbers of output places, in row-major order of the batch and all axes but the channels."""
 
+Rows = Callable[[Array, Shape, Shape, Places], Array]
+
 
 @dataclass(frozen=True, slots=True)
 class Linear:
@@ -43,7 +45,7 @@ class Linear:
     weight: int
     bias: int | None
     axis: int
-    rows: Callable[[Array, Shape, Shape, Places], Array]
+    rows: Rows
     matrix: Callable[[Array], Array]
     restored: Callable[[Array, Shape], Array]
     bias_scale: float = 1.0
@@ -76,7 +78,9 @@ def linear_form(site: Site, keeps: Keeps) -> Linear | None:
         keeps: what stays.
     """
     form = _LINEAR.get(site.op_type)
-    return form(site, keeps) if form is not None else None
+    if form is None or site.x(0).constant or not _constant(site, 1):
+        return None
+    return form(site, keeps) if _constant(site, 2) or not site.has(2) else None
 
 
 def scaling_form(site: Site) -> Scaling | None:
@@ -116,19 +120,16 @@ def _shift(site: Site) -> Scaling | None:
 
 
 def _matmul(site: Site, keeps: Keeps) -> Linear | None:
-    left, right = site.x(0), site.x(1)
-    if right.constant and not left.constant and len(right.shape) == 2 and len(left.shape) >= 2:
-        return Linear(1, None, len(site.y().shape) - 1, _last_axis, _alone, _as_matrix)
-    return None
+    if len(site.x(1).shape) != 2 or len(site.x(0).shape) < 2:
+        return None
+    return Linear(1, None, len(site.y().shape) - 1, _last_axis, _alone, _as_matrix)
 
 
 def _gemm(site: Site, keeps: Keeps) -> Linear | None:
-    if not site.x(1).constant or site.x(0).constant:
-        return None
-    if site.has(2) and (not site.x(2).constant or prod(site.x(2).shape[:-1]) != 1):
-        return None
-    if site.has(2) and site.x(2).shape[-1:] != site.y().shape[1:]:
-        return None
+    if site.has(2):
+        *ones, channels = site.x(2).shape or (1,)
+        if prod(ones) != 1 or channels != site.y().shape[1]:
+            return None
     turned, flipped = site.attribute("transA", 0), site.attribute("transB", 0)
     alpha, beta = site.attribute("alpha", 1.0), site.attribute("beta", 1.0)
     if not alpha or not beta:
@@ -160,14 +161,9 @@ def _as_matrix(matrix: Array, shape: Shape) -> Array:
     return np.reshape(matrix[0], shape)
 
 
-def _conv(site: Site, keeps: Keeps) -> Linear | None:
-    if not site.x(1).constant or site.x(0).constant or (site.has(2) and not site.x(2).constant):
-        return None
+def _conv(site: Site, keeps: Keeps) -> Linear:
     groups = _groups(site.x(), site.x(1), keeps)
-    windows = Windows.of(site)
-
-    def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
-        return _grouped(windows.forward(x, weight[2:], y[2:], places), groups)
+    rows = _patched(Windows.of(site).forward, groups)
 
     def matrix(weight: Array) -> Array:
         return weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
@@ -178,15 +174,10 @@ def _conv(site: Site, keeps: Keeps) -> Linear | None:
     return Linear(1, 2, 1, rows, matrix, restored)
 
 
-def _conv_transpose(site: Site, keeps: Keeps) -> Linear | None:
+def _conv_transpose(site: Site, keeps: Keeps) -> Linear:
     """A convolution by the flipped kernel; see `Windows.transposed`."""
-    if not site.x(1).constant or site.x(0).constant or (site.has(2) and not site.x(2).constant):
-        return None
     groups = _groups(site.y(), site.x(1), keeps)
-    windows = Windows.of(site)
-
-    def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
-        return _grouped(windows.transposed(x, weight[2:], y[2:], places), groups)
+    rows = _patched(Windows.of(site).transposed, groups)
 
     def matrix(weight: Array) -> Array:
         flipped = np.flip(weight, tuple(range(2, weight.ndim)))
@@ -205,9 +196,14 @@ def _groups(whole: Value, weight: Value, keeps: Keeps) -> int:
     return kept_size(whole.dims[1], keeps) // max(kept_size(weight.dims[1], keeps), 1)
 
 
-def _grouped(patches: Array, groups: int) -> Array:
-    """From ``[r, (g i), k]`` to ``[g, r, (i k)]``."""
-    return np.ascontiguousarray(patches.reshape(len(patches), groups, -1).swapaxes(0, 1))
+def _patched(read: Callable[[Array, Shape, Shape, Places], Array], groups: int) -> Rows:
+    """Rows of what `read` gathers for a kernel and places: ``[r, (g i), k]``."""
+
+    def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
+        patches = read(x, weight[2:], y[2:], places)
+        return np.ascontiguousarray(patches.reshape(len(patches), groups, -1).swapaxes(0, 1))
+
+    return rows
 
 
 _LINEAR: Mapping[str, Callable[[Site, Keeps], Linear | None]] = {

@@ -17,7 +17,6 @@ from onnxprune.data.random import Feeds
 from onnxprune.errors import PlanError, RuntimeFailureError
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.canonical import canonicalise
-from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
@@ -94,7 +93,7 @@ class Comparison:
         if not repaired:
             return self.pruned
         cut = remove(*self._removal)
-        tensors = dict(self.pruned.constants)
+        tensors = self.pruned.constants
         for name, expected in repaired.items():
             if name not in tensors or hash_of(tensors[name]) != expected:
                 raise PlanError(
@@ -103,8 +102,9 @@ class Comparison:
                     hint="was the model changed after pruning, fine-tuned for example? Without "
                     "--plan, fidelity compares such",
                 )
-            tensors[name] = cut.constants[name]
-        return with_constants(self.pruned.copy(), tensors)
+        model = self.pruned.copy()
+        model.set_constants({name: cut.constants[name] for name in repaired})
+        return model
 
     def fidelity(self, data: Dataset | None = None) -> dict[str, Fidelity]:
         """How close the outputs are, by output.

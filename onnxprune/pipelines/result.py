@@ -9,11 +9,11 @@ from time import perf_counter
 from onnxprune.coupling.plan import Plan
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.dataset import Dataset
-from onnxprune.data.narrow import Kept, composed, narrowed
+from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds, InputSpec
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.model import Model
-from onnxprune.passes.work import PassReport, Refusal, Removal
+from onnxprune.passes.work import PassReport, Refusal, Removal, ports_of
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
@@ -60,10 +60,7 @@ class Result:
     @property
     def ports(self) -> Kept:
         """What stays of graph inputs and outputs, by name and axis; whole ones are absent."""
-        kept: Kept = {}
-        for removal in self.removals:
-            kept = composed(kept, kept_of_ports(removal.analysis.ports, removal.keeps))
-        return kept
+        return ports_of(self.removals)
 
     def specs(self, batch: int = 2) -> list[InputSpec]:
         """The original's inputs at the shapes used for running.

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from onnxprune.coupling.analysis import Analysis, analyse
-from onnxprune.coupling.groups import DEFAULT_KINDS, choose, find_groups
+from onnxprune.coupling.groups import DEFAULT_KINDS, Group, choose, find_groups
 from onnxprune.data.batches import Batch
 from onnxprune.errors import NothingToPruneError, UsageError
 from onnxprune.ir.canonical import canonicalise
@@ -19,9 +19,8 @@ from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
 from onnxprune.passes.measure.bench import Bench, run_on
 from onnxprune.passes.measure.journal import Journal
-from onnxprune.passes.measure.recordings import Recordings, record
+from onnxprune.passes.measure.recordings import record
 from onnxprune.passes.measure.sensitivity import GroupSensitivity, measure_groups
-from onnxprune.passes.measure.trials import Trials
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.score.scoring import Scoring
 from onnxprune.pipelines.inputs import Shapes
@@ -93,53 +92,58 @@ def sensitivity(
         NothingToPruneError: the model has no group to cut.
         RuntimeFailureError: ONNX Runtime cannot run the model.
     """
-    for ratio in ratios:
-        if not 0 < ratio < 1:
-            raise UsageError(f"a ratio of {ratio:g} cuts nothing or all", hint="0.5 cuts half")
+    _check_ratios(ratios)
     CRITERIA.check(criterion)
     source = model if isinstance(model, Model) else load(model)
     shapes = dict(input_shapes or {})
     analysis = analyse(canonicalise(source, shapes), ignore, allow_io)
     groups = find_groups(analysis)
+    scoring = Scoring(analysis, _cuttable(groups, kinds), seed=seed, data=data)
+    scores = CRITERIA[criterion](scoring)
+    with TemporaryDirectory(prefix="onnxprune-") as folder:
+        bench = Bench(
+            model=Path(folder) / "model.onnx",
+            recordings=record(analysis, scoring.batches(), Path(folder)),
+            names=tuple(group.name for group in groups),
+            ignore=tuple(ignore),
+            allow_io=tuple(allow_io),
+            input_shapes=tuple(shapes.items()),
+            metrics=tuple(metrics),
+            output=output,
+            threads=threads,
+        )
+        if executor is None:
+            run = bench.trials(analysis, groups).run
+        else:
+            source.save(bench.model)
+            run = partial(run_on, bench)
+        journal = Journal(_digest(bench))
+        known = len(journal)
+        by_index = {group.index: group for group in groups}
+        found = measure_groups(by_index, scores, ratios, journal, run, executor)
+    return Sensitivity(
+        analysis, found, tuple(ratios), bench.metrics, bench.recordings.samples, known
+    )
+
+
+def _check_ratios(ratios: Iterable[float]) -> None:
+    for ratio in ratios:
+        if not 0 < ratio < 1:
+            raise UsageError(f"a ratio of {ratio:g} cuts nothing or all", hint="0.5 cuts half")
+
+
+def _cuttable(groups: list[Group], kinds: Sequence[str]) -> list[Group]:
+    """The groups of these kinds that have something to lose."""
     chosen = [group for group in choose(groups, kinds) if group.size > 1]
     if not chosen:
         raise NothingToPruneError(
             "the model has no coupling group to cut",
             hint="`onnxprune inspect` says what is blocked and why",
         )
-    scoring = Scoring(analysis, chosen, seed=seed, data=data)
-    scores = CRITERIA[criterion](scoring)
-    with TemporaryDirectory(prefix="onnxprune-") as name:
-        folder = Path(name)
-        recordings = record(analysis, scoring.batches(), folder)
-        by_index = {group.index: group for group in groups}
-        run = Trials(analysis, by_index, recordings, metrics, output, threads).run
-        if executor is not None:
-            names = tuple(group.name for group in groups)
-            bench = Bench(
-                _saved(source, folder),
-                recordings,
-                names,
-                tuple(ignore),
-                tuple(allow_io),
-                tuple(shapes.items()),
-                tuple(metrics),
-                output,
-                threads,
-            )
-            run = partial(run_on, bench)
-        journal = Journal(_digest(recordings, metrics, output))
-        known = len(journal)
-        found = measure_groups(by_index, scores, ratios, journal, run, executor)
-    return Sensitivity(analysis, found, tuple(ratios), tuple(metrics), recordings.samples, known)
+    return chosen
 
 
-def _saved(model: Model, folder: Path) -> Path:
-    """A file of the model for other processes."""
-    path = folder / "model.onnx"
-    model.save(path)
-    return path
-
-
-def _digest(recordings: Recordings, metrics: Sequence[str], output: str | None) -> str:
-    return "-".join([recordings.digest, *metrics, *([output] if metrics and output else [])])
+def _digest(bench: Bench) -> str:
+    """A name for what outcomes depend on."""
+    output = [bench.output] if bench.metrics and bench.output else []
+    return "-".join([bench.recordings.digest, *bench.metrics, *output])

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.errors import UsageError
-from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
 
@@ -64,10 +63,8 @@ def import_weights(
         given[name] = given.pop(source)
     floats = {name: array for name, array in given.items() if _is_float(array)}
     weights = {n: t for n, t in model.constants.items() if is_float_type(t.elem_type)}
-    tensors: dict[str, Tensor] = dict(model.constants)
     written = [name for name in weights if name in floats]
-    for name in written:
-        tensors[name] = _fitting(name, floats[name], weights[name])
+    tensors = {name: _fitting(name, floats[name], weights[name]) for name in written}
     kept = [name for name, tensor in weights.items() if name not in floats and tensor.size > 1]
     unused = [
         name
@@ -82,7 +79,8 @@ def import_weights(
             hint="export the network with the names of its weights (training="
             "TrainingMode.PRESERVE, do_constant_folding=False), or say --partial",
         )
-    made = with_constants(model.copy(), tensors)
+    made = model.copy()
+    made.set_constants(tensors)
     return Imported(made, tuple(written), tuple(kept), tuple(unused))
 
 

@@ -159,8 +159,8 @@ def run_both(
     Raises:
         RuntimeFailureError: ONNX Runtime cannot run a model.
     """
-    before = narrowed(original.run(feeds, _tensors(original)), ports)
-    return before, pruned.run(narrowed(feeds, ports), _tensors(pruned))
+    before = narrowed(original.run(feeds, tensor_outputs(original)), ports)
+    return before, pruned.run(narrowed(feeds, ports), tensor_outputs(pruned))
 
 
 def compare_outputs(original: Sequence[Array], pruned: Sequence[Array]) -> Fidelity:
@@ -171,6 +171,6 @@ def compare_outputs(original: Sequence[Array], pruned: Sequence[Array]) -> Fidel
     return closeness.fidelity()
 
 
-def _tensors(session: Session) -> list[str]:
+def tensor_outputs(session: Session) -> list[str]:
     """The outputs that are tensors, and not sequences or maps."""
     return [port.name for port in session.outputs if port.dtype.startswith("tensor(")]

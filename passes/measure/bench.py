@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from onnxprune.coupling.analysis import analyse
-from onnxprune.coupling.groups import find_groups
+from onnxprune.coupling.analysis import Analysis, analyse
+from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.errors import InternalError
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.load import load
@@ -43,15 +44,21 @@ class Bench:
     output: str | None = None
     threads: int = 0
 
+    def trials(self, analysis: Analysis, groups: Iterable[Group]) -> Trials:
+        """The trials themselves, of the model as it is analysed in this process."""
+        by_index = {group.index: group for group in groups}
+        given = (self.recordings, self.metrics, self.output, self.threads)
+        return Trials(analysis, by_index, *given)
+
 
 @lru_cache(maxsize=1)
 def _opened(bench: Bench) -> Trials:
     canonical = canonicalise(load(bench.model), dict(bench.input_shapes))
     analysis = analyse(canonical, bench.ignore, bench.allow_io)
-    groups = {group.index: group for group in find_groups(analysis)}
-    if tuple(group.name for group in groups.values()) != bench.names:
+    groups = find_groups(analysis)
+    if tuple(group.name for group in groups) != bench.names:
         raise InternalError("another process found other coupling groups", where=str(bench.model))
-    return Trials(analysis, groups, bench.recordings, bench.metrics, bench.output, bench.threads)
+    return bench.trials(analysis, groups)
 
 
 def run_on(bench: Bench, trial: Trial) -> Outcome:

@@ -15,6 +15,7 @@ from onnxprune.data.random import Feeds
 from onnxprune.data.spool import Spool, spool
 from onnxprune.errors import UsageError
 from onnxprune.progress import track
+from onnxprune.verify.fidelity import tensor_outputs
 from onnxprune.verify.sessions import session_of
 
 
@@ -58,7 +59,7 @@ def record(
     def ran() -> Iterator[tuple[Batch, Feeds]]:
         nonlocal seen
         with session_of(analysis.canonical.model, optimization="all") as session:
-            names = [port.name for port in session.outputs if port.dtype.startswith("tensor(")]
+            names = tensor_outputs(session)
             for batch in track(data, "running the original"):
                 outputs = dict(session.run(batch.feeds, names))
                 for array in (*batch.arrays(), *outputs.values()):

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onnxprune.axes import is_touched
-from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
-from onnxprune.data.random import Feeds
 from onnxprune.data.spool import Spool
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import cut_at
@@ -19,7 +17,7 @@ from onnxprune.ops.affine import Linear, Places
 from onnxprune.passes.remove.slicing import take
 from onnxprune.passes.repair.least_squares import HELD_OUT, Array, Moments
 from onnxprune.passes.repair.targets import Target
-from onnxprune.passes.work import Removal
+from onnxprune.passes.work import Removal, ports_of
 from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
 
@@ -71,6 +69,7 @@ def gather(
     original = cut_at(first.model, dict.fromkeys(wanted), types)
     smaller = cut_at(pruned, dict.fromkeys(now), types)
     found = {t: Seen() for t in targets if t not in behind or isinstance(t.form, Linear)}
+    ports = ports_of(removals)
     batches = len(data)
     rng = np.random.default_rng(seed)
     offset = 0
@@ -79,11 +78,8 @@ def gather(
         session_of(smaller, optimization="all") as after,
     ):
         for batch in track(data, what):
-            given = {port.name for port in before.inputs}
-            y = before.run({n: a for n, a in batch.feeds.items() if n in given})
-            given = {port.name for port in after.inputs}
-            feeds = narrowed_by(removals, batch.feeds)
-            x = after.run({n: a for n, a in feeds.items() if n in given})
+            y = before.run(batch.feeds)
+            x = after.run(narrowed(batch.feeds, ports))
             for target in list(found):
                 kept = _kept(y[target.y.name], target.y.name, removals)
                 reads = (
@@ -97,13 +93,6 @@ def gather(
                 _add(found[target], target, reads, kept, pruned, batches, offset, rng)
             offset += batch.size
     return {target: seen for target, seen in found.items() if seen.fit.rows}
-
-
-def narrowed_by(removals: Iterable[Removal], feeds: Feeds) -> Feeds:
-    """What a model takes after removals of what the original takes, or gives."""
-    for removal in removals:
-        feeds = narrowed(feeds, kept_of_ports(removal.analysis.ports, removal.keeps))
-    return feeds
 
 
 def _kept(y: Array, name: str, removals: Iterable[Removal]) -> Array | None:

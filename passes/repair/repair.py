@@ -19,18 +19,18 @@ from onnxprune.cost.macs import count_macs
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
+from onnxprune.data.narrow import narrowed
 from onnxprune.data.spool import Spool, spooled
-from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 from onnxprune.ops.affine import Linear, Scaling
-from onnxprune.passes.repair.gather import Seen, gather, narrowed_by
+from onnxprune.passes.repair.gather import Seen, gather
 from onnxprune.passes.repair.least_squares import Array, Moments, fitted
 from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import random_batches
-from onnxprune.passes.work import PassReport, Removal, Repaired, Work
+from onnxprune.passes.work import PassReport, Removal, Repaired, Work, ports_of
 from onnxprune.progress import track
-from onnxprune.verify.fidelity import Fidelities
+from onnxprune.verify.fidelity import Fidelities, tensor_outputs
 from onnxprune.verify.sessions import session_of
 
 WORK = 8e12
@@ -115,7 +115,8 @@ def repair(
             for name, array in made.items():
                 old = pruned.constants[name]
                 fresh[name] = ArrayTensor(array.astype(old.dtype), old.elem_type)
-        model = with_constants(pruned.copy(), {**pruned.constants, **fresh})
+        model = pruned.copy()
+        model.set_constants(fresh)
     before, after, samples = _deviations(removals, pruned, model, data)
     return Repaired(model, frozenset(fresh), layers, before, after, samples)
 
@@ -125,6 +126,7 @@ def _deviations(
 ) -> tuple[float, float, int]:
     """How far outputs are from the original's, before and after; and the number of samples."""
     found = Fidelities(), Fidelities()
+    ports = ports_of(removals)
     samples = 0
     with (
         session_of(removals[0].analysis.canonical.model, optimization="all") as original,
@@ -132,9 +134,9 @@ def _deviations(
         session_of(repaired, optimization="all") as two,
     ):
         for batch in track(data, "comparing outputs"):
-            names = [port.name for port in one.outputs if port.dtype.startswith("tensor(")]
-            outputs = narrowed_by(removals, dict(original.run(batch.feeds, names)))
-            feeds = narrowed_by(removals, batch.feeds)
+            names = tensor_outputs(one)
+            outputs = narrowed(original.run(batch.feeds, names), ports)
+            feeds = narrowed(batch.feeds, ports)
             for fidelities, session in zip(found, (one, two), strict=True):
                 fidelities.add(outputs, session.run(feeds, names))
             samples += batch.size
@@ -155,23 +157,26 @@ def _rounds(targets: Sequence[Target], model: Model, passes: int) -> Iterator[li
     levels = [list(level) for _, level in groupby(ordered, key=lambda target: target.depth)]
     share = len(ordered) / max(min(passes, len(levels)), 1)
     held: list[Target] = []
+    size = 0
     for level in levels:
         for target in level:
-            if held and sum(_nbytes(t, model) for t in (*held, target)) > MOMENTS_BYTES:
+            size += (more := _nbytes(target, model))
+            if held and size > MOMENTS_BYTES:
                 yield held
-                held = []
+                held, size = [], more
             held.append(target)
         if len(levels) <= passes or len(held) >= share:
             yield held
-            held = []
+            held, size = [], 0
     if held:
         yield held
 
 
 def _nbytes(target: Target, model: Model) -> int:
+    """What the moments of a layer take: those to fit to, and those held out."""
     if not isinstance(target.form, Linear):
         return 0
-    groups, k, m = target.form.matrix(np.empty(model.constants[target.weight].shape)).shape
+    groups, k, m = target.form.matrix(np.zeros(model.constants[target.weight].shape)).shape
     return int(2 * 8 * groups * (k + 1) * (k + 1 + m))
 
 
@@ -198,11 +203,11 @@ def _fit(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
 
 def _fit_scaling(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
     """New scales and biases: ``a y + b`` of what the layer gives is nearest to the original."""
-    groups = len(seen.fit.xx)
-    ones = np.ones((groups, 1, 1))
+    everything = seen.fit + seen.held
+    ones = np.ones((len(everything.xx), 1, 1))
     old = {name: model.constants[name].numpy() for name in (target.weight, target.bias) if name}
     if not target.weight:
-        shift = (seen.fit + seen.held).shift(ones)
+        shift = everything.shift(ones)
         return {target.bias: old[target.bias] + shift.reshape(old[target.bias].shape)}
     fit = fitted(seen.fit, seen.held, ones, np.zeros_like(ones) if target.bias else None)
     if not fit.after < fit.before:
@@ -211,7 +216,7 @@ def _fit_scaling(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
     if target.bias:
         shape = old[target.bias].shape
         made[target.bias] = old[target.bias] * fit.weight.reshape(shape) + fit.bias.reshape(shape)
-    return made | _with_statistics(target, seen.fit + seen.held, old, made, model)
+    return made | _with_statistics(target, everything, old, made, model)
 
 
 def _with_statistics(
@@ -227,14 +232,13 @@ def _with_statistics(
     mean, variance = (model.constants[n].numpy().astype(np.float64) for n in target.statistics)
     scale, bias = (old[name].astype(np.float64) for name in (target.weight, target.bias))
     known = np.abs(scale) > _LEAST_SCALE
-    spread = np.sqrt(variance + target.form.epsilon) / np.where(known, scale, 1.0)
+    deviation = np.sqrt(variance + target.form.epsilon)
+    spread = deviation / np.where(known, scale, 1.0)
     given = seen.xx[:, 0, 1] / seen.rows
     moved = (given - bias) * spread  # of the mean
     fresh = np.maximum(seen.xx[:, 0, 0] / seen.rows - given**2, 0.0) * spread**2
-    factor = np.sqrt((fresh + target.form.epsilon) / (variance + target.form.epsilon))
-    shifted = made[target.bias] + made[target.weight] * moved / np.sqrt(
-        variance + target.form.epsilon
-    )
+    factor = np.sqrt(fresh + target.form.epsilon) / deviation
+    shifted = made[target.bias] + made[target.weight] * moved / deviation
     names = (*target.statistics, target.weight, target.bias)
     told = (mean + moved, fresh, made[target.weight] * factor, shifted)
     before = (mean, variance, made[target.weight], made[target.bias])

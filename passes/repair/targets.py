@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from onnxprune.axes import Keeps, is_touched
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Placed
 from onnxprune.ir.model import Model
 from onnxprune.ops.affine import Linear, Scaling, linear_form, scaling_form
 from onnxprune.ops.site import Value
@@ -22,7 +22,6 @@ class Target:
     """A layer to be fitted.
 
     Attributes:
-        name: of the node.
         form: what it computes.
         x: what it reads.
         y: its result.
@@ -33,7 +32,6 @@ class Target:
         shifted: whether all that reads the result can shift its channels itself.
     """
 
-    name: str
     form: Linear | Scaling
     x: str
     y: Value
@@ -74,7 +72,9 @@ def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
             depth += 1
         results = [*node.outputs, *(name for body in node.bodies for name in body.inputs)]
         depths.update(dict.fromkeys(results, depth))
-    return [*_with_readers(analysis, found)]
+    count.update(info.name for info in analysis.canonical.model.proto.graph.output)
+    shifting = {t.x for t in found if isinstance(t.form, Scaling) and t.bias}
+    return [replace(t, shifted=t.y.name in shifting and count[t.y.name] == 1) for t in found]
 
 
 def _differing(removal: Removal) -> set[str]:
@@ -109,14 +109,4 @@ def _target(placed: Placed, keeps: Keeps, single: set[str], depth: int) -> Targe
     if any(name and name not in single for name in (weight, bias, *statistics)):
         return None
     x = next(name for name in node.inputs if name not in (weight, bias))
-    return Target(node.name, form, x, site.y(), weight, bias, depth, statistics)
-
-
-def _with_readers(analysis: Analysis, found: list[Target]) -> Iterator[Target]:
-    """Tell which results are read by scalings alone."""
-    shifting = {t.x for t in found if isinstance(t.form, Scaling) and t.bias}
-    count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
-    count.update(info.name for info in analysis.canonical.model.proto.graph.output)
-    for target in found:
-        alone = target.y.name in shifting and count[target.y.name] == 1
-        yield replace(target, shifted=alone)
+    return Target(form, x, site.y(), weight, bias, depth, statistics)

@@ -45,5 +45,8 @@ def test_bad_input_is_refused(run: Run, mlp: Path, tmp_path: Path) -> None:
     assert run("sensitivity", mlp, "--ratios", "2").exit_code == 2
     assert run("sensitivity", mlp, "--plot", tmp_path / "no" / "plot.svg").exit_code == 7
     assert run("sensitivity", tmp_path / "none.onnx").exit_code == 3
+    before = mlp.read_bytes()
+    assert run("sensitivity", mlp, *ONE, "--plot", mlp).exit_code == 2
+    assert mlp.read_bytes() == before
     np.savez(tmp_path / "empty.npz", x=np.ones((0, 16), np.float32))
     assert run("sensitivity", mlp, "--data", tmp_path / "empty.npz").exit_code == 2

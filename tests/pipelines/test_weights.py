@@ -102,6 +102,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert run(cli, ["import-weights", str(source), str(weights), str(source)]).exit_code == 2
     bad = ["import-weights", str(source), str(weights), str(target), "--map", "w1"]
     assert run(cli, bad).exit_code == 2
+    kept = weights.read_bytes()
+    assert run(cli, ["import-weights", str(source), str(weights), str(weights)]).exit_code == 2
+    assert weights.read_bytes() == kept
     assert source.read_bytes() == before
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 
 import onnxprune as op
@@ -20,7 +21,7 @@ from onnxprune.pipelines.comparison import Comparison
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
-from tests.texts import Weight, assert_valid, f32, model_of
+from tests.texts import Weight, assert_valid, f32, model_of, proto_of
 
 RNG = np.random.default_rng(0)
 HALF: dict[str, Any] = {"ratio": 0.5, "round_to": 1}
@@ -151,6 +152,23 @@ def test_depthwise_layers_keep_their_groups() -> None:
     result = op.prune(model, data=data, **HALF)
     assert result.model.constants["wd"].shape == (4, 1, 3, 3)
     assert _deviation(result, data) < _deviation(plain, data)
+
+
+def test_old_models_list_their_weights_among_the_inputs() -> None:
+    """What a run does without is no input of it, or it would have to be fed."""
+    text = LINEAR.replace("y = Gemm", "c = Gemm").replace(
+        "\n}", "  d = Relu(c)  y = Gemm<transB=1>(d, w3)\n}"
+    )
+    header = '<ir_version: 3, opset_import: ["": 8]> '
+    text = text.replace("(d, w3)", "(d, w3, b3)")
+    weights: dict[str, Weight] = {"w1": (8, 6), "w2": (8, 8), "b2": (8,), "w3": (4, 8), "b3": (4,)}
+    proto = proto_of(header + text, {**BIAS, **weights})
+    for tensor in proto.graph.initializer:
+        info = onnx.helper.make_tensor_value_info(tensor.name, 1, tensor.dims)
+        proto.graph.input.append(info)
+    result = op.prune(op.load(proto), data=_batches((6,)), **HALF)
+    assert result.removals[0].repaired is not None
+    assert result.verify().passed
 
 
 def test_the_element_type_stays() -> None:
