@@ -75,32 +75,38 @@ class _Exposer:
         self._elem_types = elem_types
         self._count = 0
 
-    def bring_out(self, part: onnx.GraphProto, depth: int) -> dict[str, str]:
-        """Bring what is wanted of the bodies in a graph out to it; tell its names there."""
-        out: dict[str, str] = {}
+    def bring_out(self, part: onnx.GraphProto, depth: int) -> dict[str, tuple[str, int]]:
+        """Bring what is wanted of the bodies in a graph out to it.
+
+        Returns:
+            Their names there, with the number of loops that they came out of.
+        """
+        out: dict[str, tuple[str, int]] = {}
         for node in part.node:
             bodies = _bodies(node)
             for attribute, body in bodies:
                 found = self._found_in(body, self._mark(node, attribute))
                 found |= self.bring_out(body, depth + 1)
                 others = [other for name, other in bodies if name != attribute]
-                for name, inner in found.items():
-                    out[name] = self._fresh(name) if depth else name
+                for name, (inner, loops) in found.items():
+                    outer = self._fresh(name) if depth else name
                     self._hand_out(node, body, name, inner)
                     for other in others:
-                        self._add_result(other, name, self._constant(other, name, ran=False))
-                    node.output.append(out[name])
+                        made = self._constant(other, name, ran=False, rank=loops)
+                        self._add_result(other, name, made)
+                    node.output.append(outer)
+                    out[name] = outer, loops + (node.op_type in _LOOPS)
         return out
 
     def _mark(self, node: onnx.NodeProto, attribute: str) -> str:
         name = body_name(node, attribute).removesuffix(f".{attribute}")
         return mark_of(f"{self._inside.get(name, name)}.{attribute}")
 
-    def _found_in(self, body: onnx.GraphProto, mark: str) -> dict[str, str]:
+    def _found_in(self, body: onnx.GraphProto, mark: str) -> dict[str, tuple[str, int]]:
         names = (name for made in body.node for name in made.output)
-        found = {self._inside[name]: name for name in names if name in self._inside}
+        found = {self._inside[name]: (name, 0) for name in names if name in self._inside}
         if mark in self._wanted:
-            found[mark] = self._constant(body, mark, ran=True)
+            found[mark] = self._constant(body, mark, ran=True), 0
         return found
 
     def _hand_out(self, node: onnx.NodeProto, body: onnx.GraphProto, name: str, inner: str) -> None:
@@ -115,13 +121,13 @@ class _Exposer:
             if attribute.name in ("scan_output_axes", "scan_output_directions"):
                 attribute.ints.append(0)
 
-    def _constant(self, body: onnx.GraphProto, name: str, ran: bool) -> str:
+    def _constant(self, body: onnx.GraphProto, name: str, ran: bool, rank: int = 0) -> str:
         """Add what a mark says, or what stands for a value that is not computed."""
         made = self._fresh(name)
         if name in self._elem_types:
             tensor = onnx.helper.make_tensor(made, self._elem_types[name], [0], [])
         else:
-            tensor = onnx.helper.make_tensor(made, onnx.TensorProto.BOOL, [], [ran])
+            tensor = onnx.helper.make_tensor(made, onnx.TensorProto.BOOL, [1] * rank, [ran])
         body.node.append(onnx.helper.make_node("Constant", [], [made], value=tensor))
         return made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,14 @@ _WHERE_TYPES = frozenset(
         onnx.TensorProto.UINT8,
     )
 )
-_PAD_TYPES = frozenset((onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16))
+_PLAIN_TYPES = frozenset(
+    (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+)
 _WHERE_SINCE = 9
 _AXES_ARE_INPUT_SINCE = {"ReduceMean": 18, "ReduceSum": 13}
 
 
-def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Model:
+def with_outputs(model: Model, names: Iterable[str], elem_types: Mapping[str, int]) -> Model:
     """A copy of a model whose outputs are the given values and nothing else.
 
     Values in bodies are brought out (`ir/exposure.py`).
@@ -50,7 +52,7 @@ def with_outputs(model: Model, names: Iterable[str], elem_types: dict[str, int])
     return probe
 
 
-def cut_at(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Model:
+def cut_at(model: Model, names: Iterable[str], elem_types: Mapping[str, int]) -> Model:
     """A copy of a model that computes the given values of its main graph, and nothing else."""
     probe = with_outputs(model, names, elem_types)
     graph.replace_nodes(probe.proto.graph, graph.live_nodes(probe.proto.graph))
@@ -62,10 +64,34 @@ def cut_at(model: Model, names: Iterable[str], elem_types: dict[str, int]) -> Mo
     return probe
 
 
+def jittered(model: Model, elem_types: Mapping[str, int], seed: int = 0) -> Model:
+    """A copy of a model in which every result is off by up to a unit in the last place, at random.
+
+    What that does to later results is what rounding does to them: D. S. Parker, "Monte Carlo
+    Arithmetic", 1997. Results of control flow are left as their bodies made them.
+
+    Args:
+        model: the model.
+        elem_types: element type by value name; values that are absent stay exact.
+        seed: of the random numbers.
+    """
+    builder = ProbeBuilder(model, elem_types)
+    for place, (node, _) in enumerate(graph.all_nodes(model.proto.graph)):
+        source = builder.source(place)
+        builder.add(source)
+        made = () if any(graph.subgraphs(node)) else enumerate(node.output)
+        for index, name in made:
+            elem_type = elem_types.get(name, 0)
+            if name and elem_type in _PLAIN_TYPES:
+                source.output[index] = f"{name}::exact"
+                builder.jitter(source.output[index], name, elem_type, seed + place)
+    return builder.finish()
+
+
 class ProbeBuilder:
     """Writes new lists of nodes for a copy of a model and its bodies, in graph order."""
 
-    def __init__(self, model: Model, elem_types: dict[str, int]) -> None:
+    def __init__(self, model: Model, elem_types: Mapping[str, int]) -> None:
         """Start from `model`, which stays as it is."""
         self._model = model.copy()
         self._constants: dict[str, Tensor] = dict(model.constants)
@@ -74,6 +100,9 @@ class ProbeBuilder:
         self._places: list[tuple[onnx.NodeProto, list[onnx.NodeProto]]] = []
         self._nodes = self._open(self._model.proto.graph)
         self._count = 0
+        self._prefix = "onnxprune::probe"
+        while any(name.startswith(f"{self._prefix}::") for name in self._constants):
+            self._prefix += "'"  # a probe of a probe
         self._elem_type = 0
         self._version = model.opset.get("", 1)
 
@@ -129,7 +158,7 @@ class ProbeBuilder:
         if self._version >= _WHERE_SINCE:
             return self.node("Where", self.constant(mask), x, self.like(value))
         axes = _axis_masks(mask)
-        if axes is not None and self._elem_type in _PAD_TYPES:
+        if axes is not None and self._elem_type in _PLAIN_TYPES:
             return self._looked_up(x, axes, value)
         dtype = dtype_of(self._elem_type)
         shown = self.node("Mul", x, self.constant(mask.astype(dtype)))
@@ -149,6 +178,20 @@ class ProbeBuilder:
     def rename(self, old: str, new: str) -> None:
         """Give the last value that was made its final name."""
         self._nodes.append(onnx.helper.make_node("Identity", [old], [new]))
+
+    def jitter(self, exact: str, name: str, elem_type: int, seed: int) -> None:
+        """Add a value that differs from another one by random units in the last place."""
+        unit = float(np.finfo(dtype_of(elem_type)).eps)
+        share = self.node(
+            "RandomUniformLike",
+            exact,
+            dtype=onnx.TensorProto.FLOAT,
+            low=-unit,
+            high=unit,
+            seed=float(seed),
+        )
+        off = self.node("Mul", exact, self.node("Cast", share, to=elem_type))
+        self.rename(self.node("Add", exact, off), name)
 
     def reduce(self, op_type: str, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
         """Add a ReduceSum or ReduceMean over `axes`; they are an attribute in older opsets."""
@@ -182,7 +225,7 @@ class ProbeBuilder:
 
     def _fresh(self) -> str:
         self._count += 1
-        return f"onnxprune::probe::{self._count}"
+        return f"{self._prefix}::{self._count}"
 
 
 def _axis_masks(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]] | None:

@@ -182,7 +182,9 @@ class Result:
         """
         if not self.removals:
             return check_outputs(self.original, self.model, feeds)
-        canonical = check_outputs(self.original, self.removals[0].analysis.canonical.model, feeds)
+        first = self.removals[0].analysis.canonical
+        types = first.facts.elem_types
+        canonical = check_outputs(self.original, first.model, feeds, types)
         if canonical.verdict == "failed":
             return canonical
         verdict = Equivalence()
@@ -200,7 +202,7 @@ class Result:
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
             if repaired is not None:
-                same = check_outputs(repaired.model, then, feeds)
+                same = check_outputs(repaired.model, then, feeds, types)
                 if same.verdict == "failed":
                     return same
         verdict.unreached = tuple(unreached)

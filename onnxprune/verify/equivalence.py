@@ -26,8 +26,7 @@ from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.exposure import exposable, mark_of
 from onnxprune.ir.model import Model
-from onnxprune.ir.probe import with_outputs
-from onnxprune.ir.tensors import ArrayTensor, is_float_type
+from onnxprune.ir.probe import jittered, with_outputs
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import Deviation, compare
 from onnxprune.verify.reference import masked_reference
@@ -41,7 +40,7 @@ REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
 
 AMPLIFICATION = 20.0
-"""A deviation is rounding if it is at most so many times what a nudge of the last bits does."""
+"""A deviation is rounding if it is at most so many times what a jitter of the last bits does."""
 
 Array = npt.NDArray[Any]
 
@@ -156,8 +155,8 @@ def check_equivalence(
                     shown = [take(a, taken[name]) for a, _ in pairs]
                     deviation = compare(name, shown, [b for _, b in pairs])
                     result.deviations.append(deviation)
-        sides = (first, reference, masked_feeds), (second, pruned, pruned_feeds)
-        _excuse_rounding(result, sides, types)
+        sides = (first, reference, masked_feeds, types), (second, pruned, pruned_feeds, types)
+        _excuse_rounding(result, sides)
         excuse_overflow(analysis, result)
         ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
     result.unreached = tuple(
@@ -168,17 +167,17 @@ def check_equivalence(
     return result
 
 
-_Side = tuple[Session, Model, Sequence[Feeds]]
+_Side = tuple[Session, Model, Sequence[Feeds], Mapping[str, int]]
 
 
-def _excuse_rounding(result: Equivalence, sides: Sequence[_Side], types: dict[str, int]) -> None:
-    """Take deviations for rounding that a nudge of the last bits explains; see `_noise`."""
+def _excuse_rounding(result: Equivalence, sides: Sequence[_Side]) -> None:
+    """Take deviations for rounding that a jitter of the last bits explains; see `_noise`."""
     suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
     if not suspects:
         return
     noise = dict.fromkeys(suspects, 0.0)
     for side in sides:
-        for name, moved in _noise(*side, suspects, types).items():
+        for name, moved in _noise(*side, suspects).items():
             noise[name] = max(noise[name], moved)
     result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
 
@@ -223,23 +222,22 @@ def _noise(
     session: Session,
     model: Model,
     feeds: Sequence[Feeds],
+    types: Mapping[str, int],
     names: Sequence[str],
-    types: dict[str, int],
 ) -> dict[str, float]:
     """What rounding alone does to tensors of a model.
 
     Some amplify the last bit: a softmax over large logits, the mean of what was just centred, a
     chain of many layers. The model runs once more with its inputs changed by a few units in the
-    last place; with its weights changed so, where all inputs are indices.
+    last place, and every result by up to one (`jittered`).
     """
     rng = np.random.default_rng(0)
-    nudged = [{name: _nudged(array, rng) for name, array in feed.items()} for feed in feeds]
     plain = [session.run(feed, names) for feed in feeds]
-    if any(array.dtype.kind == "f" for array in feeds[0].values()):
-        moved = [session.run(feed, names) for feed in nudged]
-    else:
-        with session_of(_with_nudged_weights(with_outputs(model, names, types), rng)) as other:
-            moved = [other.run(feed, names) for feed in feeds]
+    with session_of(with_outputs(jittered(model, types), names, types)) as other:
+        moved = [
+            other.run({name: _nudged(array, rng) for name, array in feed.items()}, names)
+            for feed in feeds
+        ]
     return {
         name: compare(name, *([run[name] for run in runs] for runs in (plain, moved))).max_abs
         for name in names
@@ -281,26 +279,24 @@ def _nudged(array: Array, rng: np.random.Generator) -> Array:
     return nudged
 
 
-def _with_nudged_weights(model: Model, rng: np.random.Generator) -> Model:
-    """The model itself, changed in place."""
-    model.set_constants(
-        {
-            name: ArrayTensor.of(_nudged(tensor.numpy(), rng))
-            for name, tensor in model.constants.items()
-            if is_float_type(tensor.elem_type) and tensor.size > 1
-        }
-    )
-    return model
+def check_outputs(
+    original: Model, other: Model, feeds: Sequence[Feeds], types: Mapping[str, int] | None = None
+) -> Equivalence:
+    """Compare the outputs of two models that must compute the same.
 
-
-def check_outputs(original: Model, other: Model, feeds: Sequence[Feeds]) -> Equivalence:
-    """Compare the outputs of two models that must compute the same."""
+    Args:
+        original: a model.
+        other: the other one.
+        feeds: inputs of both.
+        types: element type by value name of both, as far as it is known.
+    """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
         one, two = ([session.run(feed) for feed in feeds] for session in (first, second))
         for name in one[0]:
             result.deviations.append(compare(name, [r[name] for r in one], [r[name] for r in two]))
-        _excuse_rounding(result, ((first, original, feeds), (second, other, feeds)), {})
+        known = types or {}
+        _excuse_rounding(result, ((first, original, feeds, known), (second, other, feeds, known)))
     _judge(result, any(deviation.reacts for deviation in result.deviations))
     return result
 

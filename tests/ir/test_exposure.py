@@ -117,3 +117,25 @@ def test_a_loop_in_a_branch() -> None:
     )
     assert seen(model, ["a"], c=True)["a"] == [[[-1, 2, -3]], [[1, -2, 3]], [[-1, 2, -3]]]
     assert seen(model, ["a"], c=False)["a"] == []
+
+
+def test_marks_of_loops_come_out_of_branches_that_must_be_alike() -> None:
+    """Before opset 11 both branches of an If have results of one rank."""
+    model = model_of(
+        """<ir_version: 8, opset_import: ["" : 7]>
+        g (float[1,3] x, bool c) => (float[1,3] y) {
+            y = If<
+                then_branch = t () => (float[1,3] p) {
+                    p, q = Loop<body = l (int64 i, bool on, float[1,3] s) =>
+                        (bool go, float[1,3] n, float[1,3] k) {
+                            go = Identity(on) n = Neg(s) k = Abs(s)
+                        }>(three, "", x)
+                },
+                else_branch = e () => (float[1,3] r) { r = Abs(x) }
+            >(c)
+        }""",
+        {"three": np.array(3)},
+    )
+    mark = mark_of("p.body")
+    assert seen(model, [mark], c=True)[mark] == [True, True, True]
+    assert not any(seen(model, [mark], c=False)[mark])

@@ -222,6 +222,28 @@ def test_sums_that_are_only_rounding_prove_nothing_but_do_not_fail() -> None:
     assert not next(d for d in verdict.deviations if d.name == "again").reacts
 
 
+def test_what_cancels_by_the_weights_alone_is_only_rounding() -> None:
+    """Equal channels, times weights that sum up to zero: other inputs round to the same."""
+    model = model_of(
+        """g (float16[2,3,4,4] x) => (float16[2,5,4,4] y, float16[2,4,4,4] h) {
+            h = Conv(x, w1)
+            m = ReduceMean<axes=[1]>(h)
+            s = Shape(h)
+            e = Expand(m, s)
+            c = ReduceMean<axes=[1]>(w2)
+            w = Sub(w2, c)
+            y = Conv(e, w)
+        }""",
+        {
+            name: np.random.default_rng(1).standard_normal(shape).astype(np.float16)
+            for name, shape in (("w1", (4, 3, 1, 1)), ("w2", (5, 4, 1, 1)))
+        },
+    )
+    result = op.prune(model, 0.35, round_to=1, allow_io=("h:1",))
+    assert result.is_pruned
+    assert result.verify(check=False).finding != "failed"
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_tolerance_follows_the_type(dtype: type[np.floating]) -> None:
     name = {np.float16: "float16", np.float64: "double"}[dtype]
