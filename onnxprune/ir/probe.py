@@ -28,6 +28,9 @@ _PLAIN_TYPES = frozenset(
     (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 )
 _WHERE_SINCE = 9
+_LIMITS_ARE_INPUTS_SINCE = 11
+_DROPS_AS_TOLD_SINCE = 12
+"""First opset in which a Dropout can be told to drop in inference."""
 _AXES_ARE_INPUT_SINCE = {"ReduceMean": 18, "ReduceSum": 13}
 
 
@@ -76,15 +79,19 @@ def jittered(model: Model, elem_types: Mapping[str, int], seed: int = 0) -> Mode
         seed: of the random numbers.
     """
     builder = ProbeBuilder(model, elem_types)
+    rng = np.random.default_rng(seed)
+    old = model.opset.get("", 1) < _DROPS_AS_TOLD_SINCE
+    types = _PLAIN_TYPES - ({onnx.TensorProto.DOUBLE} if old else set())
     for place, (node, _) in enumerate(graph.all_nodes(model.proto.graph)):
         source = builder.source(place)
         builder.add(source)
         made = () if any(graph.subgraphs(node)) else enumerate(node.output)
         for index, name in made:
             elem_type = elem_types.get(name, 0)
-            if name and elem_type in _PLAIN_TYPES:
+            if name and elem_type in types:
                 source.output[index] = f"{name}::exact"
-                builder.jitter(source.output[index], name, elem_type, seed + place)
+                drawn = int(rng.integers(1 << 30))
+                builder.jitter(source.output[index], name, elem_type, drawn)
     return builder.finish()
 
 
@@ -180,18 +187,28 @@ class ProbeBuilder:
         self._nodes.append(onnx.helper.make_node("Identity", [old], [new]))
 
     def jitter(self, exact: str, name: str, elem_type: int, seed: int) -> None:
-        """Add a value that differs from another one by random units in the last place."""
-        unit = float(np.finfo(dtype_of(elem_type)).eps)
-        share = self.node(
-            "RandomUniformLike",
-            exact,
-            dtype=onnx.TensorProto.FLOAT,
-            low=-unit,
-            high=unit,
-            seed=float(seed),
-        )
-        off = self.node("Mul", exact, self.node("Cast", share, to=elem_type))
+        """Add a value that differs from another one by a unit in the last place, up or down."""
+        self.typed(elem_type)
+        unit = self.like(float(np.finfo(dtype_of(elem_type)).eps))
+        off = self._signed(self.node("Mul", self._finite(exact), unit), elem_type, seed)
         self.rename(self.node("Add", exact, off), name)
+
+    def _finite(self, x: str) -> str:
+        """Add `x` with the largest finite numbers for infinities."""
+        if self._version < _LIMITS_ARE_INPUTS_SINCE:
+            limits = {name: self._number(sign * np.inf) for name, sign in (("min", -1), ("max", 1))}
+            return self.node("Clip", x, **limits)
+        return self.node("Clip", x, self.like(-np.inf), self.like(np.inf))
+
+    def _signed(self, x: str, elem_type: int, seed: int) -> str:
+        """Add `x` with random signs; ONNX Runtime has random numbers up to opset 21 alone."""
+        if self._version >= _DROPS_AS_TOLD_SINCE:
+            half, always = self.constant(np.array(0.5, np.float32)), self.constant(np.array(True))
+            doubled = self.node("Dropout", x, half, always, seed=seed)
+            return self.node("Sub", doubled, x)
+        drawn = {"low": -1.0, "high": 1.0, "seed": float(seed), "dtype": onnx.TensorProto.FLOAT}
+        share = self.node("Cast", self.node("RandomUniformLike", x, **drawn), to=elem_type)
+        return self.node("Mul", x, share)
 
     def reduce(self, op_type: str, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
         """Add a ReduceSum or ReduceMean over `axes`; they are an attribute in older opsets."""

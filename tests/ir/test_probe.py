@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 
-from onnxprune.ir.probe import ProbeBuilder, with_outputs
+from onnxprune.ir.probe import ProbeBuilder, jittered, with_outputs
 from onnxprune.ir.tensors import dtype_of
 from onnxprune.verify.sessions import session_of
 from tests.texts import assert_valid, f32, model_of
@@ -87,3 +87,22 @@ def test_infinities_become_extreme_numbers_of_the_type() -> None:
     for elem_type, low in ((FLOAT, np.finfo(np.float32).min), (onnx.TensorProto.INT8, -128)):
         name = builder.typed(elem_type).like(-np.inf)
         assert builder.finish().constants[name].numpy() == low
+
+
+@pytest.mark.parametrize("opset", [7, 11, 12, 17, 22])
+@pytest.mark.parametrize(("name", "dtype"), [("float", np.float32), ("float16", np.float16)])
+def test_jitter_moves_results_by_their_last_bits(
+    name: str, dtype: type[np.floating], opset: int
+) -> None:
+    model = model_of(
+        f"g ({name}[64] x) => ({name}[64] y) {{ a = Neg(x) y = Neg(a) }}", {}, opset=opset
+    )
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    x = np.linspace(1, 2, 64).astype(dtype)
+    x[:2] = np.inf, -np.inf
+    with session_of(jittered(model, {"a": kind, "y": kind})) as session:
+        y = session.run({"x": x})["y"]
+    assert y[:2].tolist() == [np.inf, -np.inf]
+    units = (y[2:] / x[2:] - 1).astype(np.float64) / np.finfo(dtype).eps
+    assert 1 <= np.abs(units).max() <= 4
+    assert units.min() < 0 < units.max()
