@@ -11,13 +11,23 @@ from typing import Any
 
 from onnxprune.passes.fold.constants import FoldConstants
 from onnxprune.passes.fold.empty import FoldEmpty
+from onnxprune.passes.remove.blocks import RemoveBlocks
 from onnxprune.passes.remove.channels import RemoveChannels
 from onnxprune.passes.remove.replay import ApplyPlan
 from onnxprune.passes.repair.repair import Repair
 
 PASSES: dict[str, Any] = {
-    kind.name: kind for kind in (FoldConstants, RemoveChannels, ApplyPlan, FoldEmpty, Repair)
+    kind.name: kind
+    for kind in (FoldConstants, RemoveBlocks, RemoveChannels, ApplyPlan, FoldEmpty, Repair)
 }
 """Every pass by name."""
 
-__all__ = ["PASSES", "ApplyPlan", "FoldConstants", "FoldEmpty", "RemoveChannels", "Repair"]
+__all__ = [
+    "PASSES",
+    "ApplyPlan",
+    "FoldConstants",
+    "FoldEmpty",
+    "RemoveBlocks",
+    "RemoveChannels",
+    "Repair",
+]

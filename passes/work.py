@@ -64,6 +64,7 @@ class Removal:
         keeps: what stays of each leaf; leaves that keep everything are absent.
         pruned: the model after the removal, as the proof is about it.
         repaired: what was fitted anew then, if anything was.
+        blocks: names of the residual blocks that it removed whole.
     """
 
     analysis: Analysis
@@ -72,6 +73,7 @@ class Removal:
     keeps: dict[Dim, Keep]
     pruned: Model
     repaired: Repaired | None = None
+    blocks: tuple[str, ...] = ()
 
 
 def ports_of(removals: Iterable[Removal]) -> Kept:
@@ -116,7 +118,8 @@ class Work:
         removals: what was removed so far.
         reports: one for each pass that ran.
         seconds: time spent on parts of passes (``analyse``, ``remove``).
-        provenance: the original constant that each constant of the model comes from.
+        provenance: the original constant that each constant comes from, of this model or earlier
+            ones.
     """
 
     original: Model
@@ -137,7 +140,7 @@ class Work:
             start = perf_counter()
             made = canonicalise(self.model, self.input_shapes)
             self._source, self._canonical = self.model, made
-            self.provenance = {
+            self.provenance |= {
                 name: self.provenance.get(source, source)
                 for name, source in made.provenance.items()
             }

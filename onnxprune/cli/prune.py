@@ -32,6 +32,7 @@ Examples:
   onnxprune in.onnx out.onnx --channels 0.3
   onnxprune in.onnx out.onnx --channels 0.5 --scope global --plan plan.json
   onnxprune in.onnx out.onnx --target-macs 0.5 --target-size 5MB
+  onnxprune in.onnx out.onnx --blocks 2 --data cal.npz
   onnxprune in.onnx out.onnx --channels 0.3 --ignore '/head/*' --ignore Gemm
   onnxprune in.onnx out.onnx --target-macs 0.5 --data cal.npz
   onnxprune in.onnx out.onnx --channels 0.3 --data test.npz --labels label
@@ -72,6 +73,12 @@ Examples:
     help="A file with ratios, minima, exclusions and kinds of groups.",
 )
 @targets_options
+@click.option(
+    "--blocks",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Remove N whole residual blocks, those that are missed least; alone, or before channels.",
+)
 @click.option(
     "--scope",
     metavar="|".join(SELECTORS.ours),
@@ -165,12 +172,21 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
     )
 
 
+_PLAIN = (
+    "ratio",
+    "threshold",
+    "blocks",
+    "scope",
+    "criterion",
+    "round_to",
+    "repair",
+    "steps",
+)
+"""Options that mean what those of `pruning` mean."""
+
+
 def _pipeline(options: dict[str, Any]) -> Pipeline:
-    given = {
-        name: options[name]
-        for name in ("ratio", "threshold", "scope", "criterion", "round_to", "repair", "steps")
-        if options[name] is not None
-    }
+    given = {name: options[name] for name in _PLAIN if options[name] is not None}
     given |= read_settings(options["groups"]) if options["groups"] else {}
     kinds = parse_kinds(options["kinds"])
     if kinds is not None:
@@ -199,10 +215,10 @@ def _check_amount(given: dict[str, Any]) -> None:
     target = given.get("targets", ("",))[0].partition("=")[0]
     said = {"ratio": "channels", "threshold": "threshold", "targets": f"target-{target}"}
     amounts = [option for name, option in said.items() if name in given]
-    if not amounts and "ratios" not in given and "minima" not in given:
+    if not amounts and not given.keys() & {"ratios", "minima", "blocks"}:
         raise click.UsageError(
             "Missing option '--channels': for example --channels 0.3, or a budget: "
-            "--target-macs 0.5",
+            "--target-macs 0.5, or --blocks 2",
             click.get_current_context(),
         )
     if "scope" in given and "ratio" not in given:

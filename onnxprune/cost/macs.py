@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from onnxprune.axes import Keeps
 from onnxprune.coupling.analysis import Analysis
@@ -12,9 +12,21 @@ NOTHING: Keeps = {}
 """Keep masks that keep everything."""
 
 
-def count_macs(analysis: Analysis, keeps: Keeps = NOTHING) -> int:
-    """Multiply-accumulates of one run at the analysed input shapes; every branch counts."""
-    return sum(placed.macs(keeps) for placed in analysis.placed)
+def count_macs(
+    analysis: Analysis, keeps: Keeps = NOTHING, made: Collection[str] | None = None
+) -> int:
+    """Multiply-accumulates of one run at the analysed input shapes; every branch counts.
+
+    Args:
+        analysis: the model.
+        keeps: what stays of each leaf.
+        made: the values that are still computed, if not all are.
+    """
+    return sum(
+        placed.macs(keeps)
+        for placed in analysis.placed
+        if made is None or any(name in made for name in placed.node.outputs)
+    )
 
 
 def macs_touched(analysis: Analysis, groups: Iterable[Group]) -> int:

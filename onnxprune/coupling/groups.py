@@ -113,7 +113,8 @@ class Group:
 def find_groups(analysis: Analysis) -> list[Group]:
     """Every coupling group of a model, in graph order.
 
-    A leaf that only constants carry is no group: nothing flows along it.
+    A leaf that only constants carry is no group: nothing flows along it. Nor is one of which the
+    file has no weight, only what is computed from sizes, as channels of zeros are.
     """
     constants = analysis.canonical.model.constants
     produced = _produced(analysis)
@@ -131,6 +132,8 @@ def find_groups(analysis: Analysis) -> list[Group]:
                 if leaf.is_free and leaf in active:
                     member = Member(name, axis, (name, leaf) in produced)
                     members.setdefault(leaf, []).append(member)
+    given = analysis.canonical.provenance
+    members = {leaf: axes for leaf, axes in members.items() if any(m.weight in given for m in axes)}
     kinds = _kinds(analysis, members)
     groups = [
         Group(

@@ -191,8 +191,7 @@ def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict
     Raises:
         PlanError: the plan does not fit the model.
     """
-    over = {group.leaf: group.over for group in groups if group.over is not None}
-    keeps: dict[Dim, Keep] = {}
+    reading = _Reading({group.leaf: group.over for group in groups if group.over is not None})
     for name, axes in plan.initializers.items():
         value = analysis.values.get(name)
         if value is None or name not in analysis.canonical.model.constants:
@@ -201,9 +200,16 @@ def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict
                 hint="a plan fits models of the architecture that it was made for",
             )
         for axis, kept in axes.items():
-            _read_axis(value, axis, kept, over, keeps)
+            reading.read(value, axis, kept)
+    gone = {name for name, axes in plan.initializers.items() if _nothing_in(axes)}
+    for name in analysis.weights:
+        for axis, dim in enumerate(analysis.values[name].dims):
+            if name not in gone and axis not in plan.initializers.get(name, ()):
+                reading.alive.update(dim.leaves())
+    keeps = reading.keeps()
     for name, axes in plan.initializers.items():
-        if axis_plans(analysis.values[name], keeps) != axes:
+        again = axis_plans(analysis.values[name], keeps)
+        if again != axes and not (name in gone and _nothing_in(again)):
             raise PlanError(
                 f"the plan does not fit the couplings of initializer {name!r}",
                 why="what it keeps on one weight contradicts what it keeps on a coupled one",
@@ -214,26 +220,58 @@ def keeps_from_plan(plan: Plan, analysis: Analysis, groups: list[Group]) -> dict
     return keeps
 
 
-def _read_axis(
-    value: Value, axis: int, kept: AxisPlan, over: Mapping[Dim, Dim], keeps: dict[Dim, Keep]
-) -> None:
-    if not 0 <= axis < len(value.dims):
-        raise PlanError(f"initializer {value.name!r} has no axis {axis}")
-    dim = value.dims[axis]
-    if isinstance(kept, Blocks):
-        found = _read_blocks(value, axis, kept, over)
-    else:
-        found = leaf_masks(dim, _mask(kept, dim.size, value), over)
-    for leaf, keep in found.items():
-        if not kept and not leaf.is_free:
-            continue  # an axis of which nothing stays does not say which of its factors went
-        if keep.over is not None:
-            table = _even(keep.mask, value)
-            even = not isinstance(kept, Blocks) and (table == table[0]).all()
-            keep = Keep(table[0]) if even else Keep(table, keep.over)
-        known = keeps.get(leaf)
-        if not keep.keeps_all and (known is None or (known.over is None and keep.over is not None)):
-            keeps[leaf] = keep
+def _nothing_in(axes: Mapping[int, AxisPlan]) -> bool:
+    """Whether nothing stays of a weight; what else its axes would keep does not matter then."""
+    return () in axes.values()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What axes tell of the leaves that they carry.
+
+    An axis of which nothing stays, or a part of it, does not say which of its factors went: not
+    those that keep something elsewhere.
+
+    Attributes:
+        over: leaves whose selection may be ragged, with the leaf it depends on.
+        found: what stays of leaves that keep something, but not all.
+        alive: leaves of which some axis keeps something.
+        empty: leaves of which some axis keeps nothing.
+    """
+
+    over: Mapping[Dim, Dim]
+    found: dict[Dim, Keep] = field(default_factory=dict[Dim, Keep])
+    alive: set[Dim] = field(default_factory=set[Dim])
+    empty: set[Dim] = field(default_factory=set[Dim])
+
+    def read(self, value: Value, axis: int, kept: AxisPlan) -> None:
+        """Read what a plan keeps of an axis."""
+        if not 0 <= axis < len(value.dims):
+            raise PlanError(f"initializer {value.name!r} has no axis {axis}")
+        dim = value.dims[axis]
+        if isinstance(kept, Blocks):
+            masks = _read_blocks(value, axis, kept, self.over)
+        else:
+            masks = leaf_masks(dim, _mask(kept, dim.size, value), self.over)
+        self.alive.update(leaf for leaf in dim.leaves() if leaf not in masks)
+        for leaf, keep in masks.items():
+            if not keep.mask.any():
+                self.empty.add(leaf)
+                continue
+            self.alive.add(leaf)
+            if keep.over is not None:
+                table = _even(keep.mask, value)
+                even = not isinstance(kept, Blocks) and (table == table[0]).all()
+                keep = Keep(table[0]) if even else Keep(table, keep.over)
+            known = self.found.get(leaf)
+            if known is None or (known.over is None and keep.over is not None):
+                self.found[leaf] = keep
+
+    def keeps(self) -> dict[Dim, Keep]:
+        """What stays of each leaf; those that keep all are absent."""
+        gone = {leaf for leaf in self.empty - self.alive if leaf.is_free}
+        nothing = {leaf: Keep(np.zeros(leaf.size, dtype=np.bool_)) for leaf in gone}
+        return {leaf: keep for leaf, keep in self.found.items() if not keep.keeps_all} | nothing
 
 
 def _read_blocks(value: Value, axis: int, kept: Blocks, over: Mapping[Dim, Dim]) -> dict[Dim, Keep]:

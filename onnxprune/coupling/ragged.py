@@ -27,14 +27,16 @@ class Partners:
     def of(self, leaf: Dim, weights: Iterable[str]) -> Dim | None:
         """The leaf that the selection of `leaf` may depend on; the largest, if there are more.
 
+        Of equals it is the first on the axes of the first weight: every analysis finds the same.
+
         Args:
             leaf: the leaf of a group.
             weights: the constants that carry it.
         """
-        values = self._analysis.values
-        candidates = [_candidates(values[name].dims, leaf) for name in weights]
-        common = set[Dim].intersection(*candidates) if candidates else set[Dim]()
-        fitting = [partner for partner in common if self._fits(leaf, partner)]
+        dims = [self._analysis.values[name].dims for name in weights]
+        common = set[Dim].intersection(*(_candidates(axes, leaf) for axes in dims))
+        ordered = (other for dim in dims[0] for other in dim.leaves() if other in common)
+        fitting = [partner for partner in ordered if self._fits(leaf, partner)]
         return max(fitting, key=lambda partner: partner.size, default=None)
 
     def _fits(self, leaf: Dim, partner: Dim) -> bool:

@@ -1,13 +1,15 @@
 """Fold branches without channels.
 
 A tensor with an axis of size 0 is *empty*. Concat leaves it out; a sum of products over no
-channels is its bias, a constant; adding a constant 0 changes nothing. Nodes that make nothing but
-empty tensors go, and so does everything that only they needed.
+channels is its bias, a constant; what is computed from that alone is constant, too, and adding a
+constant 0 changes nothing. Nodes that make nothing but empty tensors go, and so does everything
+that only they needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,41 +18,41 @@ import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it h
 
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings
+from onnxprune.ir.evaluate import evaluate, is_function
 from onnxprune.ir.graph import all_nodes, captured, label, subgraphs
 from onnxprune.ir.model import Model
-from onnxprune.ir.shapes import Facts, Shape, interpret
+from onnxprune.ir.shapes import Facts
 from onnxprune.ir.surgeon import operate
 from onnxprune.ir.tensors import dtype_of, is_float_type
 
 T = TypeVar("T")
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
 _BROADCASTING = frozenset(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"))
-_UNARY: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
-    "Identity": lambda x: x,
-    "Relu": lambda x: np.maximum(x, 0),
-    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "Tanh": np.tanh,
-}
 _LISTS_FROM = {"Resize": 1}
 """The first input that lists sizes or factors, which may be empty by itself."""
-Constants = dict[str, npt.NDArray[Any]]
+_LARGEST = 1 << 24
+"""A constant of more elements is not computed."""
+_ROUNDING = 8
+"""By so many units in the last place of the largest element may indices differ that are alike."""
+Array = npt.NDArray[Any]
 
 
-def fold_empty(model: Model, fixed: Mapping[str, Shape] | None = None) -> Model:
-    """Fold what is empty; the model itself where nothing is.
+def has_empty(model: Model) -> bool:
+    """Whether some weight of a model has no elements."""
+    tensors = model.constants.values()
+    return any(not tensor.size and is_float_type(tensor.elem_type) for tensor in tensors)
+
+
+def fold_empty(model: Model, facts: Facts) -> Model:
+    """Fold what is empty.
 
     Args:
         model: the model; it is left as it is.
-        fixed: shapes of inputs that the user gave, by name.
+        facts: shapes and types of its values.
 
     Raises:
         ModelError: an operator that needs the channels that are gone.
     """
-    tensors = model.constants.values()
-    if all(tensor.size or not is_float_type(tensor.elem_type) for tensor in tensors):
-        return model
-    inputs = bindings.input_shapes(model.proto, fixed)
-    facts = interpret(model.proto, inputs)
     _check_bodies(model, facts)
     folder = _Folder(model, facts)
     return operate(model, folder.fold)
@@ -83,38 +85,57 @@ def _cannot_do_without(op_type: str, where: str) -> ModelError:
 
 
 class _Folder:
-    """Walks a graph in order and keeps what it learns of each value."""
+    """Walks a graph in order and keeps what it learns of each value.
+
+    Attributes:
+        _constant: elements of the values that are constant now, with axes of size 1 where all
+            indices are alike.
+        _stuck: nodes that cannot do without what is gone, if anybody needs them.
+        _rigid: nodes that read constants, and do not broadcast.
+    """
 
     def __init__(self, model: Model, facts: Facts) -> None:
         self._model = model
         self._facts = facts
-        self._constant: Constants = {}
+        self._constant: dict[str, Array] = {}
+        self._stuck: list[Any] = []
+        self._rigid: list[Any] = []
+        self._nodes = {name: node for node in model.proto.graph.node for name in node.output}
 
     def fold(self, graph: Any) -> None:
         outputs = {tensor.name for tensor in graph.outputs}
         for node in self._model.proto.graph.node:
             outputs.update(*(captured(body) for body in subgraphs(node)))
         for node in list(graph.nodes):
-            made = [tensor for tensor in node.outputs if not tensor.is_empty()]
+            made = [t for t in node.outputs if t.outputs or t.name in outputs]
+            empty = [self._is_empty(tensor) for tensor in _channels(node.op, node.inputs)]
             if made and all(self._is_empty(tensor) for tensor in made):
                 node.outputs.clear()
+            elif node.op in _SUMS and any(empty):
+                self._sum(node, outputs)
             elif node.op == "Concat":
                 self._concat(node, outputs)
-            elif node.op in _SUMS and any(self._is_empty(tensor) for tensor in node.inputs):
-                self._sum(node, outputs)
-            elif any(tensor.name in self._constant for tensor in node.inputs):
-                self._read_constant(node, outputs)
-            elif any(self._is_empty(tensor) for tensor in _channels(node.op, node.inputs)):
-                self._refuse(node)
+            elif any(empty):
+                self._stuck.append(node)
+            else:
+                self._read(node, outputs)
+        live = _live(graph)
+        for node in self._stuck:
+            if id(node) in live:
+                raise _cannot_do_without(node.op, node.name or node.outputs[0].name)
+        for node in self._rigid:
+            if id(node) in live:
+                node.inputs = [self._written_out(tensor) for tensor in node.inputs]
+
+    def _concat(self, node: Any, outputs: set[str]) -> None:
+        node.inputs = [tensor for tensor in node.inputs if not self._is_empty(tensor)]
+        if len(node.inputs) == 1 and node.inputs[0].name not in self._constant:
+            _bypass(node, node.inputs[0], outputs)
+        else:
+            self._read(node, outputs)
 
     def _is_empty(self, tensor: Any) -> bool:
         return _is_empty(self._facts, tensor.name)
-
-    def _concat(self, node: Any, outputs: set[str]) -> None:
-        full = [tensor for tensor in node.inputs if not self._is_empty(tensor)]
-        node.inputs = [self._written_out(tensor) for tensor in full]
-        if len(full) == 1:
-            _bypass(node, node.inputs[0], outputs)
 
     def _sum(self, node: Any, outputs: set[str]) -> None:
         """The value of a sum over nothing: the bias, with axes that broadcast."""
@@ -131,7 +152,7 @@ class _Folder:
         if len(node.inputs) > 2 and node.op in ("Conv", "ConvTranspose", "Gemm"):
             bias = self._model.constants.get(node.inputs[2].name)
             if bias is None:
-                self._refuse(node)
+                self._stuck.append(node)
                 return
             trailing = rank - 2 if node.op != "Gemm" else 0
             value = bias.numpy().reshape(bias.shape + (1,) * trailing)
@@ -140,43 +161,89 @@ class _Folder:
         self._constant[output.name] = value
         node.outputs.clear()
 
-    def _read_constant(self, node: Any, outputs: set[str]) -> None:
-        """An operator one of whose operands is now a constant that broadcasts."""
-        output = node.outputs[0]
-        places = [i for i, t in enumerate(node.inputs) if t.name in self._constant]
-        values = [self._constant[node.inputs[i].name] for i in places]
-        if node.op in _UNARY and output.name not in outputs:
-            self._constant[output.name] = _UNARY[node.op](values[0]).astype(values[0].dtype)
+    def _read(self, node: Any, outputs: set[str]) -> None:
+        """An operator some of whose operands may be constant now."""
+        given = [tensor for tensor in node.inputs if not tensor.is_empty()]
+        known = [tensor.name in self._constant for tensor in given]
+        if not any(known):
+            return
+        fixed = all(k or t.name in self._model.constants for k, t in zip(known, given, strict=True))
+        if fixed and outputs.isdisjoint(t.name for t in node.outputs) and self._evaluated(node):
             node.outputs.clear()
             return
-        others = [t for i, t in enumerate(node.inputs) if i not in places]
+        output = node.outputs[0]
         shape = self._facts.shapes.get(output.name)
-        whole = [t for t in others if self._facts.shapes.get(t.name) == shape]
+        whole = [t for t in given if self._facts.shapes.get(t.name) == shape]
+        whole = [t for t in whole if t.name not in self._constant]
         if node.op in _BROADCASTING and whole:
-            changes = node.op not in ("Add", "Sub") or (node.op == "Sub" and places == [0])
-            if changes or values[0].any():
-                node.inputs[places[0]] = gs.Constant(f"{output.name}::bias", values[0])
+            place = next(i for i, t in enumerate(node.inputs) if t.name in self._constant)
+            value = self._constant[node.inputs[place].name]
+            changes = node.op not in ("Add", "Sub") or (node.op == "Sub" and place == 0)
+            if changes or value.any():
+                node.inputs[place] = gs.Constant(f"{output.name}::bias", value)
             else:
                 _bypass(node, whole[0], outputs)
             return
-        node.inputs = [self._written_out(tensor) for tensor in node.inputs]
+        self._rigid.append(node)
+
+    def _evaluated(self, node: Any) -> bool:
+        """Compute what a node makes of constants alone, if that can be done."""
+        source = self._nodes[node.outputs[0].name]
+        names = [tensor.name for tensor in node.inputs if not tensor.is_empty()]
+        made = [name for name in source.output if name]
+        shapes = [self._facts.shapes.get(name) for name in (*names, *made)]
+        if not is_function(source) or any(s is None or prod(s) > _LARGEST for s in shapes):
+            return False
+        plain = type(source)()
+        plain.CopyFrom(source)
+        del plain.input[:]
+        plain.input.extend(tensor.name for tensor in node.inputs)
+        results = evaluate(plain, [self._whole(name) for name in names], self._model.opset[""])
+        if len(results) < len(source.output):
+            return False
+        found = zip(source.output, results, strict=False)
+        self._constant.update((name, _small(array)) for name, array in found if name)
+        return True
+
+    def _whole(self, name: str) -> Array:
+        """A constant at its full size."""
+        if name not in self._constant:
+            return self._model.constants[name].numpy()
+        return np.broadcast_to(self._constant[name], self._facts.shapes[name])
 
     def _written_out(self, tensor: Any) -> Any:
         """A folded value at its full size, for operators that do not broadcast."""
         if tensor.name not in self._constant:
             return tensor
-        shape = self._facts.shapes[tensor.name]
         if bindings.has_dynamic_axes(self._model.proto):
             raise ModelError(
                 "a branch without channels is read by an operator that does not broadcast",
                 where=f"value {tensor.name}",
                 hint="fix the sizes of the model's dynamic inputs, or keep a channel of the branch",
             )
-        value = np.broadcast_to(self._constant[tensor.name], shape)
-        return gs.Constant(f"{tensor.name}::full", np.ascontiguousarray(value))
+        return gs.Constant(f"{tensor.name}::full", np.ascontiguousarray(self._whole(tensor.name)))
 
-    def _refuse(self, node: Any) -> None:
-        raise _cannot_do_without(node.op, node.name or node.outputs[0].name)
+
+def _live(graph: Any) -> set[int]:
+    """The identities of the nodes that an output of a graph depends on."""
+    waiting = [node for tensor in graph.outputs for node in tensor.inputs]
+    live: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in live:
+            live.add(id(node))
+            waiting += (maker for tensor in node.inputs for maker in tensor.inputs)
+    return live
+
+
+def _small(array: Array) -> Array:
+    """An array with axes of size 1 where all indices are alike; it broadcasts to what it was."""
+    exact = array.dtype.kind not in "fc" or not array.size
+    slack = 0.0 if exact else _ROUNDING * float(np.finfo(array.dtype).eps * np.abs(array).max())
+    for axis, size in enumerate(array.shape):
+        first = array.take([0], axis) if size > 1 else array
+        array = first if np.allclose(first, array, rtol=0, atol=slack) else array
+    return array
 
 
 def _bypass(node: Any, source: Any, outputs: set[str]) -> None:

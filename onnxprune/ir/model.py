@@ -113,6 +113,11 @@ class Model:
         return sum(1 for _ in all_nodes(self.proto.graph))
 
     @property
+    def results(self) -> set[str]:
+        """Names of all values that operators make, those in bodies included."""
+        return {name for node, _ in all_nodes(self.proto.graph) for name in node.output if name}
+
+    @property
     def size_bytes(self) -> int:
         """Size in bytes: of the file and the external data it uses, or of `to_bytes()`.
 

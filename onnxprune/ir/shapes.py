@@ -17,12 +17,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
-from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import InferenceError, infer_node_outputs
 
 from onnxprune.ir.bindings import TRIPS
+from onnxprune.ir.evaluate import AnyArray, evaluate, is_function
 from onnxprune.ir.flow import CONTROL, follow
 
 VALUE_LIMIT = 1 << 20
@@ -30,31 +29,8 @@ VALUE_LIMIT = 1 << 20
 _HINT_LIMIT = 16
 """Up to so many elements of any type are shown to inference: scales of Resize, for example."""
 _KNOWN_TYPES = frozenset((onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL))
-_NEVER_FOLDED = frozenset(
-    [
-        "Bernoulli",
-        "Dropout",
-        "Multinomial",
-        "RandomNormal",
-        "RandomNormalLike",
-        "RandomUniform",
-        "RandomUniformLike",
-    ]
-)
-_EVALUATION_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    IndexError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What onnx's reference implementations raise for operators or inputs that they do not cover."""
 
 Shape = tuple[int, ...]
-AnyArray = npt.NDArray[Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -241,14 +217,7 @@ class Interpreter:
         if node.op_type in ("Shape", "Size") and node.input[0] in facts.shapes:
             self.learn(node.output[0], _shape_value(node, facts.shapes[node.input[0]]))
             return
-        if node.domain not in ("", "ai.onnx") or node.op_type in _NEVER_FOLDED or not node.input:
-            return
-        if any(name and name not in self._tensors for name in node.input):
-            return
-        if any(
-            a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
-            for a in node.attribute
-        ):
+        if not is_function(node) or any(n and n not in self._tensors for n in node.input):
             return
         known = all(name in facts.values for name in node.input if name)
         shapes = [facts.shapes.get(name) for name in node.output if name]
@@ -260,30 +229,14 @@ class Interpreter:
             for name in node.input
             if name
         ]
-        for name, array in zip(node.output, self._results(node, feeds), strict=False):
+        results = evaluate(node, feeds, self._opset.get("", 1))
+        for name, array in zip(node.output, results, strict=False):
             if not name or facts.shapes.get(name) != array.shape:
                 continue
             if known:
                 self.learn(name, array)
             else:  # a few weights, or scales of a Resize: shown to inference, never folded
                 self._tensors[name] = onnx.numpy_helper.from_array(array, name)
-
-    def _results(self, node: onnx.NodeProto, feeds: list[AnyArray]) -> list[AnyArray]:
-        plain = onnx.NodeProto()
-        plain.op_type = node.op_type
-        plain.attribute.extend(node.attribute)
-        plain.input.extend(f"i{place}" if name else "" for place, name in enumerate(node.input))
-        plain.output.extend(f"o{place}" for place, _ in enumerate(node.output))
-        names = [name for name in plain.input if name]
-        try:
-            evaluator = _evaluator(plain.SerializeToString(), self._opset.get("", 1))
-            with np.errstate(all="ignore"):
-                results: Any = evaluator.run(  # pyright: ignore[reportUnknownMemberType]
-                    None, dict(zip(names, feeds, strict=True))
-                )
-        except _EVALUATION_ERRORS:
-            return []
-        return [result for result in results if isinstance(result, np.ndarray)]
 
     def learn(self, name: str, array: AnyArray) -> None:
         """Take over the elements of a tensor."""
@@ -359,16 +312,3 @@ def _schema(op_type: str, version: int, domain: str) -> Any:
         return onnx.defs.get_schema(op_type, version, domain)
     except onnx.defs.SchemaError:
         return None
-
-
-@cache
-def _evaluator(node: bytes, version: int) -> ReferenceEvaluator:
-    """An evaluator of one node; a node by itself would be taken for one of the newest opset."""
-    parsed = onnx.NodeProto.FromString(node)
-    inputs, outputs = (
-        [onnx.helper.make_empty_tensor_value_info(name) for name in names if name]
-        for names in (parsed.input, parsed.output)
-    )
-    graph = onnx.helper.make_graph([parsed], "node", inputs, outputs)
-    opset = [onnx.helper.make_opsetid("", version)]
-    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=opset))

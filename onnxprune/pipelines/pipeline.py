@@ -129,11 +129,12 @@ def _collector_paused() -> Generator[None]:
 def _planned(work: Work) -> dict[str, dict[int, AxisPlan]]:
     """What all removals together keep of each original weight."""
     planned: dict[str, dict[int, AxisPlan]] = {}
+    known = work.removals[0].analysis.canonical.model.constants if work.removals else {}
     for removal in work.removals:
         constants = removal.analysis.canonical.model.constants
-        for name in constants:
+        for name in known:
             value = removal.analysis.values.get(name)
-            if value is None or name not in work.provenance:
+            if value is None or name not in constants or name not in work.provenance:
                 continue
             for axis, kept in axis_plans(value, removal.keeps).items():
                 before = planned.setdefault(name, {})

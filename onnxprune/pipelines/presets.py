@@ -10,14 +10,26 @@ from onnxprune.coupling.plan import Plan
 from onnxprune.data.batches import Batch
 from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
-from onnxprune.passes import ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels, Repair
+from onnxprune.passes import (
+    ApplyPlan,
+    FoldConstants,
+    FoldEmpty,
+    RemoveBlocks,
+    RemoveChannels,
+    Repair,
+)
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.inputs import Shapes
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.result import Result
 
+_AMOUNTS = ("ratio", "threshold", "ratios", "targets")
+"""Options that say how many channels go."""
 
-def pruning(*, steps: int = 1, repair: bool | None = None, **options: Any) -> Pipeline:
+
+def pruning(
+    *, steps: int = 1, repair: bool | None = None, blocks: int = 0, **options: Any
+) -> Pipeline:
     """The main job as a pipeline.
 
     Args:
@@ -25,6 +37,7 @@ def pruning(*, steps: int = 1, repair: bool | None = None, **options: Any) -> Pi
             repaired.
         repair: whether what is left is fitted to the original, on random inputs where there is no
             data; None repairs if there is data.
+        blocks: how many residual blocks go first; then channels go only if it is said how many.
         options: those of `RemoveChannels`.
 
     Raises:
@@ -36,10 +49,16 @@ def pruning(*, steps: int = 1, repair: bool | None = None, **options: Any) -> Pi
             why="a threshold says what goes at once" if steps > 1 else "there is one at least",
         )
     passes: list[Pass] = [FoldConstants()]
+    seed = options.get("seed", 0)
+    if blocks:
+        ignore = options.get("ignore", ())
+        passes += [RemoveBlocks(count=blocks, ignore=ignore, seed=seed), FoldEmpty()]
+        if not any(options.get(name) for name in _AMOUNTS):
+            return Pipeline([*passes, *_repair(repair, seed)])
     for step in range(1, steps + 1):
         way = (step - 1) / steps, step / steps
         passes += [RemoveChannels(**_options_for(way, options)), FoldEmpty()]
-        passes += _repair(repair, options.get("seed", 0))
+        passes += _repair(repair, seed)
     return Pipeline(passes)
 
 

@@ -13,6 +13,7 @@ from onnxprune.axes import Dim
 from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.blocks import find_blocks
 from onnxprune.coupling.groups import Group
 from onnxprune.coupling.uncoupled import uncoupled_axes
 from onnxprune.ir.model import Model
@@ -30,6 +31,8 @@ from onnxprune.reports.terminal import console, plain_table, print_blocked, prin
 
 GROUPS_SHOWN = 40
 """More groups than that are counted; `--json` has them all."""
+BLOCKS_SHOWN = 12
+"""Likewise of residual blocks."""
 NAME_SHOWN = 30
 """Longer names are shortened."""
 
@@ -80,6 +83,17 @@ def inspection(
             }
             for group in groups
         ],
+        "blocks": [
+            {
+                "name": block.name,
+                "parameters": block.parameters,
+                "nodes": len(block.places),
+                "shortcut": block.shortcut,
+                "branch": block.branch,
+                "groups": [group.index for group in block.groups],
+            }
+            for block in find_blocks(analysis, groups)
+        ],
         "blocked": blocked_entries(refusals(analysis, groups, chosen), total),
         "unknown": analysis.unknown,
         "uncoupled": [
@@ -120,9 +134,19 @@ def print_inspection(record: Mapping[str, Any], file: IO[str], title: str) -> No
         f"offered; these touch {share(prunable['parameters'])} of parameters, "
         f"{share(prunable['macs'])} of MACs."
     )
+    _print_blocks(out, record["blocks"])
     print_blocked(out, record["blocked"])
     print_unknown(out, record["unknown"])
     _print_uncoupled(out, record["uncoupled"])
+
+
+def _print_blocks(out: Console, blocks: Sequence[Mapping[str, Any]]) -> None:
+    if blocks:
+        out.print(f"Residual blocks that can go (--blocks): {len(blocks)}")
+    for block in blocks[:BLOCKS_SHOWN]:
+        out.print(f"  {compact(block['parameters'])} parameters, added at {block['name']}")
+    if len(blocks) > BLOCKS_SHOWN:
+        out.print(f"  and {len(blocks) - BLOCKS_SHOWN} more (--json lists all)")
 
 
 def _print_uncoupled(out: Console, axes: Iterable[Mapping[str, Any]]) -> None:

@@ -53,6 +53,7 @@ def start_record(result: Result, load_s: float) -> Record:
         "original": original,
         "pruned": pruned,
         "groups": {"total": 0, "pruned": 0},
+        "blocks": [],
         "prunable": {"parameters": 0.0, "macs": 0.0},
         "blocked": [],
         "passes": [
@@ -66,12 +67,15 @@ def start_record(result: Result, load_s: float) -> Record:
     first, last = result.removals[0], result.removals[-1]
     sample = Sample.of(first.analysis)
     original["macs"] = sample.share(count_macs(first.analysis))
-    pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps))
+    made = result.model.results if last.blocks else None
+    pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps, made))
+    record["blocks"] = [name for removal in result.removals for name in removal.blocks]
+    first = next((removal for removal in result.removals if not removal.blocks), first)
     record["macs_at"] = sample.shapes
     record["unknown"] = first.analysis.unknown
     record["groups"] = {
         "total": len(first.groups),
-        "pruned": max(len(removal.keeps) for removal in result.removals),
+        "pruned": max((len(r.keeps) for r in result.removals if not r.blocks), default=0),
     }
     record["prunable"] = {
         "parameters": ratio(

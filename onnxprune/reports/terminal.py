@@ -249,8 +249,11 @@ def _at(nodes: list[str]) -> str:
 
 def print_groups(out: Console, record: Mapping[str, Any]) -> None:
     """Print how many groups there are and what is out of reach."""
-    groups, prunable = record["groups"], record["prunable"]
-    if groups["total"]:
+    groups, prunable, blocks = record["groups"], record["prunable"], record["blocks"]
+    if blocks:
+        plural = "s" if len(blocks) > 1 else ""
+        out.print(f"Removed {len(blocks)} residual block{plural}: {', '.join(blocks)}.")
+    if groups["total"] and (groups["pruned"] or not blocks):
         out.print(
             f"Pruned {groups['pruned']} of {groups['total']} coupling groups; those offered touch "
             f"{share(prunable['parameters'])} of parameters, {share(prunable['macs'])} of MACs."

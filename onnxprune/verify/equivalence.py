@@ -41,6 +41,8 @@ REACTING_SHARE = 0.3
 
 AMPLIFICATION = 20.0
 """A deviation is rounding if it is at most so many times what a jitter of the last bits does."""
+DRAWS = 8
+"""So often is rounding tried: where it decides between two places, it seldom changes its mind."""
 
 Array = npt.NDArray[Any]
 
@@ -175,11 +177,14 @@ def _excuse_rounding(result: Equivalence, sides: Sequence[_Side]) -> None:
     suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
     if not suspects:
         return
-    noise = dict.fromkeys(suspects, 0.0)
-    for side in sides:
-        for name, moved in _noise(*side, suspects).items():
-            noise[name] = max(noise[name], moved)
-    result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in result.deviations]
+    noise, given = dict.fromkeys(suspects, 0.0), result.deviations
+    for seed in range(DRAWS):
+        for side in sides:
+            for name, moved in _noise(*side, suspects, seed).items():
+                noise[name] = max(noise[name], moved)
+        result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in given]
+        if all(deviation.passed for deviation in result.deviations):
+            return
 
 
 def _shown(
@@ -224,6 +229,7 @@ def _noise(
     feeds: Sequence[Feeds],
     types: Mapping[str, int],
     names: Sequence[str],
+    seed: int,
 ) -> dict[str, float]:
     """What rounding alone does to tensors of a model.
 
@@ -231,9 +237,9 @@ def _noise(
     chain of many layers. The model runs once more with its inputs changed by a few units in the
     last place, and every result by up to one (`jittered`).
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     plain = [session.run(feed, names) for feed in feeds]
-    with session_of(with_outputs(jittered(model, types), names, types)) as other:
+    with session_of(with_outputs(jittered(model, types, seed), names, types)) as other:
         moved = [
             other.run({name: _nudged(array, rng) for name, array in feed.items()}, names)
             for feed in feeds

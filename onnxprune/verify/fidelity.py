@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,11 +113,20 @@ class Fidelities:
 
         Infinite where values are no longer finite.
         """
+        return self._averaged(lambda found: found.sums[3] / max(found.sums[1], 1e-300))
+
+    def angle(self) -> float | None:
+        """The squared sine of the angle between both, averaged over outputs; see `noise`.
+
+        It is what is left of the noise if each output may be scaled.
+        """
+        return self._averaged(lambda found: 1 - found.cosine**2)
+
+    def _averaged(self, measure: Callable[[Closeness], float]) -> float | None:
         found = [c for name, c in self._outputs.items() if name not in self._uneven]
         if any(closeness.non_finite for closeness in found):
             return float("inf")
-        shares = [c.sums[3] / max(c.sums[1], 1e-300) for c in found]
-        return float(np.mean(shares)) if shares else None
+        return float(np.mean([measure(closeness) for closeness in found])) if found else None
 
     def found(self) -> dict[str, Fidelity]:
         """What it came to, by output."""

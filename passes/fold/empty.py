@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from onnxprune.ir.empty import fold_empty
-from onnxprune.passes.work import PassReport, Removal, Work
+from onnxprune.axes import Keeps, kept_size
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.ir.bindings import input_shapes
+from onnxprune.ir.empty import fold_empty, has_empty
+from onnxprune.ir.model import Model
+from onnxprune.ir.shapes import interpret
+from onnxprune.passes.work import PassReport, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,18 +21,39 @@ class FoldEmpty:
     name: ClassVar[str] = "fold-empty"
 
     def run(self, work: Work) -> PassReport:
-        """Fold the model as it is now, unless the removals before it emptied nothing."""
-        if work.removals and not any(_empties(removal) for removal in work.removals):
+        """Fold the model as it is now, if some weight of it is empty."""
+        if not has_empty(work.model):
             return PassReport(self.name)
-        folded = fold_empty(work.model, work.input_shapes)
+        last = work.removals[-1] if work.removals else None
+        if last is not None and last.pruned is work.model:
+            folded = without_empty(last.analysis, last.keeps, work.model)
+        else:
+            inputs = input_shapes(work.model.proto, work.input_shapes)
+            folded = fold_empty(work.model, interpret(work.model.proto, inputs))
         before, after = (model.node_count for model in (work.model, folded))
         work.model = folded
         did = [f"removed {before - after} nodes of branches without channels"]
         return PassReport(self.name, after < before, did if after < before else [])
 
 
-def _empties(removal: Removal) -> bool:
-    """Whether a removal left nothing of a weight."""
-    before = removal.analysis.canonical.model.constants
-    after = removal.pruned.constants
-    return any(before[name].size and not after[name].size for name in before.keys() & after.keys())
+def without_empty(analysis: Analysis, keeps: Keeps, pruned: Model) -> Model:
+    """What a removal left, without what is empty; the same model where nothing is.
+
+    The shapes are those of the analysis: a Reshape to a shape with a 0 in it would not tell them,
+    for there 0 stands for the size that it was.
+
+    Args:
+        analysis: of the model before the removal.
+        keeps: what stays of each leaf.
+        pruned: the model after it.
+
+    Raises:
+        ModelError: an operator that needs the channels that are gone.
+    """
+    if not has_empty(pruned):
+        return pruned
+    shapes = {
+        name: tuple(kept_size(dim, keeps) for dim in value.dims)
+        for name, value in analysis.values.items()
+    }
+    return fold_empty(pruned, replace(analysis.canonical.facts, shapes=shapes))

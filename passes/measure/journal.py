@@ -38,7 +38,8 @@ class Journal:
             with suppress(ValueError, TypeError, KeyError):
                 entry = cast(dict[str, Any], json.loads(line))
                 scores = {str(k): float(v) for k, v in entry["scores"].items()}
-                self._known[str(entry["key"])] = Outcome(float(entry["loss"]), scores)
+                known = Outcome(float(entry["loss"]), float(entry["angle"]), scores)
+                self._known[str(entry["key"])] = known
 
     def __len__(self) -> int:
         """How many outcomes are known."""

@@ -19,6 +19,7 @@ from onnxprune.coupling.groups import Group
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.narrow import narrowed
 from onnxprune.errors import UsageError
+from onnxprune.passes.fold.empty import without_empty
 from onnxprune.passes.measure.recordings import Recordings
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.verify.evaluation import MetricLike, metric_of
@@ -35,10 +36,12 @@ class Outcome:
     Attributes:
         loss: squared deviation of the outputs as a share of their squares, averaged over outputs;
             infinite where outputs are not finite that were.
+        angle: what of it is left if each output may be scaled; see `Fidelities.angle`.
         scores: metrics of the pruned model, by name.
     """
 
     loss: float
+    angle: float = 0.0
     scores: dict[str, float] = field(default_factory=dict[str, float])
 
 
@@ -103,14 +106,14 @@ class Trials:
             RuntimeFailureError: ONNX Runtime cannot run the smaller model.
         """
         keeps: dict[Dim, Keep] = {
-            self.groups[index].leaf: Keep(mask, self.groups[index].over)
+            self.groups[index].leaf: Keep(mask, self.groups[index].over if mask.ndim > 1 else None)
             for index, mask in trial.masks.items()
         }
         ports = kept_of_ports(self._analysis.ports, keeps)
         fidelities = Fidelities()
         metrics = [metric_of(metric, self._output) for metric in self._metrics]
         samples = 0
-        smaller = remove(self._analysis, keeps)
+        smaller = without_empty(self._analysis, keeps, remove(self._analysis, keeps))
         with session_of(smaller, threads=self._threads, optimization="all") as session:
             for batch, outputs in self._recordings:
                 before = narrowed(outputs, ports)
@@ -120,10 +123,10 @@ class Trials:
                     metric.add(before, after, batch.labels, batch.size)
                 samples += batch.size
         scores = {metric.name: metric.score(samples).pruned for metric in metrics}
-        noise = fidelities.noise()
-        if noise is None:
+        noise, angle = fidelities.noise(), fidelities.angle()
+        if noise is None or angle is None:
             raise UsageError(
                 "the model has no output of floating-point numbers that could be compared",
                 hint="measure a model that ends with scores, not with what was chosen by them",
             )
-        return Outcome(noise, scores)
+        return Outcome(noise, angle, scores)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import ClassVar
 
 import numpy as np
@@ -63,9 +63,10 @@ class Repair:
     def run(self, work: Work) -> PassReport:
         """Fit the model as it is now to the original."""
         report = PassReport(self.name)
-        removal = work.removals[-1] if work.removals else None
-        if removal is None or not removal.keeps or removal.repaired is not None:
+        fresh = list(takewhile(lambda removal: removal.repaired is None, work.removals[::-1]))
+        if not any(removal.keeps for removal in fresh):
             return report
+        removal = work.removals[-1]
         data = work.data
         if data is None:
             if not self.random:

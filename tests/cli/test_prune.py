@@ -250,6 +250,33 @@ def test_budgets(run: Run, cnn: Path, tmp_path: Path) -> None:
     assert share > 0.588 or target.stat().st_size > 490_000
 
 
+def test_blocks(run: Run, cnn: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    result = run(cnn, target, "--blocks", "2", "--no-benchmark", "--json")
+    assert result.exit_code == 0
+    document: dict[str, Any] = json.loads(result.stdout)
+    inspected = json.loads(run("inspect", cnn, "--json").stdout)["blocks"]
+    assert len(document["blocks"]) == 2
+    assert set(document["blocks"]) < {block["name"] for block in inspected}
+    assert document["pruned"]["macs"] < document["original"]["macs"]
+    assert document["equivalence"]["verdict"] == "passed"
+    again = json.loads(run("inspect", target, "--json").stdout)
+    assert again["model"]["macs"] == document["pruned"]["macs"]
+    assert len(again["blocks"]) == len(inspected) - 2
+
+
+def test_blocks_and_channels(run: Run, cnn: Path, tmp_path: Path) -> None:
+    options = ("--blocks", "1", "--channels", "0.3", "--no-benchmark")
+    result = run(cnn, tmp_path / "out.onnx", *options)
+    assert result.exit_code == 0
+    assert "Removed 1 residual block" in result.stdout
+    assert "Pruned 1" in result.stdout
+    too_many = run(cnn, tmp_path / "none.onnx", "--blocks", "9")
+    assert too_many.exit_code == 1
+    assert "9 blocks were to go" in too_many.stderr
+    assert not (tmp_path / "none.onnx").exists()
+
+
 def test_a_budget_that_cannot_be_met(run: Run, cnn: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.onnx"
     result = run(cnn, target, "--target-macs", "0.001")

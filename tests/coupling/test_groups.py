@@ -259,3 +259,24 @@ def test_kinds_that_are_not_asked_for_are_not_offered() -> None:
     assert group.kind == "intermediate"
     assert choose(model.groups, DEFAULT_KINDS) == [group]
     assert choose(model.groups, ["channel"]) == []
+
+
+def test_channels_of_zeros_alone_are_no_group() -> None:
+    """What is computed from sizes is no weight of the file; a plan could not name it."""
+    model = couple(
+        """
+        zeros = Constant <value_ints = [1, 2, 2, 2]> ()
+        start = Constant <value_ints = [2]> ()
+        end = Constant <value_ints = [3]> ()
+        axis = Constant <value_ints = [1]> ()
+        h = Conv(x, w1)
+        z = ConstantOfShape <value = float[1] {0.0}> (zeros)
+        c = Concat <axis = 1> (z, h)
+        s = Slice (c, start, end, axis)
+        y = Conv(s, w2)
+        """,
+        {"w1": (4, 3, 1, 1), "w2": (5, 1, 1, 1)},
+        x="float[1,3,2,2] x",
+    )
+    given = {"w1", "w2"}
+    assert all(given & {member.weight for member in group.members} for group in model.groups)

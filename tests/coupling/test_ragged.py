@@ -104,3 +104,21 @@ def test_a_product_of_every_head_with_every_other_ties_them() -> None:
     (head_dim,) = model.groups_on("w", 1)
     assert head_dim.size == 6
     assert head_dim.over is None
+
+
+def test_of_two_partners_every_analysis_takes_the_same() -> None:
+    """Channels of groups of groups: each of both would do, and a plan must mean one of them."""
+    text = """g (float[n,3,4,4] x) => (float[n,3,4,4] y) {
+        h = Conv(x, w0) d = Conv<group=4>(h, w1) e = Conv<group=2>(d, w2) y = Conv(e, w3)
+    }"""
+    shapes: dict[str, Weight] = {
+        "w0": (12, 3, 1, 1), "w1": (12, 3, 1, 1), "w2": (2, 6, 3, 3), "w3": (3, 2, 3, 3),
+    }  # fmt: skip
+    for seed in range(8):
+        model = model_of(text.replace("(e, w3)", "<pads=[2,2,2,2]>(e, w3)"), shapes, seed=seed)
+        result = op.prune(model, 0.3, round_to=1)
+        assert any(keep.over is not None for keep in result.removals[0].keeps.values())
+        assert result.verify().passed  # reads the plan at another size
+        again = op.apply_plan(result.plan, model).model
+        for name, tensor in result.model.constants.items():
+            assert np.array_equal(tensor.numpy(), again.constants[name].numpy())

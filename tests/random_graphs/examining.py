@@ -41,6 +41,7 @@ class Options:
     external: bool
     again: bool = False
     target: str = ""
+    blocks: int = 0
 
 
 def options(choices: Choices) -> Options:
@@ -54,6 +55,7 @@ def options(choices: Choices) -> Options:
         choices.number(0, 3) == 3,
         choices.number(0, 3) == 3,
         choices.choose(("", "", "macs=0.6", "params=0.6", "memory=0.8")),
+        choices.choose((0, 0, 1)),
     )
 
 
@@ -79,8 +81,9 @@ def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
     result.model.save(written, external=chosen.external)
     check_written(result, written)
     if result.is_pruned:
-        removal = result.removals[-1]
-        assert removal.pruned.parameters < removal.analysis.canonical.model.parameters
+        for removal in result.removals:
+            before = removal.analysis.canonical.model.parameters
+            assert not removal.keeps or removal.pruned.parameters < before
         check_replayed(result)
         if chosen.again:
             examine(result.model.to_proto(), replace(chosen, again=False), folder)
@@ -88,10 +91,11 @@ def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
 
 
 def pruned(proto: onnx.ModelProto, chosen: Options) -> Result:
-    """A network pruned as the options say; by its ratio, where the budget cannot be met."""
+    """A network pruned as the options say; by its ratio alone, where they cannot be met."""
     ports = (*proto.graph.input[:1], *proto.graph.output[:1]) if chosen.allow_io else ()
     shapes = shapes_at(proto, 0) if _is_sized(proto) else None
-    for targets in ((chosen.target,), ()) if chosen.target else ((),):
+    asked = ((chosen.target,) if chosen.target else (), chosen.blocks)
+    for targets, blocks in dict.fromkeys((asked, (asked[0], 0), ((), 0))):
         pipeline = pruning(
             ratio=chosen.ratio,
             scope=chosen.scope,
@@ -100,6 +104,7 @@ def pruned(proto: onnx.ModelProto, chosen: Options) -> Result:
             round_to=chosen.round_to,
             allow_io=tuple(f"{info.name}:1" for info in ports),
             targets=targets,
+            blocks=blocks,
         )
         with suppress(CheckFailedError):
             return pipeline.run(op.load(proto), input_shapes=shapes)
@@ -129,7 +134,7 @@ def check_replayed(result: Result) -> None:
 
 
 def assert_same_constants(a: Model, b: Model) -> None:
-    assert a.constants.keys() == b.constants.keys()
+    assert a.constants.keys() == b.constants.keys(), a.constants.keys() ^ b.constants.keys()
     for name, tensor in a.constants.items():
         assert np.array_equal(tensor.numpy(), b.constants[name].numpy()), name
 

@@ -71,6 +71,7 @@ def test_a_report_fits_its_width() -> None:
         "original": side,
         "pruned": {**side, "parameters": 99},
         "groups": {"total": 1000, "pruned": 999},
+        "blocks": [name, name],
         "prunable": {"parameters": 0.99999, "macs": 0.5},
         "blocked": [{"reason": "blocked " * 30, "node": name, "parameters": 0.5}],
         "equivalence": {

@@ -106,6 +106,47 @@ def test_flattened_branch() -> None:
     assert op_types(model) == ["Flatten", "MatMul", "MatMul"]
 
 
+def test_what_is_computed_of_a_sum_of_nothing_is_a_constant() -> None:
+    """A Swish of a bias, scaled, in another order of axes: all that broadcasts."""
+    model = folded(
+        "g (float[n,3,5,4] x) => (float[n,5,4,6] y) { a = Conv(x, w1) b = Conv(a, w2, b2) "
+        "s = Sigmoid(b) m = Mul(b, s) t = Transpose<perm=[0,2,3,1]>(m) l = Mul(t, g2) "
+        "k = Transpose<perm=[0,2,3,1]>(x) c = MatMul(k, w4) z = Add(c, l) y = MatMul(z, w3) }",
+        {"w1": (8, 3, 1, 1), "w2": (4, 8, 1, 1), "b2": (4,), "g2": (4,), "w4": (3, 4),
+         "w3": (4, 6)},
+        {"w1": {0: GONE}, "w2": {1: GONE}},
+    )  # fmt: skip
+    assert op_types(model) == ["Transpose", "MatMul", "Add", "MatMul"]
+    bias = next(t for name, t in model.constants.items() if name.endswith("::bias"))
+    assert bias.shape == (1, 1, 1, 4)
+
+
+def test_heads_without_channels() -> None:
+    """A Reshape to no heads: there a 0 is not the size that it was."""
+    model = folded(
+        "g (float[2,5,6] x) => (float[2,5,4] y) { q = MatMul(x, w1) r = Reshape(q, s1) "
+        "t = Transpose<perm=[0,2,1,3]>(r) e = Exp(t) u = Transpose<perm=[0,2,1,3]>(e) "
+        "f = Reshape(u, s2) o = MatMul(f, w2) z = Add(x, o) y = MatMul(z, w3) }",
+        {"w1": (6, 12), "w2": (12, 6), "w3": (6, 4), "s1": np.array([2, 5, 3, 4]),
+         "s2": np.array([2, 5, 12])},
+        {"w1": {1: GONE}, "w2": {0: GONE}},
+    )  # fmt: skip
+    assert op_types(model) == ["MatMul"]
+
+
+def test_a_mean_of_nothing_that_nobody_needs() -> None:
+    """Weights are standardised over the channels that are gone; nothing is convolved with them."""
+    model = folded(
+        "g (float[2,3,5,4] x) => (float[2,6,5,4] y) { a = Conv(x, w1) "
+        "m = ReduceMean<axes=[1,2,3]>(w2) k = Sub(w2, m) b = Conv(a, k, b2) c = Conv(x, w4) "
+        "z = Add(b, c) y = Conv(z, w3) }",
+        {"w1": (8, 3, 1, 1), "w2": (4, 8, 1, 1), "b2": (4,), "w4": (4, 3, 1, 1),
+         "w3": (6, 4, 1, 1)},
+        {"w1": {0: GONE}, "w2": {1: GONE}},
+    )  # fmt: skip
+    assert op_types(model) == ["Conv", "Add", "Conv"]
+
+
 def test_half_precision_stays_half_precision() -> None:
     def weight(*shape: int) -> npt.NDArray[np.float16]:
         return np.random.default_rng(0).standard_normal(shape).astype(np.float16)

@@ -147,4 +147,4 @@ def test_outcomes_are_plain_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("ONNXPRUNE_CACHE", str(tmp_path))
     op.sensitivity(_model(), DATA, ratios=(0.5,))
     lines = next(tmp_path.glob("trials-*.jsonl")).read_text().splitlines()
-    assert [json.loads(line).keys() for line in lines] == [{"key", "loss", "scores"}] * 2
+    assert [json.loads(line).keys() for line in lines] == [{"key", "loss", "angle", "scores"}] * 2

@@ -1,0 +1,89 @@
+"""What a single node makes of known arrays, by ONNX's reference implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+AnyArray = npt.NDArray[Any]
+
+_RANDOM = frozenset(
+    [
+        "Bernoulli",
+        "Dropout",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    ]
+)
+_EVALUATION_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What onnx's reference implementations raise for operators or inputs that they do not cover."""
+_BODIES = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+
+
+def is_function(node: onnx.NodeProto) -> bool:
+    """Whether a node is a function of its inputs that can be evaluated by itself."""
+    return (
+        node.domain in ("", "ai.onnx")
+        and node.op_type not in _RANDOM
+        and len(node.input) > 0
+        and not any(attribute.type in _BODIES for attribute in node.attribute)
+    )
+
+
+def evaluate(node: onnx.NodeProto, feeds: Sequence[AnyArray], opset: int) -> list[AnyArray]:
+    """The results of a node.
+
+    Args:
+        node: see `is_function`.
+        feeds: its inputs, those that are there.
+        opset: version of the standard operator set.
+
+    Returns:
+        Its results in order; none where the reference does not cover it.
+    """
+    plain = onnx.NodeProto()
+    plain.op_type = node.op_type
+    plain.attribute.extend(node.attribute)
+    plain.input.extend(f"i{place}" if name else "" for place, name in enumerate(node.input))
+    plain.output.extend(f"o{place}" for place, _ in enumerate(node.output))
+    names = [name for name in plain.input if name]
+    try:
+        evaluator = _evaluator(plain.SerializeToString(), opset)
+        with np.errstate(all="ignore"):
+            results: Any = evaluator.run(  # pyright: ignore[reportUnknownMemberType]
+                None, dict(zip(names, feeds, strict=True))
+            )
+    except _EVALUATION_ERRORS:
+        return []
+    return [result for result in results if isinstance(result, np.ndarray)]
+
+
+@cache
+def _evaluator(node: bytes, version: int) -> ReferenceEvaluator:
+    """An evaluator of one node; a node by itself would be taken for one of the newest opset."""
+    parsed = onnx.NodeProto.FromString(node)
+    inputs, outputs = (
+        [onnx.helper.make_empty_tensor_value_info(name) for name in names if name]
+        for names in (parsed.input, parsed.output)
+    )
+    graph = onnx.helper.make_graph([parsed], "node", inputs, outputs)
+    opset = [onnx.helper.make_opsetid("", version)]
+    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=opset))

@@ -1,0 +1,117 @@
+"""Which residual blocks go: those that change least of what goes around them, or are missed least.
+
+Influence: X. Men et al., "ShortGPT: Layers in Large Language Models are More Redundant Than You
+Expect", 2024. Sensitivity removes blocks one by one, each time the one without which the outputs
+stay closest to the original's, whatever their scale: repair gives that back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.blocks import Block
+from onnxprune.data.batches import Batch
+from onnxprune.ir.probe import cut_at
+from onnxprune.passes.measure.recordings import record
+from onnxprune.passes.measure.trials import Trial, Trials
+from onnxprune.progress import track
+from onnxprune.verify.sessions import session_of
+
+SAMPLES = 128
+"""So many are gone through for each block that is tried."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockChoice:
+    """What is to be decided.
+
+    Attributes:
+        analysis: the model.
+        blocks: those that can go.
+        count: how many go.
+        data: inputs; gone through more than once.
+        seed: for choices at random.
+    """
+
+    analysis: Analysis
+    blocks: Sequence[Block]
+    count: int
+    data: Iterable[Batch]
+    seed: int = 0
+
+    def least(self, losses: Mapping[Block, float]) -> list[Block]:
+        """Those with the smallest losses, of which none lies inside another."""
+        chosen: list[Block] = []
+        for block in sorted(losses, key=lambda block: losses[block]):
+            if len(chosen) < self.count and all(_apart(block, other) for other in chosen):
+                chosen.append(block)
+        return chosen
+
+
+def by_influence(choice: BlockChoice) -> list[Block]:
+    """Blocks whose result is most like what goes around them, by the cosine of whole samples."""
+    canonical = choice.analysis.canonical
+    names = dict.fromkeys(name for b in choice.blocks for name in (b.shortcut, b.output))
+    likeness = dict.fromkeys(choice.blocks, 0.0)
+    probe = cut_at(canonical.model, names, canonical.facts.elem_types)
+    with session_of(probe, optimization="all") as session:
+        for batch in track(choice.data, "comparing blocks"):
+            seen = session.run(batch.feeds)
+            for block in choice.blocks:
+                likeness[block] += _cosine(seen[block.shortcut], seen[block.output], batch.size)
+    return choice.least({block: -total for block, total in likeness.items()})
+
+
+def by_sensitivity(choice: BlockChoice) -> list[Block]:
+    """Blocks one by one, each time the one without which the outputs deviate least."""
+    groups = {group.index: group for block in choice.blocks for group in block.groups}
+    chosen: list[Block] = []
+    with TemporaryDirectory(prefix="onnxprune-") as folder:
+        recordings = record(choice.analysis, choice.data, Path(folder), SAMPLES)
+        trials = Trials(choice.analysis, groups, recordings)
+        for number in range(choice.count):
+            rest = [block for block in choice.blocks if all(_apart(block, c) for c in chosen)]
+            tried = track(rest, f"trying blocks, {number + 1} of {choice.count}")
+            losses = {block: trials.run(_without([*chosen, block])).angle for block in tried}
+            if losses:
+                chosen.append(min(losses, key=lambda block: losses[block]))
+    return chosen
+
+
+def at_random(choice: BlockChoice) -> list[Block]:
+    """Any blocks: what other criteria must be better than."""
+    drawn = np.random.default_rng(choice.seed).random(len(choice.blocks))
+    return choice.least(dict(zip(choice.blocks, drawn.tolist(), strict=True)))
+
+
+BLOCK_CRITERIA: dict[str, Callable[[BlockChoice], list[Block]]] = {
+    "sensitivity": by_sensitivity,
+    "influence": by_influence,
+    "random": at_random,
+}
+"""What says which blocks go, by name."""
+
+
+def _without(blocks: Iterable[Block]) -> Trial:
+    return Trial({g.index: np.zeros(g.size, np.bool_) for block in blocks for g in block.groups})
+
+
+def _apart(one: Block, other: Block) -> bool:
+    """Whether two blocks have no groups in common, so that both can be counted."""
+    return not set(one.groups) & set(other.groups)
+
+
+def _cosine(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], samples: int) -> float:
+    """Sum over samples of the cosines between what two tensors hold for them."""
+    rows = samples if x.shape[:1] == (samples,) else 1
+    x, y = (array.reshape(rows, -1).astype(np.float64) for array in (x, y))
+    lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    cosines = (x * y).sum(axis=1) / np.maximum(lengths, 1e-30)
+    return float(cosines.sum() * samples / rows)
