@@ -185,7 +185,7 @@ class Model:
             self.constants[name] = tensor
 
     def drop_constants(self, names: Iterable[str]) -> None:
-        """Removes initializers of the main graph.
+        """Removes initializers of the main graph; old models list them among its inputs, too.
 
         Args:
             names: Their names.
@@ -197,10 +197,10 @@ class Model:
         if missing := unwanted - self.constants.keys():
             raise InternalError("no such initializers to remove", where=", ".join(sorted(missing)))
         self._changed()
-        stubs = self.proto.graph.initializer
-        for index in reversed(range(len(stubs))):
-            if stubs[index].name in unwanted:
-                del stubs[index]
+        for listed in (self.proto.graph.initializer, self.proto.graph.input):
+            for index in reversed(range(len(listed))):
+                if listed[index].name in unwanted:
+                    del listed[index]
         for name in unwanted:
             del self.constants[name]
 

@@ -61,9 +61,6 @@ def cut_at(model: Model, names: Iterable[str], elem_types: Mapping[str, int]) ->
     graph.replace_nodes(probe.proto.graph, graph.live_nodes(probe.proto.graph))
     unused = probe.constants.keys() - graph.uses(probe.proto.graph).keys()
     probe.drop_constants(unused)
-    inputs = [info for info in probe.proto.graph.input if info.name not in unused]
-    del probe.proto.graph.input[:]
-    probe.proto.graph.input.extend(inputs)
     return probe
 
 
@@ -246,7 +243,14 @@ class ProbeBuilder:
 
 
 def _axis_masks(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]] | None:
-    """A mask for each axis, if an element is shown where all of them say so; else None."""
+    """A mask for each axis, if an element is shown where all of them say so; else None.
+
+    Axes of size 1 broadcast. What hides everything does so along its longest axis.
+    """
+    if not mask.any():
+        longest = int(np.argmax(mask.shape))
+        hidden = [np.full(size, axis != longest) for axis, size in enumerate(mask.shape)]
+        return hidden if mask.size > 1 else None
     axes = [
         np.asarray(mask.any(axis=tuple(place for place in range(mask.ndim) if place != axis)))
         for axis in range(mask.ndim)

@@ -40,10 +40,8 @@ def operate(model: Model, edit: Callable[[Any], None]) -> Model:
         for tensor in exported.graph.initializer
     }
     read, was_read = uses(result.proto.graph), uses(model.proto.graph)
-    kept = {
-        name: tensor for name, tensor in model.constants.items() if read[name] or not was_read[name]
-    }
-    return with_constants(result, kept | added)
+    result.drop_constants(name for name in model.constants if was_read[name] and not read[name])
+    return with_constants(result, result.constants | added)
 
 
 def _restore(target: onnx.ModelProto, exported: onnx.ModelProto) -> None:

@@ -60,8 +60,12 @@ def test_hiding_keeps_infinities_out(opset: int) -> None:
 @pytest.mark.parametrize("opset", [7, 17])
 @pytest.mark.parametrize(
     "mask",
-    [[[True, False, True], [False, False, False]], [[True, False, True], [False, True, True]]],
-    ids=["each axis by itself", "axes that depend on each other"],
+    [
+        [[True, False, True], [False, False, False]],
+        [[True, False, True], [False, True, True]],
+        [[False, False, False]],
+    ],
+    ids=["each axis by itself", "axes that depend on each other", "nothing shown"],
 )
 def test_masks_over_two_axes(opset: int, mask: list[list[bool]]) -> None:
     model = model_of("g (float[2,3] x) => (float[2,3] y) { y = Neg(x) }", {}, opset=opset)
@@ -69,7 +73,7 @@ def test_masks_over_two_axes(opset: int, mask: list[list[bool]]) -> None:
     builder.rename(builder.typed(FLOAT).where(np.array(mask), "x", 7.0), "y")
     with session_of(builder.finish()) as session:
         found = session.run({"x": np.ones((2, 3), np.float32)})["y"]
-    assert found.tolist() == np.where(mask, 1.0, 7.0).tolist()
+    assert found.tolist() == np.where(np.broadcast_to(mask, (2, 3)), 1.0, 7.0).tolist()
 
 
 @pytest.mark.parametrize("opset", [11, 13, 18])

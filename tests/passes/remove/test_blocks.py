@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import pytest
 
 import onnxprune as op
@@ -176,3 +177,16 @@ def test_a_leaf_that_other_layers_share_is_not_taken_for_gone() -> None:
     again = op.apply_plan(op.Plan.from_json(result.plan.to_json()), model)
     assert again.verify().passed
     assert again.model.node_count == result.model.node_count
+
+
+@pytest.mark.parametrize("ir_version", [3, 8])
+def test_weights_may_be_listed_among_the_inputs(ir_version: int) -> None:
+    proto = network().to_proto()
+    proto.ir_version = ir_version
+    for tensor in proto.graph.initializer if ir_version == 3 else ():
+        info = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        proto.graph.input.append(info)
+    result = pruning(blocks=2).run(op.load(proto))
+    assert result.verify().passed
+    listed = {info.name for info in result.model.proto.graph.input} - {"x"}
+    assert listed == (set(result.model.constants) if ir_version == 3 else set())
