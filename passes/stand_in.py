@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.inputs import input_specs
 from onnxprune.data.batches import Batch
 from onnxprune.data.random import random_sets, resized
+
+RANDOM_SETS = 8
+"""How many sets of random inputs stand in for data."""
+
+
+def given_or_random(
+    data: Iterable[Batch] | None, analysis: Analysis, seed: int = 0
+) -> Iterable[Batch]:
+    """The data, or random inputs of the right types and ranges where there is none."""
+    return random_batches(analysis, RANDOM_SETS, seed) if data is None else data
 
 
 def random_batches(

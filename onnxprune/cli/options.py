@@ -29,22 +29,23 @@ def _shapes(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     return shapes
 
 
-def read_round_to(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
-    """Read `--round-to`.
+def number_or(word: str) -> Callable[..., int | str | None]:
+    """A callback that reads a number from 1 on, or a word that stands for something else.
 
     Args:
-        ctx: the context of the option.
-        param: the option.
-        text: a number from 1 on, or `auto`; None where the option is not given.
-
-    Raises:
-        click.BadParameter: it is neither.
+        word: the word.
     """
-    if text is None or text == "auto":
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise click.BadParameter(f"{text!r} is neither a number from 1 on nor auto", ctx, param)
-    return int(text)
+
+    def read(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
+        if text is None or text == word:
+            return text
+        if not text.isdecimal() or int(text) < 1:
+            raise click.BadParameter(
+                f"{text!r} is neither a number from 1 on nor {word}", ctx, param
+            )
+        return int(text)
+
+    return read
 
 
 input_shape_option: Decorator = click.option(
@@ -168,16 +169,6 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
-def _samples(ctx: click.Context, param: click.Parameter, text: str | None) -> int | str | None:
-    """Read a number, or the option's word for none."""
-    word = "all" if param.name == "samples" else "none"
-    if text is None or text == word:
-        return text
-    if not text.isdecimal() or int(text) < 1:
-        raise click.BadParameter(f"{text!r} is neither a number from 1 on nor {word}", ctx, param)
-    return int(text)
-
-
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--data` and what goes with it; see `onnxprune.cli.judging`."""
     return _all(
@@ -191,13 +182,13 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--samples",
             metavar="N|all",
-            callback=_samples,
+            callback=number_or("all"),
             help="Samples to use, drawn by --seed; of a function, the first. [default: 512]",
         ),
         click.option(
             "--batch",
             metavar="N|none",
-            callback=_samples,
+            callback=number_or("none"),
             help="Samples of a batch; none where the leading axis is no batch. [default: 32]",
         ),
         click.option(

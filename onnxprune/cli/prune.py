@@ -16,8 +16,8 @@ from onnxprune.cli.options import (
     delivering,
     ignore_option,
     kinds_option,
+    number_or,
     parse_kinds,
-    read_round_to,
     targets_options,
 )
 from onnxprune.cli.settings import read_settings
@@ -75,9 +75,10 @@ Examples:
 @targets_options
 @click.option(
     "--blocks",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Remove N whole residual blocks, those that are missed least; alone, or before channels.",
+    callback=number_or("auto"),
+    metavar="N|auto",
+    help="Remove N whole residual blocks, those that are missed least; alone, or before channels. "
+    "auto removes those that pay off within a --target-….",
 )
 @click.option(
     "--scope",
@@ -99,7 +100,7 @@ Examples:
 )
 @click.option(
     "--round-to",
-    callback=read_round_to,
+    callback=number_or("auto"),
     metavar="N|auto",
     help="Keep widths that are multiples of N; auto (default) suits the hardware.",
 )

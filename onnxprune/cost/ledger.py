@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import prod
 
@@ -10,6 +11,7 @@ from onnxprune.axes import Dim, Keep, Keeps, kept_size
 from onnxprune.cost.activations import Activations
 from onnxprune.cost.latency import LatencyTable
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.blocks import Block
 from onnxprune.coupling.groups import Group
 from onnxprune.ir.tensors import is_float_type
 
@@ -90,6 +92,7 @@ class Ledger:
         self._activations = Activations(analysis) if memory or table else None
         self._counts_memory = memory
         self._keeps: dict[Dim, Keep] = {}
+        self._gone: frozenset[str] = frozenset()
         self.counts = {group: group.size for group in groups}
         self._carriers = {group: _Parts({}, {}, {}, {}) for group in self.counts}
         self._note_carriers()
@@ -122,15 +125,22 @@ class Ledger:
                 elif self._activations is not None and name in self._activations:
                     self._carriers[group].held[name] = 0.0
 
-    def after(self, group: Group, count: int) -> Costs:
-        """The totals if `group` kept `count` channels."""
-        return self._changed(group, count)[0]
+    def after(self, counts: Mapping[Group, int], block: Block | None = None) -> Costs:
+        """The totals if groups kept so many channels.
 
-    def set(self, group: Group, count: int) -> None:
-        """Let `group` keep `count` channels."""
-        self.totals, parts = self._changed(group, count)
-        self._keeps[group.leaf] = group.first(count)
-        self.counts[group] = count
+        Args:
+            counts: by group.
+            block: what goes whole, with all its nodes.
+        """
+        return self._changed(counts, block)[0]
+
+    def set(self, counts: Mapping[Group, int], block: Block | None = None) -> None:
+        """Let groups keep so many channels; see `after`."""
+        self.totals, parts = self._changed(counts, block)
+        self._keeps.update((group.leaf, group.first(count)) for group, count in counts.items())
+        self.counts.update(counts)
+        if block is not None:
+            self._gone |= block.names
         self._parts.macs.update(parts.macs)
         self._parts.elements.update(parts.elements)
         self._parts.held.update(parts.held)
@@ -147,10 +157,15 @@ class Ledger:
         ranked = sorted(found.items(), key=lambda item: -item[1])[:count]
         return [f"{name} {part / total:.1%}" for name, part in ranked]
 
-    def _changed(self, group: Group, count: int) -> tuple[Costs, _Parts]:
-        keeps = {**self._keeps, group.leaf: group.first(count)}
+    def _changed(self, counts: Mapping[Group, int], block: Block | None) -> tuple[Costs, _Parts]:
+        keeps = {**self._keeps, **{group.leaf: group.first(n) for group, n in counts.items()}}
         now, old = self.totals, self._parts
-        new = self._counted(self._carriers[group], keeps)
+        concerned = [self._carriers[group] for group in counts]
+        gone = self._gone
+        if block is not None:
+            concerned.append(self._parts_of(block))
+            gone = gone | block.names
+        new = self._counted(_joined(concerned), keeps, gone)
         params, nbytes = now.params, now.size
         for name, size in new.elements.items():
             tensor = self._constants[name]
@@ -164,24 +179,49 @@ class Ledger:
             latency -= self._table.rest_ms * less_held / self._held
         return Costs(macs, params, nbytes, *self._peak(new.held), latency), new
 
-    def _counted(self, parts: _Parts, keeps: Keeps) -> _Parts:
-        """The parts counted with `keeps`."""
-        values, held = self._analysis.values, self._activations
+    def _parts_of(self, block: Block) -> _Parts:
+        """All that goes with a block."""
         return _Parts(
-            {place: self._analysis.placed[place].macs(keeps) for place in parts.macs},
+            dict.fromkeys(block.places, 0),
+            dict.fromkeys(block.names & self._constants.keys(), 0),
+            dict.fromkeys(block.names & self._parts.held.keys(), 0.0),
+            dict.fromkeys(block.places, 0.0),
+        )
+
+    def _counted(self, parts: _Parts, keeps: Keeps, gone: AbstractSet[str] = frozenset()) -> _Parts:
+        """The parts counted with `keeps`, and without some values and what makes them."""
+        placed, values, held = self._analysis.placed, self._analysis.values, self._activations
+        table = self._table
+
+        def runs(place: int) -> bool:
+            return not gone or gone.isdisjoint(placed[place].node.outputs)
+
+        return _Parts(
+            {i: placed[i].macs(keeps) if runs(i) else 0 for i in parts.macs},
             {
-                name: prod(kept_size(dim, keeps) for dim in values[name].dims)
+                name: 0 if name in gone else prod(kept_size(d, keeps) for d in values[name].dims)
                 for name in parts.elements
                 if name in values
             },
-            {name: held.nbytes(name, keeps) for name in parts.held} if held else {},
-            {i: self._table.time_ms(i, keeps) for i in parts.times} if self._table else {},
+            {n: 0.0 if n in gone else held.nbytes(n, keeps) for n in parts.held} if held else {},
+            {i: table.time_ms(i, keeps) if runs(i) else 0.0 for i in parts.times} if table else {},
         )
 
     def _peak(self, changed: Mapping[str, float]) -> tuple[float, float]:
         if self._activations is None or not self._counts_memory:
             return 0.0, 0.0
         return self._activations.peak({**self._parts.held, **changed})
+
+
+def _joined(parts: Iterable[_Parts]) -> _Parts:
+    """All parts that some of them have."""
+    found = _Parts({}, {}, {}, {})
+    for part in parts:
+        found.macs |= part.macs
+        found.elements |= part.elements
+        found.held |= part.held
+        found.times |= part.times
+    return found
 
 
 def _carried(dims: Iterable[Dim], leaves: Mapping[Dim, Group]) -> Iterator[Group]:

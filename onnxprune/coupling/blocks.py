@@ -32,6 +32,7 @@ class Block:
         output: the sum.
         groups: the coupling groups that live inside it, and make it constant when they go.
         places: of its nodes.
+        names: of all values that go with it: its results, and the weights that only it reads.
         parameters: elements of the weights that carry its groups.
     """
 
@@ -41,6 +42,7 @@ class Block:
     output: str
     groups: tuple[Group, ...]
     places: frozenset[int]
+    names: frozenset[str]
     parameters: int
 
     @property
@@ -120,7 +122,12 @@ class _Finder:
         size = sum(constants[name].size for name in weights)
         ordered = tuple(sorted(groups, key=lambda group: group.index))
         output = placed.node.outputs[0]
-        return Block(placed.node.name, shortcut, branch, output, ordered, places, size)
+        made = {name for place in places for name in self._placed[place].node.outputs if name}
+        read = {name for place in places for name in self._reads(self._placed[place])}
+        names = made | {n for n in read & constants.keys() if places.issuperset(self._readers[n])}
+        return Block(
+            placed.node.name, shortcut, branch, output, ordered, places, frozenset(names), size
+        )
 
     def _summands(self, placed: Placed) -> list[str]:
         """The operands of a sum of equally shaped activations."""

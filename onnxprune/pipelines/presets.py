@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from onnxprune.coupling.plan import Plan
 from onnxprune.data.batches import Batch
@@ -28,7 +28,11 @@ _AMOUNTS = ("ratio", "threshold", "ratios", "targets")
 
 
 def pruning(
-    *, steps: int = 1, repair: bool | None = None, blocks: int = 0, **options: Any
+    *,
+    steps: int = 1,
+    repair: bool | None = None,
+    blocks: int | Literal["auto"] = 0,
+    **options: Any,
 ) -> Pipeline:
     """The main job as a pipeline.
 
@@ -38,6 +42,7 @@ def pruning(
         repair: whether what is left is fitted to the original, on random inputs where there is no
             data; None repairs if there is data.
         blocks: how many residual blocks go first; then channels go only if it is said how many.
+            With ``auto`` blocks and channels go together, to meet the targets.
         options: those of `RemoveChannels`.
 
     Raises:
@@ -50,7 +55,9 @@ def pruning(
         )
     passes: list[Pass] = [FoldConstants()]
     seed = options.get("seed", 0)
-    if blocks:
+    if blocks == "auto":
+        options = {**options, "blocks": True}
+    elif blocks:
         ignore = options.get("ignore", ())
         passes += [RemoveBlocks(count=blocks, ignore=ignore, seed=seed), FoldEmpty()]
         if not any(options.get(name) for name in _AMOUNTS):

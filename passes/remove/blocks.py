@@ -13,11 +13,8 @@ from onnxprune.coupling.groups import find_groups
 from onnxprune.errors import CheckFailedError, UsageError
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.select.blocks import BLOCK_CRITERIA, BlockChoice
-from onnxprune.passes.stand_in import random_batches
+from onnxprune.passes.stand_in import given_or_random
 from onnxprune.passes.work import PassReport, Removal, Work
-
-RANDOM_SETS = 8
-"""How many sets of random inputs stand in for data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +60,7 @@ class RemoveBlocks:
         groups = find_groups(analysis)
         blocks = find_blocks(analysis, groups)
         work.note_time("analyse", start)
-        data = work.data
-        if data is None:
-            data = random_batches(analysis, RANDOM_SETS, self.seed)
+        data = given_or_random(work.data, analysis, self.seed)
         choice = BlockChoice(analysis, blocks, self.count, data, self.seed)
         chosen = BLOCK_CRITERIA[self.criterion](choice) if len(blocks) >= self.count else []
         if len(chosen) < self.count:

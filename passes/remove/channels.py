@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import ClassVar
 
-from onnxprune.axes import Dim, Keep
+from onnxprune.axes import Dim, Keep, kept_size
 from onnxprune.coupling.analysis import Analysis, analyse
+from onnxprune.coupling.blocks import Block, find_blocks
 from onnxprune.coupling.groups import (
     DEFAULT_KINDS,
     KINDS,
@@ -23,6 +24,7 @@ from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA, is_absolute
 from onnxprune.passes.score.scoring import Scoring
 from onnxprune.passes.select.alignment import RoundTo
+from onnxprune.passes.select.blocks import BlockChoice, measured_losses, shared_losses
 from onnxprune.passes.select.budget import Budget, budgeted
 from onnxprune.passes.select.latency import Machine, measured_latency
 from onnxprune.passes.select.patterns import minima_of, ratios_of
@@ -30,6 +32,7 @@ from onnxprune.passes.select.selection import Selection
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.passes.select.targets import Target
 from onnxprune.passes.select.threshold import thresholded
+from onnxprune.passes.stand_in import given_or_random
 from onnxprune.passes.work import PassReport, Refusal, Removal, Work
 
 AUTO = "auto"
@@ -61,6 +64,7 @@ class RemoveChannels:
         minima: fewest channels kept of some groups, as ``PATTERN=N``.
         targets: what the model may cost at most, such as ``macs=0.5`` or ``size=5MB`` (see
             `Target`); then `ratio` and `scope` mean nothing.
+        blocks: whether residual blocks may go whole, too, to meet the targets.
         way: how much of the way to the targets this goes; the rest is for later steps.
         provider: execution provider that a target latency is measured on.
         threads: with how many threads; 0 for all cores.
@@ -83,6 +87,7 @@ class RemoveChannels:
     ratios: tuple[str, ...] = ()
     minima: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    blocks: bool = False
     way: float = 1.0
     provider: str = "cpu"
     threads: int = 1
@@ -117,6 +122,11 @@ class RemoveChannels:
         for quantity in quantities:
             if quantities.count(quantity) > 1:
                 raise UsageError(f"two targets for {quantity}", hint="give the smaller one")
+        if self.blocks and not self.targets:
+            raise UsageError(
+                "blocks go with channels where there is a budget",
+                hint="give a target, or say how many go: remove-blocks{count=2}",
+            )
         if self.targets and self.threshold is not None:
             raise UsageError("a threshold and a budget exclude each other")
 
@@ -128,11 +138,13 @@ class RemoveChannels:
         chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
         work.note_time("analyse", start)
         start = perf_counter()
-        keeps = self.select(analysis, chosen, work)
+        blocks = find_blocks(analysis, groups) if self.blocks else []
+        keeps = self.select(analysis, chosen, work, blocks)
         pruned = remove(analysis, keeps)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
-        work.removals.append(Removal(analysis, groups, chosen, keeps, pruned))
+        gone = tuple(b.name for b in blocks if all(not kept_size(g.leaf, keeps) for g in b.groups))
+        work.removals.append(Removal(analysis, groups, chosen, keeps, pruned, blocks=gone))
         if keeps:
             work.model = pruned
             report.did.append(f"{summary(chosen, keeps)}, by {self._criterion(work)}")
@@ -144,15 +156,30 @@ class RemoveChannels:
             return self.criterion
         return "obs" if self.targets and work.data is not None else "l2"
 
-    def select(self, analysis: Analysis, chosen: list[Group], work: Work) -> dict[Dim, Keep]:
-        """Decide what stays of each group."""
+    def select(
+        self,
+        analysis: Analysis,
+        chosen: list[Group],
+        work: Work,
+        blocks: Sequence[Block] = (),
+    ) -> dict[Dim, Keep]:
+        """Decide what stays of each group.
+
+        Args:
+            analysis: the model.
+            chosen: the groups.
+            work: has the data.
+            blocks: residual blocks that may go whole.
+        """
         how = (self.reduction, self.normalization, self.seed)
         criterion = CRITERIA[self._criterion(work)]
         scores = criterion(Scoring(analysis, chosen, *how, work.data))
         fixed = ratios_of(chosen, self.ratios)
         least = dict.fromkeys(chosen, self.minimum) | minima_of(chosen, self.minima)
         selection = Selection(analysis, scores, self.ratio, self.round_to, least, fixed)
-        selection = replace(selection, absolute=is_absolute(criterion))
+        free = [block for block in blocks if fixed.keys().isdisjoint(block.groups)]
+        losses = self._losses(analysis, free, work)
+        selection = replace(selection, absolute=is_absolute(criterion), blocks=losses)
         if self.threshold is not None:
             return thresholded(selection, self.threshold)
         if not self.targets:
@@ -169,6 +196,18 @@ class RemoveChannels:
             return budgeted(selection, budgets)
         machine = Machine(self.provider, self.threads, self.seed)
         return measured_latency(selection, latency[0], budgets, work.original, machine, self.way)
+
+    def _losses(
+        self, analysis: Analysis, blocks: Sequence[Block], work: Work
+    ) -> dict[Block, float]:
+        """What is lost with each block, on the scale of the criterion."""
+        if not blocks:
+            return {}
+        data = given_or_random(work.data, analysis, self.seed)
+        choice = BlockChoice(analysis, blocks, len(blocks), data, self.seed)
+        if is_absolute(CRITERIA[self._criterion(work)]):
+            return measured_losses(choice)
+        return shared_losses(choice)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

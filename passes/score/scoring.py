@@ -21,14 +21,12 @@ from onnxprune.coupling.ragged import block_axis
 from onnxprune.data.batches import Batch
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS, by_mean
 from onnxprune.passes.score.gains import Gains, find_gains
-from onnxprune.passes.stand_in import random_batches
+from onnxprune.passes.stand_in import given_or_random
 
 Scores = npt.NDArray[np.float64]
 """Importance of each index of a group: ``[v]``, or ``[g, v]`` where the selection may be ragged."""
 Table = npt.NDArray[np.float32]
 """A weight channel by channel: ``[v, k]`` or ``[g, v, k]``, row j all elements of channel j."""
-RANDOM_SETS = 8
-"""How many sets of random inputs stand in for data."""
 Measure = Callable[[Table], Scores]
 """One number for each row."""
 
@@ -59,9 +57,7 @@ class Scoring:
 
     def batches(self) -> Iterable[Batch]:
         """The calibration data, or random inputs of the right ranges."""
-        if self.data is not None:
-            return self.data
-        return random_batches(self.analysis, RANDOM_SETS, self.seed)
+        return given_or_random(self.data, self.analysis, self.seed)
 
     def table(self, group: Group, member: Member) -> Table:
         """A weight channel by channel, as it is."""

@@ -62,7 +62,7 @@ def shared(found: GroupSensitivity, order: Scores) -> Scores:
         together.
     """
     removed = np.array([0, *found.outcomes])
-    lost = [0.0, *(_additive(outcome.loss) for outcome in found.outcomes.values())]
+    lost = [0.0, *(additive(outcome.loss) for outcome in found.outcomes.values())]
     slopes = _rising(np.diff(removed), np.diff(np.maximum.accumulate(lost)))
     places = np.arange(found.group.size)
     steps = np.minimum(np.searchsorted(removed[1:], places, "right"), len(slopes) - 1)
@@ -72,7 +72,7 @@ def shared(found: GroupSensitivity, order: Scores) -> Scores:
     return result
 
 
-def _additive(loss: float) -> float:
+def additive(loss: float) -> float:
     """A deviation as something that adds up: what is left of the signal is multiplied."""
     return -math.log(max(1 - loss, _LEAST_LEFT)) + min(max(loss - 1, 0.0), _MOST)
 

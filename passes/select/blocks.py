@@ -21,9 +21,12 @@ from onnxprune.data.batches import Batch
 from onnxprune.ir.probe import cut_at
 from onnxprune.passes.measure.recordings import record
 from onnxprune.passes.measure.trials import Trial, Trials
+from onnxprune.passes.score.sensitivity import additive
+from onnxprune.passes.score.statistics import collect_sums
 from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
 
+_TINY = 1e-12
 SAMPLES = 128
 """So many are gone through for each block that is tried."""
 
@@ -89,6 +92,62 @@ def at_random(choice: BlockChoice) -> list[Block]:
     """Any blocks: what other criteria must be better than."""
     drawn = np.random.default_rng(choice.seed).random(len(choice.blocks))
     return choice.least(dict(zip(choice.blocks, drawn.tolist(), strict=True)))
+
+
+def measured_losses(choice: BlockChoice) -> dict[Block, float]:
+    """What the outputs lose without each block, as losses that add up."""
+    groups = {group.index: group for block in choice.blocks for group in block.groups}
+    with TemporaryDirectory(prefix="onnxprune-") as folder:
+        recordings = record(choice.analysis, choice.data, Path(folder), SAMPLES)
+        trials = Trials(choice.analysis, groups, recordings)
+        tried = track(choice.blocks, "trying blocks")
+        return {block: additive(trials.run(_without([block])).loss) for block in tried}
+
+
+def shared_losses(choice: BlockChoice) -> dict[Block, float]:
+    """What sums lose without each block: ``-log`` of the share of their variance that is left.
+
+    The mean of a block stays as a bias. As with channels, it counts for each operator that sums
+    over what is there afterwards.
+    """
+    axes = {block: _channel_axis(choice.analysis, block) for block in choice.blocks}
+    wanted = {(name, axes[b]): None for b in choice.blocks for name in (b.branch, b.output)}
+    sums = collect_sums(choice.analysis, wanted, choice.data)
+    losses: dict[Block, float] = {}
+    for block, axis in axes.items():
+        branch, output = (sums[name, axis].variance for name in (block.branch, block.output))
+        share = float((branch / np.maximum(output, _TINY)).mean())
+        readers = _readers_behind(choice.analysis, block, axis)
+        losses[block] = -readers * float(np.log(max(1 - share, _TINY)))
+    return losses
+
+
+def _channel_axis(analysis: Analysis, block: Block) -> int:
+    """The axis of a block's result that operators sum over; the last one if there is none."""
+    dims = analysis.values[block.output].dims
+    summed = {
+        leaf
+        for placed in analysis.placed
+        for role in placed.site.roles
+        if role.name == "contracted"
+        for leaf in role.dim.leaves()
+    }
+    found = (axis for axis, dim in enumerate(dims) if summed.intersection(dim.leaves()))
+    return next(found, len(dims) - 1)
+
+
+def _readers_behind(analysis: Analysis, block: Block, axis: int) -> int:
+    """How many operators behind a block sum over the channels of its result; at least one."""
+    leaves = set(analysis.values[block.output].dims[axis].leaves())
+    last = max(block.places)
+    return max(
+        sum(
+            role.name == "contracted" and not leaves.isdisjoint(role.dim.leaves())
+            for placed in analysis.placed[last + 1 :]
+            for role in placed.site.roles
+        ),
+        1,
+    )
 
 
 BLOCK_CRITERIA: dict[str, Callable[[BlockChoice], list[Block]]] = {

@@ -25,6 +25,7 @@ from onnxprune.cost.latency import LatencyTable
 from onnxprune.cost.ledger import Costs, Ledger
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.blocks import Block
 from onnxprune.coupling.groups import Group
 from onnxprune.errors import CheckFailedError
 from onnxprune.ir.model import Model
@@ -97,13 +98,14 @@ def budgeted(
     """
     analysis, scores, round_to = selection.analysis, selection.free, selection.round_to
     memory = any(b.quantity == "memory" for b in budgets)
-    ledger = Ledger(analysis, selection.scores, memory=memory, table=table)
-    fixed = kept_counts(analysis, selection.fixed, round_to, selection.least)
-    for group, count in fixed.items():
-        ledger.set(group, count)
+    inside = (group for block in selection.blocks for group in block.groups)
+    groups = dict.fromkeys((*selection.scores, *inside))
+    ledger = Ledger(analysis, groups, memory=memory, table=table)
+    ledger.set(kept_counts(analysis, selection.fixed, round_to, selection.least))
     losses = _losses(selection)
-    knapsack = _Knapsack(ledger, losses, budgets)
     least = fewest(selection)
+    blocks = {b: _loss_of(b, loss, losses, least) for b, loss in selection.blocks.items()}
+    knapsack = _Knapsack(ledger, losses, blocks, budgets)
     knapsack.shrink(kept_steps(analysis, scores, round_to, least))
     finer = (*AUTO_MULTIPLES[-1:], 1) if round_to == "auto" else ()
     for multiple in (round_to, *finer):
@@ -156,21 +158,30 @@ def _by_share(importance: Scores) -> Scores:
     return losses
 
 
+def _loss_of(
+    block: Block, loss: float, losses: Mapping[Group, Scores], least: Mapping[Group, int]
+) -> float:
+    """What is lost with a block: what its groups lose before it goes, and the rest of it."""
+    return loss + max((float(losses[g][least[g]]) for g in block.groups if g in losses), default=0)
+
+
 Steps = Mapping[Group, Sequence[int]]
 """The numbers of indices that groups may keep, largest first."""
 
 
 class _Knapsack:
-    """What stays of each group, what that costs, and what it loses."""
+    """What stays of each group and block, what that costs, and what it loses."""
 
     def __init__(
         self,
         ledger: Ledger,
         losses: Mapping[Group, npt.NDArray[np.float64]],
+        blocks: Mapping[Block, float],
         budgets: Sequence[Budget],
     ) -> None:
         self._ledger = ledger
         self._losses = losses
+        self._blocks = blocks
         self._budgets = budgets
         self._whole = ledger.totals
 
@@ -181,17 +192,28 @@ class _Knapsack:
         the highest (M. Minoux, "Accelerated greedy algorithms for maximizing submodular set
         functions", 1978).
         """
-        best = {group: self._densest(group, steps[group]) for group in steps}
-        fresh = set(steps)
+        best: dict[Group | Block, tuple[float, int]] = {
+            **{group: self._densest(group, steps[group]) for group in steps},
+            **{block: self._density(block) for block in self._blocks},
+        }
+        fresh = set(best)
         while not self._fits(self._ledger.totals):
-            group = max(best, key=lambda g: best[g][0], default=None)
-            if group is None or best[group][0] <= 0:
+            move = max(best, key=lambda move: best[move][0], default=None)
+            if move is None or best[move][0] <= 0:
                 raise self._unmet()
-            if group in fresh:
-                self._ledger.set(group, best[group][1])
+            if isinstance(move, Group):
+                if move in fresh:
+                    self._ledger.set({move: best[move][1]})
+                    fresh.clear()
+                best[move] = self._densest(move, steps[move])
+            elif move in fresh:
+                self._ledger.set(dict.fromkeys(move.groups, 0), move)
+                best = {other: found for other, found in best.items() if _apart(other, move)}
                 fresh.clear()
-            best[group] = self._densest(group, steps[group])
-            fresh.add(group)
+                continue
+            else:
+                best[move] = self._density(move)
+            fresh.add(move)
 
     def give_back(self, steps: Steps) -> None:
         """Let groups grow again while it fits, what regains most first."""
@@ -200,7 +222,7 @@ class _Knapsack:
             if not grown:
                 return
             _, group, count = max(grown, key=lambda step: step[0])
-            self._ledger.set(group, count)
+            self._ledger.set({group: count})
 
     def fill(self) -> float:
         """The share of the tightest budget that is used."""
@@ -212,9 +234,16 @@ class _Knapsack:
         best = (0.0, now)
         for count in [count for count in steps if count < now][:_AHEAD]:
             lost = self._losses[group][count] - self._losses[group][now]
-            saved = self._saved(self._ledger.after(group, count))
+            saved = self._saved(self._ledger.after({group: count}))
             best = max(best, (saved / max(lost, _NOTHING), count))
         return best
+
+    def _density(self, block: Block) -> tuple[float, int]:
+        """The same of a block that goes whole; what its groups lost already is no loss again."""
+        counts = self._ledger.counts
+        lost = sum(self._losses[g][counts[g]] for g in block.groups if g in self._losses)
+        saved = self._saved(self._ledger.after(dict.fromkeys(block.groups, 0), block))
+        return saved / max(self._blocks[block] - lost, _NOTHING), 0
 
     def _saved(self, after: Costs) -> float:
         """What a step saves of what is too much, as shares of the whole model's costs."""
@@ -228,8 +257,8 @@ class _Knapsack:
 
     def _regain(self, group: Group, steps: Sequence[int]) -> Iterable[tuple[float, Group, int]]:
         now = self._ledger.counts[group]
-        larger = [count for count in steps if count > now]
-        if larger and self._fits(after := self._ledger.after(group, larger[-1])):
+        larger = [count for count in steps if count > now > 0]
+        if larger and self._fits(after := self._ledger.after({group: larger[-1]})):
             gained = self._losses[group][now] - self._losses[group][larger[-1]]
             spent = sum(
                 (after[b.quantity] - self._ledger.totals[b.quantity]) / b.limit
@@ -256,6 +285,12 @@ class _Knapsack:
             hint="allow more: --kinds all, --allow-io, a larger budget; `onnxprune inspect` says "
             "what is blocked and why",
         )
+
+
+def _apart(move: Group | Block, block: Block) -> bool:
+    """Whether a move has nothing to do with a block that goes."""
+    groups = (move,) if isinstance(move, Group) else move.groups
+    return set(groups).isdisjoint(block.groups)
 
 
 def _slope(costs: Costs, budget: Budget) -> float:

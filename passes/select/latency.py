@@ -20,6 +20,7 @@ from onnxprune.data.narrow import narrowed
 from onnxprune.data.random import random_feeds, resized
 from onnxprune.errors import CannotTellError, CheckFailedError
 from onnxprune.ir.model import Model
+from onnxprune.passes.fold.empty import without_empty
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.select.alignment import kept_steps
 from onnxprune.passes.select.budget import Budget, budgeted, fewest
@@ -93,7 +94,7 @@ def measured_latency(
     def measure(keeps: Keeps) -> Speedup:
         return compare_models(
             original,
-            remove(analysis, keeps),
+            without_empty(analysis, keeps, remove(analysis, keeps)),
             feed,
             narrowed(feed, kept_of_ports(analysis.ports, keeps)),
             provider=machine.provider,

@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.blocks import Block, without
 from onnxprune.coupling.groups import Group
 from onnxprune.passes.score.scoring import Scores
 from onnxprune.passes.select.alignment import RoundTo, kept_counts
@@ -29,6 +30,7 @@ class Selection:
         least: fewest indices kept of a group; 1 where a group is absent.
         fixed: groups of which the user said what fraction to remove.
         absolute: whether scores are losses that add up over groups.
+        blocks: residual blocks that may go whole, with what is lost then.
     """
 
     analysis: Analysis
@@ -38,6 +40,7 @@ class Selection:
     least: Mapping[Group, int] = field(default_factory=dict[Group, int])
     fixed: Mapping[Group, float] = field(default_factory=dict[Group, float])
     absolute: bool = False
+    blocks: Mapping[Block, float] = field(default_factory=dict[Block, float])
 
     @property
     def free(self) -> dict[Group, Scores]:
@@ -51,8 +54,9 @@ class Selection:
 
     def keep_counts(self, counts: Mapping[Group, int]) -> dict[Dim, Keep]:
         """Keep so many of each group, the most important ones; whole groups are left out."""
-        keeps = {g.leaf: keep_best(g, self.scores[g], count) for g, count in counts.items()}
-        return {leaf: keep for leaf, keep in keeps.items() if not keep.keeps_all}
+        some = {g: n for g, n in counts.items() if 0 < n < g.size}
+        keeps = {group.leaf: keep_best(group, self.scores[group], n) for group, n in some.items()}
+        return keeps | without(group for group, count in counts.items() if not count)
 
 
 def keep_best(group: Group, importance: Scores, count: int) -> Keep:

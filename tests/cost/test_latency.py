@@ -62,12 +62,12 @@ def test_every_layer_is_measured_at_some_widths(tmp_path: Path) -> None:
     assert made.rest_ms == pytest.approx(1.5)
     ledger = Ledger(analysis, [group], table=made)
     assert ledger.totals.latency == pytest.approx(sum(times) + 1.5)
-    half = ledger.after(group, 8)
+    half = ledger.after({group: 8})
     keeps = {group.leaf: group.first(8)}
     by_node = sum(made.time_ms(place, keeps) for place in range(len(analysis.placed)))
-    held = ledger.after(group, 8).latency - by_node
+    held = ledger.after({group: 8}).latency - by_node
     assert 0 < held < 1.5
-    ledger.set(group, 8)
+    ledger.set({group: 8})
     assert ledger.totals.latency == pytest.approx(half.latency)
 
 

@@ -46,14 +46,14 @@ def test_what_a_small_chain_costs() -> None:
 def test_changes_of_a_group() -> None:
     analysis, (group,) = analysed(model_of(CHAIN, WEIGHTS))
     ledger = Ledger(analysis, (group,))
-    after = ledger.after(group, 4)
+    after = ledger.after({group: 4})
     assert after.macs == 16 * (3 * 4 + 4 * 4 + 4 * 2)
     assert after.memory == 4 * 16 * (4 + 4 + 4)
     assert ledger.totals.macs > after.macs
     assert ledger.counts[group] == 8
-    ledger.set(group, 4)
+    ledger.set({group: 4})
     assert ledger.totals == after
-    assert ledger.after(group, 8).macs == 16 * (3 * 8 + 8 * 8 + 8 * 2)
+    assert ledger.after({group: 8}).macs == 16 * (3 * 8 + 8 * 8 + 8 * 2)
 
 
 def test_memory_may_be_left_out() -> None:
@@ -78,7 +78,7 @@ def test_the_ledger_agrees_with_the_pruned_model(seed: int) -> None:
     rng = np.random.default_rng(seed)
     keeps: dict[Dim, Keep] = {}
     for group in groups:
-        ledger.set(group, int(rng.integers(1, group.size + 1)))
+        ledger.set({group: int(rng.integers(1, group.size + 1))})
         mask = np.arange(group.size) < ledger.counts[group]
         rows = mask if group.over is None else np.tile(mask, (group.over.size, 1))
         keeps[group.leaf] = Keep(rows, group.over)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,16 @@ import onnx
 import pytest
 
 import onnxprune as op
+from onnxprune.cost.ledger import Ledger
+from onnxprune.coupling.analysis import analyse
+from onnxprune.coupling.blocks import find_blocks
+from onnxprune.coupling.groups import find_groups
 from onnxprune.data.batches import Batch
 from onnxprune.errors import CheckFailedError, UsageError
+from onnxprune.ir.canonical import canonicalise
 from onnxprune.passes import FoldConstants, FoldEmpty, RemoveBlocks, Repair
+from onnxprune.passes.fold.empty import without_empty
+from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
 from tests.texts import Weight, assert_valid, f32, model_of, op_types
@@ -28,10 +36,10 @@ TEXT = """g (float[n,3,5,5] x) => (float[n,4,5,5] y) {
 }"""
 
 
-def network() -> op.Model:
+def network(scales: tuple[float, ...] = SCALES) -> op.Model:
     """Three blocks, of which the second one adds next to nothing."""
     weights: dict[str, Weight] = {"w0": (6, 3, 1, 1), "w1": (4, 6, 1, 1)}
-    for number, scale in enumerate(SCALES, 1):
+    for number, scale in enumerate(scales, 1):
         weights[f"a{number}w"] = (8, 6, 1, 1)
         weights[f"b{number}w"] = f32(RNG.standard_normal((6, 8, 1, 1)) * scale)
         weights[f"b{number}b"] = f32(RNG.standard_normal(6) * scale)
@@ -190,3 +198,39 @@ def test_weights_may_be_listed_among_the_inputs(ir_version: int) -> None:
     assert result.verify().passed
     listed = {info.name for info in result.model.proto.graph.input} - {"x"}
     assert listed == (set(result.model.constants) if ir_version == 3 else set())
+
+
+def test_a_budget_may_take_blocks() -> None:
+    """Where widths alone cannot meet it, the blocks go that matter least."""
+    model, data = network((1.0, 0.01, 1.0)), batches()
+    asked: dict[str, Any] = {"targets": ("macs=0.2",), "round_to": 1, "ratios": ("residual *=0",)}
+    with pytest.raises(CheckFailedError, match="the budget cannot be met"):
+        pruning(**asked).run(model, data=data)
+    result = pruning(blocks="auto", **asked).run(model, data=data)
+    assert result.verify().passed
+    assert "h2" in result.removals[0].blocks
+    whole, left = (
+        Ledger(analyse(canonicalise(m)), ()).totals for m in (result.original, result.model)
+    )
+    assert left.macs <= 0.2 * whole.macs
+
+
+def test_blocks_need_a_budget_to_pay_off() -> None:
+    with pytest.raises(UsageError, match="where there is a budget"):
+        pruning(blocks="auto", ratio=0.3)
+
+
+def test_a_ledger_knows_what_goes_with_a_block() -> None:
+    model = op.load(Path(__file__).parents[3] / "fixtures" / "digits_vit.ts.onnx")
+    analysis = analyse(canonicalise(model))
+    groups = find_groups(analysis)
+    block = find_blocks(analysis, groups)[2]
+    ledger = Ledger(analysis, block.groups)
+    ledger.set(dict.fromkeys(block.groups, 0), block)
+    pruned = remove(analysis, block.keeps)
+    small = without_empty(analysis, block.keeps, pruned)
+    found = Ledger(analyse(canonicalise(small)), ()).totals
+    assert ledger.totals.macs == found.macs
+    biases = sum(t.size for name, t in small.constants.items() if name.endswith("::bias"))
+    assert ledger.totals.params == found.params - biases
+    assert ledger.totals.memory == pytest.approx(found.memory, rel=0.05)

@@ -53,8 +53,8 @@ def test_the_best_choice_is_found_or_nearly_so() -> None:
     limit = 0.5 * ledger.totals.macs
     losses: dict[tuple[int, int], float] = {}
     for a, b in product(range(4, 41), range(2, 21)):
-        ledger.set(wide, a)
-        ledger.set(narrow, b)
+        ledger.set({wide: a})
+        ledger.set({narrow: b})
         if ledger.totals.macs <= limit:
             losses[a, b] = sum(_loss(scores[g], n) for g, n in ((wide, a), (narrow, b)))
     keeps = budgeted(Selection(analysis, scores, 0.0, 1), [Budget("macs", limit)])
