@@ -13,12 +13,21 @@ from onnxprune.passes.fold.constants import FoldConstants
 from onnxprune.passes.fold.empty import FoldEmpty
 from onnxprune.passes.remove.blocks import RemoveBlocks
 from onnxprune.passes.remove.channels import RemoveChannels
+from onnxprune.passes.remove.redundant import RemoveRedundant
 from onnxprune.passes.remove.replay import ApplyPlan
 from onnxprune.passes.repair.repair import Repair
 
 PASSES: dict[str, Any] = {
     kind.name: kind
-    for kind in (FoldConstants, RemoveBlocks, RemoveChannels, ApplyPlan, FoldEmpty, Repair)
+    for kind in (
+        FoldConstants,
+        RemoveRedundant,
+        RemoveBlocks,
+        RemoveChannels,
+        ApplyPlan,
+        FoldEmpty,
+        Repair,
+    )
 }
 """Every pass by name."""
 
@@ -29,5 +38,6 @@ __all__ = [
     "FoldEmpty",
     "RemoveBlocks",
     "RemoveChannels",
+    "RemoveRedundant",
     "Repair",
 ]

@@ -65,6 +65,7 @@ class Removal:
         pruned: the model after the removal, as the proof is about it.
         repaired: what was fitted anew then, if anything was.
         blocks: names of the residual blocks that it removed whole.
+        changed: names of the constants that were changed before it, so that nothing is lost.
     """
 
     analysis: Analysis
@@ -74,6 +75,7 @@ class Removal:
     pruned: Model
     repaired: Repaired | None = None
     blocks: tuple[str, ...] = ()
+    changed: frozenset[str] = frozenset()
 
 
 def ports_of(removals: Iterable[Removal]) -> Kept:
@@ -118,6 +120,7 @@ class Work:
         removals: what was removed so far.
         reports: one for each pass that ran.
         seconds: time spent on parts of passes (``analyse``, ``remove``).
+        known: names of the constants of the first canonical form, which a plan may tell of.
         provenance: the original constant that each constant comes from, of this model or earlier
             ones.
     """
@@ -129,6 +132,7 @@ class Work:
     removals: list[Removal] = field(default_factory=list[Removal])
     reports: list[PassReport] = field(default_factory=list[PassReport])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
+    known: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict[str, str])
     _canonical: Canonical | None = None
     _source: Model | None = None
@@ -140,6 +144,7 @@ class Work:
             start = perf_counter()
             made = canonicalise(self.model, self.input_shapes)
             self._source, self._canonical = self.model, made
+            self.known = self.known or tuple(made.model.constants)
             self.provenance |= {
                 name: self.provenance.get(source, source)
                 for name, source in made.provenance.items()

@@ -186,6 +186,12 @@ def nothing_to_prune(result: Result, record: Mapping[str, Any], source: Path) ->
             where=str(source),
             hint="remove-channels removes channels; `onnxprune passes` lists all",
         )
+    if any(report.name.startswith("remove-redundant") for report in result.reports):
+        return NothingToPruneError(
+            "no channel of this model is provably without effect, and nothing was written",
+            where=str(source),
+            hint="--channels 0.3, or a budget such as --target-macs 0.5, trades accuracy for size",
+        )
     offered = result.removals[-1].chosen
     if offered:
         return NothingToPruneError(

@@ -25,7 +25,7 @@ from onnxprune.errors import UsageError
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.pipeline import Pipeline
-from onnxprune.pipelines.presets import pruning
+from onnxprune.pipelines.presets import lossless, pruning
 
 _EPILOG = """\b
 Examples:
@@ -79,6 +79,12 @@ Examples:
     metavar="N|auto",
     help="Remove N whole residual blocks, those that are missed least; alone, or before channels. "
     "auto removes those that pay off within a --target-….",
+)
+@click.option(
+    "--lossless",
+    is_flag=True,
+    help="Remove only channels that are provably without effect: dead, constant, or multiples of "
+    "others. With --round-to auto some of them stay where an odd width would be slow.",
 )
 @click.option(
     "--scope",
@@ -186,6 +192,10 @@ _PLAIN = (
 """Options that mean what those of `pruning` mean."""
 
 
+_AS_OPTION = {"ratio": "channels", "ratios": "ratio", "targets": "target-…", "round_to": "round-to"}
+"""What those are called on the command line that have another name there."""
+
+
 def _pipeline(options: dict[str, Any]) -> Pipeline:
     given = {name: options[name] for name in _PLAIN if options[name] is not None}
     given |= read_settings(options["groups"]) if options["groups"] else {}
@@ -198,6 +208,8 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     targets = chosen_targets(options)
     if targets:
         given["targets"] = targets
+    if options["lossless"]:
+        return _lossless(given, options["pipeline"])
     if options["pipeline"] is None:
         _check_amount(given)
         machine = {name: options[name] for name in ("provider", "threads")}
@@ -209,6 +221,20 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
             hint="write the options into the pipeline: remove-channels{ratio=0.3}",
         )
     return Pipeline(options["pipeline"])
+
+
+def _lossless(given: dict[str, Any], pipeline: str | None) -> Pipeline:
+    known = {name: given[name] for name in ("ignore", "allow_io", "round_to") if name in given}
+    others = [name for name in given if name not in (*known, "repair")] + ["passes"] * bool(
+        pipeline
+    )
+    if others:
+        raise UsageError(
+            f"--lossless and --{_AS_OPTION.get(others[0], others[0])} exclude each other",
+            why="what is provably without effect is no matter of choice",
+            hint="run onnxprune twice, with --lossless first",
+        )
+    return lossless(**known)
 
 
 def _check_amount(given: dict[str, Any]) -> None:

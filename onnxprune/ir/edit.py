@@ -120,3 +120,68 @@ def _correct_shapes(part: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int
                 dims[axis].dim_value = size
             else:
                 dims[axis].Clear()  # a product of a dynamic size and one that changed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bias:
+    """What is added to the channels of a node's result.
+
+    Attributes:
+        elements: one for each channel, shape ``[c]``.
+        place: the node's input for a bias; None if it has none, then an Add follows.
+        axis: the channels' axis.
+    """
+
+    elements: npt.NDArray[np.generic]
+    place: int | None
+    axis: int
+
+
+def with_biases(
+    model: Model, added: Mapping[int, Bias], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[Model, frozenset[str]]:
+    """A copy of a model whose nodes add more to their channels.
+
+    Args:
+        model: the model; it is left as it is.
+        added: by place of the node (`graph.all_nodes`), of the main graph.
+        shapes: of the nodes' results, by name.
+
+    Returns:
+        The copy, and the names of the constants that are new or have new elements.
+    """
+    result = model.copy()
+    tensors = dict(model.constants)
+    uses = graph.uses(result.proto.graph)
+    places = [node for node, _ in graph.all_nodes(result.proto.graph)]
+    follow: dict[str, onnx.NodeProto] = {}
+    changed: set[str] = set()
+    for place, bias in added.items():
+        node = places[place]
+        name = _fresh_name(f"{node.output[0]}::bias", tensors)
+        elements = bias.elements
+        if bias.place is None:
+            y, inner = node.output[0], f"{node.output[0]}::product"
+            trailing = len(shapes[y]) - 1 - bias.axis
+            elements = elements.reshape(-1, *[1] * trailing)
+            follow[inner] = onnx.helper.make_node("Add", [inner, name], [y])
+            node.output[0] = inner
+        elif len(node.input) > bias.place and node.input[bias.place]:
+            old = node.input[bias.place]
+            total = tensors[old].numpy().reshape(-1) + elements
+            elements = total.reshape(np.broadcast_shapes(tensors[old].shape, total.shape))
+            name = old if uses[old] == 1 else name
+            node.input[bias.place] = name
+        else:
+            node.input.extend([""] * (bias.place - len(node.input)))
+            node.input.append(name)
+        tensors[name] = ArrayTensor.of(elements)
+        changed.add(name)
+    if follow:
+        nodes = [
+            made
+            for node in result.proto.graph.node
+            for made in (node, *(follow[name] for name in node.output if name in follow))
+        ]
+        graph.set_nodes(result.proto.graph, nodes)
+    return with_constants(result, tensors), frozenset(changed)

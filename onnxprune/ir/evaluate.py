@@ -11,6 +11,9 @@ import numpy.typing as npt
 import onnx
 from onnx.reference import ReferenceEvaluator
 
+from onnxprune.ir.graph import all_nodes
+from onnxprune.ir.model import Model
+
 AnyArray = npt.NDArray[Any]
 
 _RANDOM = frozenset(
@@ -74,6 +77,20 @@ def evaluate(node: onnx.NodeProto, feeds: Sequence[AnyArray], opset: int) -> lis
     except _EVALUATION_ERRORS:
         return []
     return [result for result in results if isinstance(result, np.ndarray)]
+
+
+class NodeEvaluator:
+    """Evaluates the nodes of a model by their places (`graph.all_nodes`)."""
+
+    def __init__(self, model: Model) -> None:
+        """Prepare for a model."""
+        self._nodes = [node for node, _ in all_nodes(model.proto.graph)]
+        self._opset = model.opset.get("", 1)
+
+    def run(self, place: int, feeds: Sequence[AnyArray]) -> list[AnyArray]:
+        """The results of a node for its inputs; none where they cannot be told."""
+        node = self._nodes[place]
+        return evaluate(node, feeds, self._opset) if is_function(node) else []
 
 
 @cache

@@ -35,20 +35,24 @@ class Linear:
         weight: the input that holds the weight.
         bias: the input for the bias, if the operator has one; it may be absent at a node.
         axis: the axis of `y` that holds the channels.
+        inner: the axis of `x` that holds what is summed over.
         rows: from `x` ``[n, ...]``, the shape of the weight, the shape of `y` and places to rows
             ``[g, r, k]``, for g groups of channels.
         matrix: from the weight to ``[g, k, m]``.
         restored: from such a matrix and the shape of the weight back to the weight.
         bias_scale: the factor that the operator puts before its bias.
+        whole: whether each place of `y` reads all of the kernel, and nothing of a padding.
     """
 
     weight: int
     bias: int | None
     axis: int
+    inner: int
     rows: Rows
     matrix: Callable[[Array], Array]
     restored: Callable[[Array, Shape], Array]
     bias_scale: float = 1.0
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,8 @@ def _shift(site: Site) -> Scaling | None:
 def _matmul(site: Site, keeps: Keeps) -> Linear | None:
     if len(site.x(1).shape) != 2 or len(site.x(0).shape) < 2:
         return None
-    return Linear(1, None, len(site.y().shape) - 1, _last_axis, _alone, _as_matrix)
+    last = len(site.x(0).shape) - 1
+    return Linear(1, None, len(site.y().shape) - 1, last, _last_axis, _alone, _as_matrix)
 
 
 def _gemm(site: Site, keeps: Keeps) -> Linear | None:
@@ -146,7 +151,7 @@ def _gemm(site: Site, keeps: Keeps) -> Linear | None:
         found = found / alpha
         return found
 
-    return Linear(1, 2, 1, rows, matrix, restored, beta)
+    return Linear(1, 2, 1, 0 if turned else 1, rows, matrix, restored, beta)
 
 
 def _last_axis(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
@@ -163,7 +168,8 @@ def _as_matrix(matrix: Array, shape: Shape) -> Array:
 
 def _conv(site: Site, keeps: Keeps) -> Linear:
     groups = _groups(site.x(), site.x(1), keeps)
-    rows = _patched(Windows.of(site).forward, groups)
+    windows = Windows.of(site)
+    rows = _patched(windows.forward, groups)
 
     def matrix(weight: Array) -> Array:
         return weight.reshape(groups, weight.shape[0] // groups, -1).swapaxes(1, 2)
@@ -171,7 +177,8 @@ def _conv(site: Site, keeps: Keeps) -> Linear:
     def restored(matrix: Array, shape: Shape) -> Array:
         return matrix.swapaxes(1, 2).reshape(shape)
 
-    return Linear(1, 2, 1, rows, matrix, restored)
+    whole = windows.automatic in ("NOTSET", "VALID") and not windows.pads.any()
+    return Linear(1, 2, 1, 1, rows, matrix, restored, whole=whole)
 
 
 def _conv_transpose(site: Site, keeps: Keeps) -> Linear:
@@ -188,7 +195,7 @@ def _conv_transpose(site: Site, keeps: Keeps) -> Linear:
         parts = matrix.reshape(groups, shape[0] // groups, -1, shape[1]).swapaxes(2, 3)
         return np.flip(parts.reshape(shape), tuple(range(2, len(shape))))
 
-    return Linear(1, 2, 1, rows, matrix, restored)
+    return Linear(1, 2, 1, 1, rows, matrix, restored, whole=False)
 
 
 def _groups(whole: Value, weight: Value, keeps: Keeps) -> int:

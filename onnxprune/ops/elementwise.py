@@ -76,6 +76,10 @@ _BROADCASTS = 7
 _VARIADIC = ("Max", "Mean", "Min")
 
 
+ELEMENTWISE = frozenset((*_UNARY, *_BINARY, *_VARIADIC, "Add", "Clip", "Sum", "Where"))
+"""Operators that make each element of the elements at its place alone."""
+
+
 def _variadic(site: Site) -> str:
     return ", ".join(f"x{i}[*a]" for i in range(len(site.inputs))) + " -> y[*a]"
 

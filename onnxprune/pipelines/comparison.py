@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+
+import numpy as np
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis, analyse
@@ -18,6 +20,7 @@ from onnxprune.errors import PlanError, RuntimeFailureError
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
+from onnxprune.ir.tensors import ArrayTensor, Tensor
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.runtime import Session
@@ -103,7 +106,7 @@ class Comparison:
                     "--plan, fidelity compares such",
                 )
         model = self.pruned.copy()
-        model.set_constants({name: cut.constants[name] for name in repaired})
+        model.set_constants({name: _as_before(name, cut, tensors) for name in repaired})
         return model
 
     def fidelity(self, data: Dataset | None = None) -> dict[str, Fidelity]:
@@ -162,6 +165,13 @@ class Comparison:
             budget_s=budget_s,
             seed=self._seed,
         )
+
+
+def _as_before(name: str, cut: Model, tensors: Mapping[str, Tensor]) -> Tensor:
+    """A weight without repair; a bias that the original has not adds nothing."""
+    if name in cut.constants:
+        return cut.constants[name]
+    return ArrayTensor(np.zeros_like(tensors[name].numpy()), tensors[name].elem_type)
 
 
 def _cut_to_fit(feed: Feeds, model: Model) -> Feeds:

@@ -96,7 +96,10 @@ class Pipeline:
         opened = frozenset[Port]().union(*(r.analysis.opened for r in work.removals))
         plan.allow_io = as_entries(opened)
         plan.model_sha256 = work.original.sha256
-        fitted = frozenset[str]().union(*(r.repaired.names for r in work.removals if r.repaired))
+        fitted = frozenset[str]().union(
+            *(r.repaired.names for r in work.removals if r.repaired),
+            *(r.changed for r in work.removals),
+        )
         left = sorted(fitted & model.constants.keys())
         plan.repaired = {name: hash_of(model.constants[name]) for name in left}
         return Result(
@@ -129,10 +132,9 @@ def _collector_paused() -> Generator[None]:
 def _planned(work: Work) -> dict[str, dict[int, AxisPlan]]:
     """What all removals together keep of each original weight."""
     planned: dict[str, dict[int, AxisPlan]] = {}
-    known = work.removals[0].analysis.canonical.model.constants if work.removals else {}
     for removal in work.removals:
         constants = removal.analysis.canonical.model.constants
-        for name in known:
+        for name in work.known:
             value = removal.analysis.values.get(name)
             if value is None or name not in constants or name not in work.provenance:
                 continue

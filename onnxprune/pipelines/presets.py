@@ -16,6 +16,7 @@ from onnxprune.passes import (
     FoldEmpty,
     RemoveBlocks,
     RemoveChannels,
+    RemoveRedundant,
     Repair,
 )
 from onnxprune.passes.work import Pass
@@ -87,6 +88,15 @@ def _of_the_rest(ratio: float, way: tuple[float, float]) -> float:
     """What share of the rest goes in a step, so that equally many go in each."""
     before, after = (1 - ratio * part for part in way)
     return 1 - after / before if before > 0 else ratio
+
+
+def lossless(**options: Any) -> Pipeline:
+    """Only what is provably without effect goes.
+
+    Args:
+        options: those of `RemoveRedundant`.
+    """
+    return Pipeline([FoldConstants(), RemoveRedundant(**options)])
 
 
 def prune(

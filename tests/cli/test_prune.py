@@ -377,3 +377,22 @@ def test_a_latency_that_is_met_already(
     result = run(mlp, tmp_path / "out.onnx", "--target-latency", "5 minutes")
     assert result.exit_code == 2
     assert "'5 minutes' is no target for latency" in result.stderr
+
+
+def test_lossless(run: Run, mlp: Path, tmp_path: Path) -> None:
+    refused = run(mlp, tmp_path / "out.onnx", "--lossless")
+    assert refused.exit_code == 3
+    assert "no channel of this model is provably without effect" in refused.stderr
+    proto = onnx.ModelProto.FromString(mlp.read_bytes())
+    (weight,) = (tensor for tensor in proto.graph.initializer if tensor.name == "w2")
+    array = onnx.numpy_helper.to_array(weight).copy()
+    array[2] = 0
+    weight.CopyFrom(onnx.numpy_helper.from_array(array, "w2"))
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    source.write_bytes(proto.SerializeToString())
+    result = run(source, target, "--lossless", "--no-benchmark")
+    assert result.exit_code == 0
+    assert width(target) == width(source) - 1
+    both = run(source, target, "--lossless", "--channels", "0.3")
+    assert both.exit_code == 2
+    assert "--lossless and --channels exclude each other" in both.stderr
