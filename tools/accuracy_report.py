@@ -3,7 +3,11 @@
 Every combination of a criterion with a way of selecting is brought to the same budget: the
 budgeted selection by asking for it, the selections by ratio by looking for the largest ratio that
 stays within it. Accuracy is measured on held-out data, calibration uses other data. Each is shown
-as it is, and repaired on the calibration data; nothing is trained.
+as it is, and repaired on the calibration data; nothing is trained. What is lost stands beside it
+with its interval, paired by sample.
+
+With `--blocks`, whole residual blocks go instead, by each criterion for them and at random; beside
+them stands what removing channels leaves at the same measured latency.
 """
 
 import argparse
@@ -24,8 +28,9 @@ from onnxprune.cost.ledger import QUANTITIES, Ledger
 from onnxprune.coupling.analysis import analyse
 from onnxprune.errors import OnnxPruneError
 from onnxprune.ir.canonical import canonicalise
-from onnxprune.passes import Repair
+from onnxprune.passes import FoldConstants, FoldEmpty, RemoveBlocks, Repair
 from onnxprune.passes.score.criteria import CRITERIA
+from onnxprune.passes.select.blocks import BLOCK_CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.presets import pruning
@@ -35,6 +40,8 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 NETWORKS = ("digits_cnn.ts.onnx", "digits_vit.ts.onnx")
 BUDGETED = "budget"
 """Stands for selection within the budget, beside the selectors by ratio."""
+RANDOM_DRAWS = 5
+"""So often are blocks drawn at random."""
 _HALVINGS = 7
 _MOST = 0.98
 """Between 0 and this the ratio is sought."""
@@ -59,15 +66,20 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of a network; costs are shares of the original's, accuracy is in per cent."""
+    """What became of a network; costs are shares of the original's, accuracy is in per cent.
+
+    `low` and `high` are the ends of the 95 % interval of what it gained, in points.
+    """
 
     model: str
-    budget: float
+    title: str
     criterion: str
     selection: str
     repair: bool
     accuracy: float
     original: float
+    low: float
+    high: float
     macs: float
     params: float
     latency: float
@@ -85,7 +97,7 @@ def main() -> int:
         print(f"accuracy_report: {error}", file=sys.stderr)
         return error.exit_code
     for model in dict.fromkeys(row.model for row in rows):
-        _show([row for row in rows if row.model == model], options.target, console)
+        _show([row for row in rows if row.model == model], console)
     if options.json is not None:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     return 0
@@ -103,6 +115,7 @@ def _options() -> argparse.Namespace:
     add("--criteria", default=",".join(CRITERIA.ours), type=lambda text: text.split(","))
     add("--selections", default=f"uniform,global,{BUDGETED}", type=lambda text: text.split(","))
     add("--repair", choices=("no", "yes", "both"), default="both", help="fit what is left")
+    add("--blocks", default=[], type=_counts, help="numbers of residual blocks to remove instead")
     add("--samples", type=int, default=512, help="of --calibration, to score channels on")
     add("--measure", type=float, default=1.0, help="seconds to measure the latency of each for")
     add("--json", type=Path, help="write all rows to this file, too")
@@ -113,6 +126,10 @@ def _options() -> argparse.Namespace:
     if unknown:
         parser.error(f"there is no selection {min(unknown)!r}")
     return options
+
+
+def _counts(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def _numbers(text: str) -> list[float]:
@@ -132,29 +149,80 @@ def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterat
         trial.calibration, model, limit=options.samples, labels=trial.labels_of(trial.calibration)
     )
     test = op.open_data(trial.data, model, limit=None, labels=trial.labels)
-    whole = _costs(model)
-    for budget in options.budgets:
+    judge = _Judge(trial.model.name, model, test, options.measure)
+    repairs = {"no": (False,), "yes": (True,), "both": (False, True)}[options.repair]
+    for count in options.blocks:
+        for repair in repairs:
+            yield from _depth(count, repair, judge, calibration, options)
+    for budget in () if options.blocks else options.budgets:
+        title = f"{options.target} {budget:g}"
         for criterion, selection in product(options.criteria, options.selections):
             if console.is_terminal:
                 console.print(f"{criterion} {selection} {budget:g}" + " " * 20, end="\r")
             pipeline = _within(model, calibration, budget, criterion, selection, options)
-            for repair in {"no": (False,), "yes": (True,), "both": (False, True)}[options.repair]:
-                steps = [*pipeline.passes, *([Repair()] if repair else [])]
-                result = Pipeline(steps).run(model, data=calibration)
-                costs = _costs(result.model)
-                score = result.evaluate(test, ["top1"]).scores["top1"]
-                yield Row(
-                    trial.model.name,
-                    budget,
-                    criterion,
-                    selection,
-                    repair,
-                    100 * score.pruned,
-                    100 * (score.original or 0.0),
-                    costs["macs"] / whole["macs"],
-                    costs["params"] / whole["params"],
-                    1 / result.benchmark(budget_s=options.measure).ratio,
-                )
+            for repair in repairs:
+                yield judge.row(title, criterion, selection, repair, pipeline, calibration)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """A network with the data that judges it, and how long a latency is measured."""
+
+    name: str
+    model: op.Model
+    test: op.Dataset
+    seconds: float
+
+    def row(
+        self,
+        title: str,
+        criterion: str,
+        selection: str,
+        repair: bool,
+        pipeline: Pipeline,
+        calibration: op.Dataset,
+    ) -> Row:
+        """What a pipeline leaves of the network, with or without repair."""
+        steps = [*pipeline.passes, *([Repair()] if repair else [])]
+        result = Pipeline(steps).run(self.model, data=calibration)
+        costs, whole = _costs(result.model), _costs(self.model)
+        score = result.evaluate(self.test, ["top1"]).scores["top1"]
+        low, high = score.paired.interval() if score.paired is not None else (-1.0, 1.0)
+        return Row(
+            self.name,
+            title,
+            criterion,
+            selection,
+            repair,
+            100 * score.pruned,
+            100 * (score.original or 0.0),
+            100 * low,
+            100 * high,
+            costs["macs"] / whole["macs"],
+            costs["params"] / whole["params"],
+            1 / result.benchmark(budget_s=self.seconds).ratio,
+        )
+
+
+def _depth(
+    count: int,
+    repair: bool,
+    judge: _Judge,
+    calibration: op.Dataset,
+    options: argparse.Namespace,
+) -> Iterator[Row]:
+    """Blocks removed by every criterion, and channels removed to the latency of the first."""
+    title, latency = f"{count} blocks", 1.0
+    for criterion in BLOCK_CRITERIA:
+        for seed in range(RANDOM_DRAWS if criterion == "random" else 1):
+            blocks = RemoveBlocks(count=count, criterion=criterion, seed=seed)
+            pipeline = Pipeline([FoldConstants(), blocks, FoldEmpty()])
+            selection = f"blocks {seed}" if criterion == "random" else "blocks"
+            row = judge.row(title, criterion, selection, repair, pipeline, calibration)
+            latency = row.latency if criterion == next(iter(BLOCK_CRITERIA)) else latency
+            yield row
+    pipeline = pruning(targets=(f"latency={latency:.3f}",), criterion="obs", repair=False)
+    yield judge.row(title, "obs", "channels", repair, pipeline, calibration)
 
 
 def _within(
@@ -195,22 +263,27 @@ def _costs(model: op.Model) -> dict[str, float]:
     return {quantity: totals[quantity] for quantity in QUANTITIES if quantity != "latency"}
 
 
-def _show(rows: Sequence[Row], target: str, console: Console) -> None:
+def _show(rows: Sequence[Row], console: Console) -> None:
     """A table for each budget, the best combination first."""
-    for budget in dict.fromkeys(row.budget for row in rows):
-        title = f"{rows[0].model}, {target} {budget:g}: {rows[0].original:.1f} % before"
-        table = Table(title=title)
+    for title in dict.fromkeys(row.title for row in rows):
+        table = Table(title=f"{rows[0].model}, {title}: {rows[0].original:.2f} % before")
         for heading in ("criterion", "selection", "repair"):
             table.add_column(heading)
-        for heading in ("top-1 %", "MACs", "parameters", "latency"):
+        for heading in ("top-1 %", "points", "95 %", "MACs", "parameters", "latency"):
             table.add_column(heading, justify="right")
-        here = sorted((r for r in rows if r.budget == budget), key=lambda r: -r.accuracy)
+        here = sorted((r for r in rows if r.title == title), key=lambda r: -r.accuracy)
         for row in here:
-            shares = (f"{share:.3f}" for share in (row.macs, row.params, row.latency))
-            repair = "yes" if row.repair else ""
-            table.add_row(row.criterion, row.selection, repair, f"{row.accuracy:.2f}", *shares)
+            table.add_row(
+                row.criterion,
+                row.selection,
+                "yes" if row.repair else "",
+                f"{row.accuracy:.2f}",
+                f"{row.accuracy - row.original:+.2f}",
+                f"{row.low:+.2f} to {row.high:+.2f}",
+                *(f"{share:.3f}" for share in (row.macs, row.params, row.latency)),
+            )
         console.print(table)
-        console.print(f"best at {target} {budget:g}: {here[0].criterion}, {here[0].selection}")
+        console.print(f"best at {title}: {here[0].criterion}, {here[0].selection}")
 
 
 if __name__ == "__main__":

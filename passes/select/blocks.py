@@ -1,8 +1,8 @@
 """Which residual blocks go: those that change least of what goes around them, or are missed least.
 
 Influence: X. Men et al., "ShortGPT: Layers in Large Language Models are More Redundant Than You
-Expect", 2024. Sensitivity removes blocks one by one, each time the one without which the outputs
-stay closest to the original's, whatever their scale: repair gives that back.
+Expect", 2024. Sensitivity removes blocks one by one, those without which the outputs stay closest
+to the original's, whatever their scale: repair gives that back.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from onnxprune.progress import track
 from onnxprune.verify.sessions import session_of
 
 _TINY = 1e-12
+BEAM = 4
+"""So many sets of blocks go on to the next round."""
 SAMPLES = 128
 """So many are gone through for each block that is tried."""
 
@@ -73,19 +75,26 @@ def by_influence(choice: BlockChoice) -> list[Block]:
 
 
 def by_sensitivity(choice: BlockChoice) -> list[Block]:
-    """Blocks one by one, each time the one without which the outputs deviate least."""
+    """Blocks one by one, each time those without which the outputs deviate least.
+
+    A beam search: the few best sets go on, for the best block alone need not be of the best pair.
+    """
     groups = {group.index: group for block in choice.blocks for group in block.groups}
-    chosen: list[Block] = []
+    best: list[frozenset[Block]] = [frozenset()]
     with TemporaryDirectory(prefix="onnxprune-") as folder:
         recordings = record(choice.analysis, choice.data, Path(folder), SAMPLES)
         trials = Trials(choice.analysis, groups, recordings)
         for number in range(choice.count):
-            rest = [block for block in choice.blocks if all(_apart(block, c) for c in chosen)]
-            tried = track(rest, f"trying blocks, {number + 1} of {choice.count}")
-            losses = {block: trials.run(_without([*chosen, block])).angle for block in tried}
-            if losses:
-                chosen.append(min(losses, key=lambda block: losses[block]))
-    return chosen
+            larger = {
+                taken | {block}: None
+                for taken in best
+                for block in choice.blocks
+                if all(_apart(block, other) for other in taken)
+            }
+            tried = track(larger, f"trying blocks, {number + 1} of {choice.count}", len(larger))
+            losses = {blocks: trials.run(_without(blocks)).angle for blocks in tried}
+            best = sorted(losses, key=lambda blocks: losses[blocks])[:BEAM]
+    return sorted(best[0], key=choice.blocks.index) if best else []
 
 
 def at_random(choice: BlockChoice) -> list[Block]:
