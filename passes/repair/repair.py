@@ -9,7 +9,7 @@ Neural Networks", ICCV 2017. Padding is part of what is read, so that biases are
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
+from onnxprune.data.natural import natural
 from onnxprune.data.spool import Spool, spooled
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
@@ -71,7 +72,8 @@ class Repair:
         if data is None:
             if not self.random:
                 return report
-            data = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
+            noise = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
+            data = [replace(b, feeds=natural(b.feeds, turn)) for turn, b in enumerate(noise)]
         with spooled(track(data, "reading data")) as batches:
             found = repair(work.removals, work.model, batches, self.seed)
         if not found.after < found.before:
