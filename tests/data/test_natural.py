@@ -24,7 +24,8 @@ def likeness(images: npt.NDArray[Any], axis: int) -> float:
 def test_neighbours_are_alike(shape: tuple[int, ...], turn: int) -> None:
     noise = RNG.standard_normal(shape).astype(np.float32)
     images = natural({"x": noise}, turn)["x"]
-    assert (images.shape, images.dtype) == (shape, np.float32)
+    assert images.shape == shape
+    assert images.dtype == np.dtype(np.float32)
     scale, mean = TURNS[turn]
     assert images.mean() == pytest.approx(mean, abs=1e-5)
     assert images.std() == pytest.approx(scale, rel=1e-3)
