@@ -19,8 +19,9 @@ import numpy.typing as npt
 from onnxprune.axes import Dim, Keep, places_of
 from onnxprune.coupling.analysis import Analysis, Placed
 from onnxprune.coupling.groups import KINDS, Group, choose
-from onnxprune.coupling.values import Channels, channel_values
+from onnxprune.coupling.values import channel_values
 from onnxprune.ops.affine import Linear, linear_form
+from onnxprune.ops.channels import Channels
 from onnxprune.passes.select.alignment import RoundTo, kept_steps
 
 Array = npt.NDArray[Any]

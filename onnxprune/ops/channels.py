@@ -1,0 +1,513 @@
+"""What operators do to the values of channels: bounds, and which are the same up to a factor.
+
+An abstract interpretation, one axis of each tensor: intervals (R. Moore, "Interval Analysis", 1966)
+and value numbers (B. Alpern, M. Wegman, F. Zadeck, "Detecting Equality of Variables in Programs",
+POPL 1988), where a number stands for a function of the model's inputs. What an operator does that
+this does not know of is taken to be anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.ops.affine import Linear, linear_form
+from onnxprune.ops.elementwise import ELEMENTWISE
+from onnxprune.ops.site import Site, Value
+
+Array = npt.NDArray[Any]
+Evaluate = Callable[[Sequence[Array]], list[Array]]
+RISES = frozenset(
+    [
+        "Atan",
+        "Celu",
+        "Clip",
+        "Elu",
+        "Erf",
+        "Exp",
+        "HardSigmoid",
+        "LeakyRelu",
+        "Relu",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Softplus",
+        "Softsign",
+        "Tanh",
+        "ThresholdedRelu",
+    ]
+)
+"""Operators that never fall where their first input rises, with the attributes that exporters
+write."""
+HOMOGENEOUS = frozenset(["LeakyRelu", "Relu"])
+"""Operators that give a positive multiple of what they give, for that multiple of their input."""
+POOLS = frozenset(
+    ["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMax", "ReduceMean"]
+)
+"""Operators that give something between the smallest and the largest of what a place reads, for
+each channel by itself; they are homogeneous, too."""
+ONE = 0
+"""The number of what is the same for all inputs and at all places."""
+_DIGITS = 6
+"""Factors that agree in so many digits are taken to be equal."""
+_TOLERANCE = 2e-6
+"""By what share of the largest number rows may differ that are taken to be proportional."""
+_NEAR = 8
+"""Of rows in order, so many before each are looked at."""
+_PROBES = 4
+"""How many random sums tell rows apart."""
+_LARGEST = 1 << 16
+"""Constants of more elements are no scales or biases."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """What is known of the indices of one axis of a tensor, shape ``[n]`` each.
+
+    Attributes:
+        axis: the axis.
+        number: what the index holds, as a function of the inputs and of the place along the other
+            axes; equal numbers, equal functions.
+        factor: times which it holds that.
+        low: no element is smaller.
+        high: no element is larger.
+    """
+
+    axis: int
+    number: npt.NDArray[np.int64]
+    factor: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+
+    @property
+    def constant(self) -> npt.NDArray[np.bool_]:
+        """Which indices hold one number, their factor."""
+        mask: npt.NDArray[np.bool_] = np.equal(self.number, ONE)
+        return mask
+
+    def taken(self, places: Array) -> Channels:
+        """The indices at some places, which may repeat."""
+        number, factor = self.number[places], self.factor[places]
+        return Channels(self.axis, number, factor, self.low[places], self.high[places])
+
+    def along(self, axis: int, number: Array | None = None) -> Channels:
+        """The same of another axis; with other numbers, if given."""
+        number = self.number if number is None else np.where(self.constant, ONE, number)
+        return Channels(axis, number, self.factor, self.low, self.high)
+
+
+def _made(axis: int, number: Array, factor: Array, low: Array, high: Array) -> Channels:
+    """Channels, of which those with one bound are constants."""
+    fixed = (low == high) & np.isfinite(low)
+    return Channels(axis, np.where(fixed, ONE, number), np.where(fixed, low, factor), low, high)
+
+
+class ChannelRules:
+    """Learns, operator by operator, what is known of the values that they make.
+
+    Attributes:
+        known: what is known of each value.
+    """
+
+    def __init__(
+        self, elements: Callable[[Value], Array | None], is_float: Callable[[Value], bool]
+    ) -> None:
+        """Begin with a graph.
+
+        Args:
+            elements: float64 elements of a constant of floats; None for other values.
+            is_float: whether a value holds floats.
+        """
+        self._elements = elements
+        self._is_float = is_float
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._count = ONE
+        self.known: dict[str, Channels] = {}
+
+    def visit(self, place: int, site: Site, evaluate: Evaluate) -> None:
+        """Learn of an operator, those before it in the graph first.
+
+        Args:
+            place: a number that no other operator has.
+            site: the operator.
+            evaluate: what it gives for arrays.
+        """
+        found = self._results(place, site, evaluate)
+        for value, channels in zip(site.outputs, found, strict=False):
+            if channels is not None and value is not None:
+                self.known[value.name] = channels
+
+    def _results(self, place: int, site: Site, evaluate: Evaluate) -> Iterator[Channels | None]:
+        if not site.outputs or site.outputs[0] is None:
+            return
+        values = [value for value in site.inputs if value is not None]
+        if not values or all(value.constant for value in values):
+            return
+        form = linear_form(site, {})
+        op = site.op_type
+        if form is not None:
+            yield self._linear(form, site)
+        elif self._passes(site):
+            yield self.known.get(site.x().name)
+        elif op == "BatchNormalization" and not site.attribute("training_mode", 0):
+            yield self._batch_norm(site)
+        elif op in ("Add", "Sub", "Mul", "Div") and len(values) == 2:
+            yield self._arithmetic(op, values[0], values[1], site.y())
+        elif op in ELEMENTWISE:
+            yield self._elementwise(site, values, evaluate)
+        elif op in POOLS:
+            yield self._pool(place, site)
+        else:
+            yield from self._moved(place, site, values)
+
+    def unknown(self, value: Value, axis: int) -> Channels:
+        """Channels of which nothing is known: each is a function of its own."""
+        size = value.shape[axis]
+        found = Channels(
+            axis,
+            self._fresh(size),
+            np.ones(size),
+            np.full(size, -np.inf),
+            np.full(size, np.inf),
+        )
+        return self.known.setdefault(value.name, found)
+
+    def _fresh(self, count: int) -> Array:
+        self._count += count
+        return np.arange(self._count - count, self._count) + 1
+
+    def _number(self, *key: object) -> int:
+        if key not in self._numbers:
+            self._count += 1
+            self._numbers[key] = self._count
+        return self._numbers[key]
+
+    def _numbered(self, *columns: Sequence[object] | Array) -> Array:
+        """The numbers of rows."""
+        lists = (
+            column.tolist() if isinstance(column, np.ndarray) else column for column in columns
+        )
+        return np.array([self._number(*row) for row in zip(*lists, strict=True)], dtype=np.int64)
+
+    def _at(self, value: Value, axis: int) -> Channels:
+        """What is known of an axis of a value."""
+        found = self.known.get(value.name)
+        if found is None:
+            return self.unknown(value, axis)
+        if found.axis == axis:
+            return found
+        size = value.shape[axis]  # all indices lie within the bounds of the other axis
+        low, high = np.full(size, found.low.min()), np.full(size, found.high.max())
+        return _made(axis, self._fresh(size), np.ones(size), low, high)
+
+    def _passes(self, site: Site) -> bool:
+        """Whether an operator gives what it reads: a Dropout in inference, a Cast of floats."""
+        if site.op_type == "Cast":
+            return self._is_float(site.x()) and self._is_float(site.y())
+        return site.op_type == "Identity" or (site.op_type == "Dropout" and not site.has(2))
+
+    def _data(self, value: Value) -> Array | None:
+        """The elements of a small constant."""
+        return self._elements(value) if prod(value.shape) <= _LARGEST else None
+
+    def _aligned(self, values: Sequence[Value], y: Value) -> tuple[int, list[Channels]] | None:
+        """The operands of an elementwise operator, seen along one axis of the result."""
+        rank = len(y.shape)
+        axes = [
+            self.known[value.name].axis + rank - len(value.shape)
+            for value in values
+            if value.name in self.known and value.shape
+        ]
+        if not axes:
+            return None
+        axis = max(set(axes), key=axes.count)
+        found: list[Channels] = []
+        for value in values:
+            mine = axis - rank + len(value.shape)
+            if value.constant:
+                data = self._data(value)
+                if data is None:
+                    return None
+                found.append(self._of_constant(data, mine, y.shape[axis]))
+            elif mine >= 0 and value.shape[mine] == y.shape[axis]:
+                found.append(self._at(value, mine))
+            else:
+                return None
+        return axis, found
+
+    def _of_constant(self, data: Array, axis: int, size: int) -> Channels:
+        if axis < 0 or data.shape[axis] == 1:
+            low, high = np.full(size, data.min()), np.full(size, data.max())
+        else:
+            rows = np.moveaxis(data, axis, 0).reshape(size, -1)
+            low, high = rows.min(axis=1), rows.max(axis=1)
+        return _made(axis, self._fresh(size), np.ones(size), low, high)
+
+    def _arithmetic(self, op: str, a: Value, b: Value, y: Value) -> Channels | None:
+        aligned = self._aligned((a, b), y)
+        if aligned is None:
+            return None
+        axis, (one, two) = aligned
+        return self._combined(op, axis, one, two)
+
+    def _combined(self, op: str, axis: int, a: Channels, b: Channels) -> Channels:
+        with np.errstate(all="ignore"):
+            if op in ("Add", "Sub"):
+                sign = 1.0 if op == "Add" else -1.0
+                ends = (b.low, b.high) if op == "Add" else (-b.high, -b.low)
+                low, high = a.low + ends[0], a.high + ends[1]
+                share = sign * b.factor / a.factor
+                same = a.number == b.number
+                number = self._numbered(["Add"] * len(low), a.number, b.number, _rounded(share))
+                number = np.where(same, a.number, number)
+                factor = np.where(same, a.factor + sign * b.factor, a.factor)
+                # what adds nothing changes nothing
+                for this, other, scale in ((a, b, 1.0), (b, a, sign)):
+                    nothing = other.constant & (other.factor == 0)
+                    number = np.where(nothing, this.number, number)
+                    factor = np.where(nothing, scale * this.factor, factor)
+            else:
+                b = _inverse(b) if op == "Div" else b
+                sides = np.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
+                low, high = sides.min(axis=0), sides.max(axis=0)
+                pair = np.minimum(a.number, b.number), np.maximum(a.number, b.number)
+                number = self._numbered(["Mul"] * len(low), *pair)
+                for this, other in ((a, b), (b, a)):
+                    number = np.where(other.constant, this.number, number)
+                factor = a.factor * b.factor
+                zero = (a.constant & (a.factor == 0)) | (b.constant & (b.factor == 0))
+                low, high = np.where(zero, 0.0, low), np.where(zero, 0.0, high)
+        low, high = _settled(low, -np.inf), _settled(high, np.inf)
+        return _made(axis, number, factor, low, high)
+
+    def _batch_norm(self, site: Site) -> Channels | None:
+        given = [self._data(value) for value in site.inputs[1:5] if value is not None]
+        if len(given) < 4 or any(array is None for array in given):
+            return None
+        scale, bias, mean, variance = (np.asarray(array) for array in given)
+        gain = scale / np.sqrt(variance + site.attribute("epsilon", 1e-5))
+        x = self._at(site.x(), 1)
+        scaled = self._combined("Mul", 1, x, self._of_constant(gain, 0, len(gain)))
+        shift = self._of_constant(bias - mean * gain, 0, len(gain))
+        return self._combined("Add", 1, scaled, shift)
+
+    def _elementwise(self, site: Site, values: list[Value], evaluate: Evaluate) -> Channels | None:
+        op = site.op_type
+        aligned = self._aligned(values, site.y())
+        if aligned is None:
+            return None
+        axis, states = aligned
+        size = site.y().shape[axis]
+        numbers = [state.number for state in states]
+        factors = [state.factor for state in states]
+        rises = op in RISES and min(site.attribute(n, 0.0) for n in ("alpha", "gamma")) >= 0
+        low, high = np.full(size, -np.inf), np.full(size, np.inf)
+        ends = (
+            (_evaluated(evaluate, [state.low for state in states]) if rises else None),
+            (_evaluated(evaluate, [state.high for state in states]) if rises else None),
+        )
+        fixed = np.all([state.constant for state in states], axis=0)
+        exact = _evaluated(evaluate, factors) if fixed.any() else None
+        if ends[0] is not None and ends[1] is not None:
+            low, high = _settled(ends[0], -np.inf), _settled(ends[1], np.inf)
+        if exact is not None:
+            low, high = np.where(fixed, exact, low), np.where(fixed, exact, high)
+        if op in HOMOGENEOUS:
+            sign = np.sign(factors[0])
+            number = self._numbered([op] * size, [str(site.attributes)] * size, numbers[0], sign)
+            return _made(axis, number, np.abs(factors[0]), low, high)
+        keys = [
+            column
+            for number, factor in zip(numbers, factors, strict=True)
+            for column in (number, _rounded(factor))
+        ]
+        number = self._numbered([op] * size, [str(site.attributes)] * size, *keys)
+        return _made(axis, number, np.ones(size), low, high)
+
+    def _pool(self, place: int, site: Site) -> Channels | None:
+        known = self.known.get(site.x().name)
+        axis = known.axis if known is not None else -1
+        if known is None or site.y().shape[axis : axis + 1] != site.x().shape[axis : axis + 1]:
+            return None
+        reduced = site.ints("axes") or site.int_list(1) or []
+        if axis in [site.axis(a, len(site.x().shape)) for a in reduced]:
+            return None
+        if len(site.y().shape) < len(site.x().shape):
+            return None
+        low, high = known.low, known.high
+        if site.attribute("count_include_pad", 0):
+            low, high = np.minimum(low, 0), np.maximum(high, 0)
+        size = len(low)
+        sign = np.sign(known.factor)
+        number = self._numbered([site.op_type] * size, [place] * size, known.number, sign)
+        return _made(axis, number, np.abs(known.factor), low, high)
+
+    def _moved(self, place: int, site: Site, values: list[Value]) -> Iterator[Channels | None]:
+        op, y = site.op_type, site.y()
+        if op == "Concat":
+            axis = site.axis(site.attribute("axis", 0), len(y.shape))
+            parts = [
+                self._of_constant(data, axis, value.shape[axis])
+                if value.constant and (data := self._data(value)) is not None
+                else self._at(value, axis)
+                for value in values
+            ]
+            names = ("number", "factor", "low", "high")
+            yield Channels(axis, *(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+            return
+        known = self.known.get(site.x().name)
+        if known is None:
+            return
+        if op == "Transpose":
+            order = site.ints("perm") or list(range(len(y.shape)))[::-1]
+            yield known.along(order.index(known.axis), self._elsewhere(place, known))
+        elif op in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+            moved = known.along(known.axis, self._elsewhere(place, known))
+            yield self._reshaped(moved, site.x().shape, y.shape)
+        elif op == "Split":
+            start = 0
+            for index, out in enumerate(site.outputs):
+                if out is None:
+                    return
+                size = out.shape[known.axis]
+                if size == y.shape[known.axis] == len(known.low):
+                    number = self._numbered([place] * size, [index] * size, known.number)
+                    yield known.along(known.axis, number)
+                else:
+                    yield known.taken(np.arange(start, start + size))
+                start += size
+
+    def _elsewhere(self, place: int, known: Channels) -> Array:
+        """Numbers for the same channels with their other axes in another order."""
+        return self._numbered(["moved"] * len(known.low), [place] * len(known.low), known.number)
+
+    def _reshaped(
+        self, known: Channels, before: Sequence[int], after: Sequence[int]
+    ) -> Channels | None:
+        """An axis that stays, or takes those behind it in."""
+        behind = int(np.prod(before[known.axis + 1 :]))
+        size = len(known.low)
+        for axis in range(len(after)):
+            rest = int(np.prod(after[axis + 1 :]))
+            if after[axis] == size and rest == behind:
+                return known.along(axis)
+            times = behind // max(rest, 1)
+            if times > 1 and after[axis] == size * times and rest * times == behind:
+                wide = known.taken(np.repeat(np.arange(size), times))
+                inner = np.tile(np.arange(times), size)
+                number = self._numbered(["at"] * len(inner), wide.number, inner)
+                return wide.along(axis, number)
+        return None
+
+    def _linear(self, form: Linear, site: Site) -> Channels:
+        x = self._at(site.x(), form.inner)
+        weight = self._elements(site.x(form.weight))
+        y, size = site.y(), site.y().shape[form.axis]
+        if weight is None:
+            return self.unknown(y, form.axis)
+        matrix = form.matrix(weight)
+        groups, reads, _ = matrix.shape
+        bias = np.zeros(size)
+        if form.bias is not None and site.has(form.bias):
+            data = self._data(site.x(form.bias))
+            if data is None:
+                return self.unknown(y, form.axis)
+            bias = np.broadcast_to(data.reshape(-1) * form.bias_scale, (size,))
+        low, high = (x.low, x.high) if form.whole else (np.minimum(x.low, 0), np.maximum(x.high, 0))
+        spread = [_by_tap(part, groups, reads) for part in (low, high)]
+        bounds = _bounds(matrix, *spread)
+        numbers, factors = (_by_tap(part, groups, reads) for part in (x.number, x.factor))
+        if not form.whole:  # a border tells a constant from its padding
+            numbers = np.where(numbers == ONE, -1, numbers)
+        seen = np.einsum("gkm,gkp->gmp", matrix * factors[:, :, None], _probes(numbers, groups, x))
+        rows = np.concatenate([seen.reshape(size, _PROBES), bias[:, None]], axis=1)
+        first, factor = _proportional(rows)
+        return _made(
+            form.axis, self._fresh(size)[first], factor, bounds[0] + bias, bounds[1] + bias
+        )
+
+
+def _probes(numbers: Array, groups: int, x: Channels) -> Array:
+    """Random numbers for what a layer reads, ``[g, k, p]``: the same for the same at one tap.
+
+    Sums of them, weighed by the rows of a matrix, tell whether rows weigh the same things alike.
+    """
+    reads = int(numbers.shape[1])
+    tap = np.arange(reads) % (reads * groups // len(x.number))
+    keys = np.asarray((numbers * 1_000_003 + tap)[:, :, None] * _PROBES + np.arange(_PROBES))
+    mixed: npt.NDArray[np.uint64] = keys.astype(np.uint64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    drawn: Array = (mixed ^ (mixed >> np.uint64(31))).astype(np.float64) / 2.0**64 - 0.5
+    return drawn
+
+
+def _proportional(rows: Array) -> tuple[Array, Array]:
+    """For each row the first one that it is a multiple of, and the factor."""
+    count = len(rows)
+    pivot = np.abs(rows).argmax(axis=1)
+    scale = rows[np.arange(count), pivot]
+    known = scale != 0
+    shapes = rows / np.where(known, scale, 1.0)[:, None]
+    order = np.lexsort(np.round(shapes, 4).T)
+    first, factor = np.arange(count), np.ones(count)
+    for place, row in enumerate(order):
+        for other in order[max(place - _NEAR, 0) : place][::-1]:
+            base = first[other]
+            near = np.abs(shapes[row] - shapes[base]).max() <= _TOLERANCE
+            if known[row] and known[base] and near and pivot[row] == pivot[base]:
+                first[row], factor[row] = base, scale[row] / scale[base]
+                break
+    return first, factor
+
+
+def _evaluated(evaluate: Evaluate, feeds: list[Array]) -> Array | None:
+    """What an elementwise operator gives for channels."""
+    results = evaluate(feeds)
+    fits = bool(results) and results[0].shape == feeds[0].shape
+    return np.asarray(results[0], dtype=np.float64) if fits else None
+
+
+def _by_tap(channels: Array, groups: int, reads: int) -> Array:
+    """Channels as the rows of a layer's matrix read them: ``[g, k]``, each for all its taps."""
+    return np.repeat(channels.reshape(groups, -1), reads * groups // channels.size, axis=1)
+
+
+def _bounds(matrix: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """The least and the most that sums can be: ``[(g m)]``."""
+    up, down = np.maximum(matrix, 0), np.minimum(matrix, 0)
+
+    def total(rising: Array, falling: Array) -> Array:
+        finite = [np.where(np.isfinite(part), part, 0.0) for part in (rising, falling)]
+        endless = [~np.isfinite(part) for part in (rising, falling)]
+        sums = np.einsum("gkm,gk->gm", up, finite[0]) + np.einsum("gkm,gk->gm", down, finite[1])
+        open_ended = np.einsum("gkm,gk->gm", up > 0, endless[0]) | np.einsum(
+            "gkm,gk->gm", down < 0, endless[1]
+        )
+        return np.where(open_ended, np.nan, sums).reshape(-1)
+
+    return _settled(total(low, high), -np.inf), _settled(total(high, low), np.inf)
+
+
+def _settled(bounds: Array, instead: float) -> Array:
+    return np.where(np.isnan(bounds), instead, bounds)
+
+
+def _inverse(b: Channels) -> Channels:
+    """One over channels, where they are constant."""
+    known = b.constant & (b.factor != 0)
+    value = np.where(known, 1 / np.where(known, b.factor, 1.0), 1.0)
+    ends = np.where(known, value, -np.inf), np.where(known, value, np.inf)
+    return Channels(
+        b.axis, np.where(known, ONE, -1 - b.number), np.where(known, value, 1 / b.factor), *ends
+    )
+
+
+def _rounded(factors: Array) -> list[str]:
+    """Factors as keys."""
+    return [f"{factor:.{_DIGITS}e}" for factor in factors.tolist()]
