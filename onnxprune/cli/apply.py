@@ -48,6 +48,9 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
             seed=options["seed"],
         )
         if wanted.repaired and not result.plan.repaired and options["repair"] is None:
-            out.note("the plan was made with repair, which needs data: give --data or --repair")
+            out.note(
+                "the plan was made with weights that it does not hold: give --data or --repair for "
+                "a repair, or run --lossless again for what that changed"
+            )
         deliver(result, job, out, ready)
     show(out, job)

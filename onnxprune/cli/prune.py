@@ -250,10 +250,14 @@ def _check_amount(given: dict[str, Any]) -> None:
         )
     if "scope" in given and "ratio" not in given:
         amounts.append("scope")
+        if "blocks" in given:
+            amounts.insert(0, "blocks")
     if len(amounts) > 1:
         raise UsageError(
             f"--{amounts[0]} and --{amounts[1]} exclude each other",
-            why="each of them says how much of a group is removed",
+            why="each of them says how much of a group is removed"
+            if amounts[0] != "blocks"
+            else "a scope is for --channels, which may stand beside --blocks",
         )
     if not amounts:
         given["ratio"] = 0.0
