@@ -8,13 +8,14 @@ from time import perf_counter
 from typing import ClassVar, Protocol, runtime_checkable
 
 from onnxprune.axes import Dim, Keep
-from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import Group
+from onnxprune.coupling.analysis import Analysis, analyse
+from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import Kept, composed
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
+from onnxprune.passes.remove.slicing import remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,42 @@ class Work:
             }
             self.note_time("analyse", start)
         return made
+
+    def study(
+        self, ignore: Iterable[str] = (), allow_io: Iterable[str] = ()
+    ) -> tuple[Analysis, list[Group]]:
+        """Analyse the model as it is now; see `coupling.analysis.analyse`.
+
+        Returns:
+            The analysis and all coupling groups.
+        """
+        start = perf_counter()
+        analysis = analyse(self.canonical(), ignore, allow_io)
+        groups = find_groups(analysis)
+        self.note_time("analyse", start)
+        return analysis, groups
+
+    def take_out(
+        self,
+        analysis: Analysis,
+        groups: list[Group],
+        chosen: list[Group],
+        keeps: dict[Dim, Keep],
+        *,
+        blocks: tuple[str, ...] = (),
+        changed: frozenset[str] = frozenset(),
+    ) -> None:
+        """Remove channels of the model as it is now; see `Removal`.
+
+        Where nothing goes, the model stays what it is, and that is noted as well.
+        """
+        start = perf_counter()
+        pruned = remove(analysis, keeps)
+        self.note_time("remove", start)
+        removal = Removal(analysis, groups, chosen, keeps, pruned, blocks=blocks, changed=changed)
+        self.removals.append(removal)
+        if keeps:
+            self.model = pruned
 
     def note_time(self, part: str, start: float) -> None:
         """Add the time since `start` to a part."""

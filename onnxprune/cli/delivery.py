@@ -16,6 +16,7 @@ from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, RuntimeFailureError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
+from onnxprune.passes import RemoveRedundant
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.record import (
     describe_equivalence,
@@ -186,7 +187,7 @@ def nothing_to_prune(result: Result, record: Mapping[str, Any], source: Path) ->
             where=str(source),
             hint="remove-channels removes channels; `onnxprune passes` lists all",
         )
-    if any(report.name.startswith("remove-redundant") for report in result.reports):
+    if any(report.name.startswith(RemoveRedundant.name) for report in result.reports):
         return NothingToPruneError(
             "no channel of this model is provably without effect, and nothing was written",
             where=str(source),

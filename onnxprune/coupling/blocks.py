@@ -45,10 +45,9 @@ class Block:
     names: frozenset[str]
     parameters: int
 
-    @property
-    def keeps(self) -> dict[Dim, Keep]:
-        """Masks that keep nothing of it."""
-        return without(self.groups)
+    def is_apart(self, groups: Iterable[Group]) -> bool:
+        """Whether it has none of these groups."""
+        return set(self.groups).isdisjoint(groups)
 
 
 def without(groups: Iterable[Group]) -> dict[Dim, Keep]:

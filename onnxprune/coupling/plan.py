@@ -4,14 +4,14 @@
      "allow_io": [NAME:AXIS], "repaired": {NAME: sha256}, "settings": {…}}
 
 `allow_io` lists the axes of graph inputs and outputs that may be pruned. Axes that keep everything
-are left out. `repaired` lists the weights of the pruned model that were fitted anew, with the hash
-of their new elements; a plan does not hold these. Where an axis keeps different indices for each
-block of another one: ``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the
-original's initializers (of a `Constant` node: of its output). Where the exporter merged vectors
-that only happened to be equal, the further uses are called ``NAME::2``, ``NAME::3``, … in graph
-order. Where bodies of control flow
-use one name for different weights, those of all but the first are called ``NAME::BODY``, as in
-``w::y.else_branch`` in the branch of the If that makes ``y``.
+are left out. `repaired` lists the weights of the pruned model that have new elements, fitted anew
+or changed so that nothing is lost, with their hashes; a plan does not hold these. Where an axis
+keeps different indices for each block of another one: ``{AXIS: {"by": AXIS2, "blocks": [[…],
+…]}}``. Names are those of the original's initializers (of a `Constant` node: of its output). Where
+the exporter merged vectors that only happened to be equal, the further uses are called ``NAME::2``,
+``NAME::3``, … in graph order. Where bodies of control flow use one name for different weights,
+those of all but the first are called ``NAME::BODY``, as in ``w::y.else_branch`` in the branch of
+the If that makes ``y``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Plan:
         initializers: for each original initializer and axis, what is kept.
         settings: how it was made.
         allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``.
-        repaired: sha256 of the elements, by name, of weights that were fitted anew.
+        repaired: sha256 of the elements, by name, of weights that have new ones.
         original: that model, where it is at hand; it helps to find weights by their values.
     """
 

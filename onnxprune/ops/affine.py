@@ -106,6 +106,20 @@ def scaling_form(site: Site) -> Scaling | None:
     return None
 
 
+def by_tap(channels: Array, matrix: Array) -> Array:
+    """What channels hold, as the rows that a layer reads hold it: each for all taps of the kernel.
+
+    Args:
+        channels: one element for each index of the axis that is summed over, shape ``[c]``.
+        matrix: the layer's weight, ``[g, k, m]``; see `Linear`.
+
+    Returns:
+        ``[g, k]``.
+    """
+    groups, reads, _ = matrix.shape
+    return np.repeat(channels.reshape(groups, -1), reads * groups // channels.size, axis=1)
+
+
 def _constant(site: Site, *places: int) -> bool:
     return all(site.has(place) and site.x(place).constant for place in places)
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.ops.affine import Linear, linear_form
+from onnxprune.ops.affine import Linear, by_tap, linear_form
 from onnxprune.ops.elementwise import ELEMENTWISE
 from onnxprune.ops.site import Site, Value
+from onnxprune.ops.weighted import bounds_of_sums, multiples, settled
 
 Array = npt.NDArray[Any]
 Evaluate = Callable[[Sequence[Array]], list[Array]]
@@ -55,12 +56,6 @@ ONE = 0
 """The number of what is the same for all inputs and at all places."""
 _DIGITS = 6
 """Factors that agree in so many digits are taken to be equal."""
-_TOLERANCE = 2e-6
-"""By what share of the largest number rows may differ that are taken to be proportional."""
-_NEAR = 8
-"""Of rows in order, so many before each are looked at."""
-_PROBES = 4
-"""How many random sums tell rows apart."""
 _LARGEST = 1 << 16
 """Constants of more elements are no scales or biases."""
 
@@ -282,7 +277,7 @@ class ChannelRules:
                 factor = a.factor * b.factor
                 zero = (a.constant & (a.factor == 0)) | (b.constant & (b.factor == 0))
                 low, high = np.where(zero, 0.0, low), np.where(zero, 0.0, high)
-        low, high = _settled(low, -np.inf), _settled(high, np.inf)
+        low, high = settled(low, -np.inf), settled(high, np.inf)
         return _made(axis, number, factor, low, high)
 
     def _batch_norm(self, site: Site) -> Channels | None:
@@ -314,7 +309,7 @@ class ChannelRules:
         fixed = np.all([state.constant for state in states], axis=0)
         exact = _evaluated(evaluate, factors) if fixed.any() else None
         if ends[0] is not None and ends[1] is not None:
-            low, high = _settled(ends[0], -np.inf), _settled(ends[1], np.inf)
+            low, high = settled(ends[0], -np.inf), settled(ends[1], np.inf)
         if exact is not None:
             low, high = np.where(fixed, exact, low), np.where(fixed, exact, high)
         if op in HOMOGENEOUS:
@@ -411,7 +406,6 @@ class ChannelRules:
         if weight is None:
             return self.unknown(y, form.axis)
         matrix = form.matrix(weight)
-        groups, reads, _ = matrix.shape
         bias = np.zeros(size)
         if form.bias is not None and site.has(form.bias):
             data = self._data(site.x(form.bias))
@@ -419,51 +413,14 @@ class ChannelRules:
                 return self.unknown(y, form.axis)
             bias = np.broadcast_to(data.reshape(-1) * form.bias_scale, (size,))
         low, high = (x.low, x.high) if form.whole else (np.minimum(x.low, 0), np.maximum(x.high, 0))
-        spread = [_by_tap(part, groups, reads) for part in (low, high)]
-        bounds = _bounds(matrix, *spread)
-        numbers, factors = (_by_tap(part, groups, reads) for part in (x.number, x.factor))
+        ends = bounds_of_sums(matrix, by_tap(low, matrix), by_tap(high, matrix))
+        numbers, factors = by_tap(x.number, matrix), by_tap(x.factor, matrix)
         if not form.whole:  # a border tells a constant from its padding
             numbers = np.where(numbers == ONE, -1, numbers)
-        seen = np.einsum("gkm,gkp->gmp", matrix * factors[:, :, None], _probes(numbers, groups, x))
-        rows = np.concatenate([seen.reshape(size, _PROBES), bias[:, None]], axis=1)
-        first, factor = _proportional(rows)
-        return _made(
-            form.axis, self._fresh(size)[first], factor, bounds[0] + bias, bounds[1] + bias
-        )
-
-
-def _probes(numbers: Array, groups: int, x: Channels) -> Array:
-    """Random numbers for what a layer reads, ``[g, k, p]``: the same for the same at one tap.
-
-    Sums of them, weighed by the rows of a matrix, tell whether rows weigh the same things alike.
-    """
-    reads = int(numbers.shape[1])
-    tap = np.arange(reads) % (reads * groups // len(x.number))
-    keys = np.asarray((numbers * 1_000_003 + tap)[:, :, None] * _PROBES + np.arange(_PROBES))
-    mixed: npt.NDArray[np.uint64] = keys.astype(np.uint64)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    drawn: Array = (mixed ^ (mixed >> np.uint64(31))).astype(np.float64) / 2.0**64 - 0.5
-    return drawn
-
-
-def _proportional(rows: Array) -> tuple[Array, Array]:
-    """For each row the first one that it is a multiple of, and the factor."""
-    count = len(rows)
-    pivot = np.abs(rows).argmax(axis=1)
-    scale = rows[np.arange(count), pivot]
-    known = scale != 0
-    shapes = rows / np.where(known, scale, 1.0)[:, None]
-    order = np.lexsort(np.round(shapes, 4).T)
-    first, factor = np.arange(count), np.ones(count)
-    for place, row in enumerate(order):
-        for other in order[max(place - _NEAR, 0) : place][::-1]:
-            base = first[other]
-            near = np.abs(shapes[row] - shapes[base]).max() <= _TOLERANCE
-            if known[row] and known[base] and near and pivot[row] == pivot[base]:
-                first[row], factor[row] = base, scale[row] / scale[base]
-                break
-    return first, factor
+        weighed = matrix * factors[:, :, None]
+        first, factor = multiples(weighed, numbers, len(x.number), bias)
+        number = self._fresh(size)[first]
+        return _made(form.axis, number, factor, ends[0] + bias, ends[1] + bias)
 
 
 def _evaluated(evaluate: Evaluate, feeds: list[Array]) -> Array | None:
@@ -471,31 +428,6 @@ def _evaluated(evaluate: Evaluate, feeds: list[Array]) -> Array | None:
     results = evaluate(feeds)
     fits = bool(results) and results[0].shape == feeds[0].shape
     return np.asarray(results[0], dtype=np.float64) if fits else None
-
-
-def _by_tap(channels: Array, groups: int, reads: int) -> Array:
-    """Channels as the rows of a layer's matrix read them: ``[g, k]``, each for all its taps."""
-    return np.repeat(channels.reshape(groups, -1), reads * groups // channels.size, axis=1)
-
-
-def _bounds(matrix: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """The least and the most that sums can be: ``[(g m)]``."""
-    up, down = np.maximum(matrix, 0), np.minimum(matrix, 0)
-
-    def total(rising: Array, falling: Array) -> Array:
-        finite = [np.where(np.isfinite(part), part, 0.0) for part in (rising, falling)]
-        endless = [~np.isfinite(part) for part in (rising, falling)]
-        sums = np.einsum("gkm,gk->gm", up, finite[0]) + np.einsum("gkm,gk->gm", down, finite[1])
-        open_ended = np.einsum("gkm,gk->gm", up > 0, endless[0]) | np.einsum(
-            "gkm,gk->gm", down < 0, endless[1]
-        )
-        return np.where(open_ended, np.nan, sums).reshape(-1)
-
-    return _settled(total(low, high), -np.inf), _settled(total(high, low), np.inf)
-
-
-def _settled(bounds: Array, instead: float) -> Array:
-    return np.where(np.isnan(bounds), instead, bounds)
 
 
 def _inverse(b: Channels) -> Channels:

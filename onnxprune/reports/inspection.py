@@ -13,7 +13,7 @@ from onnxprune.axes import Dim
 from onnxprune.cost.macs import NOTHING, count_macs, macs_touched, parameters_touched
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.blocks import find_blocks
+from onnxprune.coupling.blocks import Block, find_blocks
 from onnxprune.coupling.groups import Group
 from onnxprune.coupling.uncoupled import uncoupled_axes
 from onnxprune.ir.model import Model
@@ -83,23 +83,24 @@ def inspection(
             }
             for group in groups
         ],
-        "blocks": [
-            {
-                "name": block.name,
-                "parameters": block.parameters,
-                "nodes": len(block.places),
-                "shortcut": block.shortcut,
-                "branch": block.branch,
-                "groups": [group.index for group in block.groups],
-            }
-            for block in find_blocks(analysis, groups)
-        ],
+        "blocks": [_block_entry(block) for block in find_blocks(analysis, groups)],
         "blocked": blocked_entries(refusals(analysis, groups, chosen), total),
         "unknown": analysis.unknown,
         "uncoupled": [
             {**asdict(axis), "nodes": nodes}
             for axis, nodes in sorted(uncoupled_axes(analysis).items())
         ],
+    }
+
+
+def _block_entry(block: Block) -> Record:
+    return {
+        "name": block.name,
+        "parameters": block.parameters,
+        "nodes": len(block.places),
+        "shortcut": block.shortcut,
+        "branch": block.branch,
+        "groups": [group.index for group in block.groups],
     }
 
 

@@ -178,9 +178,10 @@ def _excuse_rounding(result: Equivalence, sides: Sequence[_Side]) -> None:
     if not suspects:
         return
     noise, given = dict.fromkeys(suspects, 0.0), result.deviations
+    plain = [[session.run(feed, suspects) for feed in feeds] for session, _, feeds, _ in sides]
     for seed in range(DRAWS):
-        for side in sides:
-            for name, moved in _noise(*side, suspects, seed).items():
+        for side, runs in zip(sides, plain, strict=True):
+            for name, moved in _noise(*side[1:], runs, suspects, seed).items():
                 noise[name] = max(noise[name], moved)
         result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in given]
         if all(deviation.passed for deviation in result.deviations):
@@ -224,10 +225,10 @@ def _bodies_that_lost(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> list[str
 
 
 def _noise(
-    session: Session,
     model: Model,
     feeds: Sequence[Feeds],
     types: Mapping[str, int],
+    plain: Sequence[Mapping[str, Array]],
     names: Sequence[str],
     seed: int,
 ) -> dict[str, float]:
@@ -238,7 +239,6 @@ def _noise(
     last place, and every result by up to one (`jittered`).
     """
     rng = np.random.default_rng(seed)
-    plain = [session.run(feed, names) for feed in feeds]
     with session_of(with_outputs(jittered(model, types, seed), names, types)) as other:
         moved = [
             other.run({name: _nudged(array, rng) for name, array in feed.items()}, names)

@@ -7,8 +7,11 @@ as things are. It runs the smaller model, not a masked one: that is faster, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +20,18 @@ from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
 from onnxprune.coupling.ports import kept_of_ports
+from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
 from onnxprune.errors import UsageError
 from onnxprune.passes.fold.empty import without_empty
-from onnxprune.passes.measure.recordings import Recordings
+from onnxprune.passes.measure.recordings import Recordings, record
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.verify.evaluation import MetricLike, metric_of
 from onnxprune.verify.fidelity import Fidelities
 from onnxprune.verify.sessions import session_of
 
+SAMPLES = 128
+"""So many samples tell what a channel or a block is worth."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -64,11 +70,28 @@ class Trial:
         return digest.hexdigest()[:32]
 
 
+@contextmanager
+def trials_on(
+    analysis: Analysis, groups: Iterable[Group], data: Iterable[Batch]
+) -> Generator[Trials]:
+    """Trials on some samples of data, which are kept in files meanwhile.
+
+    Args:
+        analysis: the model.
+        groups: those that trials speak of.
+        data: inputs of the model; `SAMPLES` of them are gone through once a trial.
+    """
+    with TemporaryDirectory(prefix="onnxprune-") as folder:
+        recordings = record(analysis, data, Path(folder), SAMPLES)
+        yield Trials(analysis, {group.index: group for group in groups}, recordings)
+
+
 class Trials:
     """A model and data to try it on.
 
     Attributes:
         groups: the coupling groups, by their index.
+        recordings: inputs, and the outputs to compare with.
     """
 
     def __init__(
@@ -93,7 +116,7 @@ class Trials:
         self._threads = threads
         self.groups = groups
         self._analysis = analysis
-        self._recordings = recordings
+        self.recordings = recordings
         self._metrics = tuple(metrics)
         self._output = output
 
@@ -115,7 +138,7 @@ class Trials:
         samples = 0
         smaller = without_empty(self._analysis, keeps, remove(self._analysis, keeps))
         with session_of(smaller, threads=self._threads, optimization="all") as session:
-            for batch, outputs in self._recordings:
+            for batch, outputs in self.recordings:
                 before = narrowed(outputs, ports)
                 after = session.run(narrowed(batch.feeds, ports), list(before))
                 fidelities.add(before, after)

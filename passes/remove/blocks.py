@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import perf_counter
 from typing import ClassVar
 
-from onnxprune.axes import Dim, Keep
-from onnxprune.coupling.analysis import analyse
-from onnxprune.coupling.blocks import find_blocks
-from onnxprune.coupling.groups import find_groups
+from onnxprune.coupling.blocks import find_blocks, without
 from onnxprune.errors import CheckFailedError, UsageError
-from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.select.blocks import BLOCK_CRITERIA, BlockChoice
 from onnxprune.passes.stand_in import given_or_random
-from onnxprune.passes.work import PassReport, Removal, Work
+from onnxprune.passes.work import PassReport, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +50,8 @@ class RemoveBlocks:
         Raises:
             CheckFailedError: the model has fewer blocks that can go.
         """
-        start = perf_counter()
-        analysis = analyse(work.canonical(), self.ignore)
-        groups = find_groups(analysis)
+        analysis, groups = work.study(self.ignore)
         blocks = find_blocks(analysis, groups)
-        work.note_time("analyse", start)
         data = given_or_random(work.data, analysis, self.seed)
         choice = BlockChoice(analysis, blocks, self.count, data, self.seed)
         chosen = BLOCK_CRITERIA[self.criterion](choice) if len(blocks) >= self.count else []
@@ -70,15 +62,8 @@ class RemoveBlocks:
                 "and are constant without channels that nothing else has",
                 hint="`onnxprune inspect` lists them",
             )
-        keeps: dict[Dim, Keep] = {}
-        for block in chosen:
-            keeps |= block.keeps
-        start = perf_counter()
-        pruned = remove(analysis, keeps)
-        work.note_time("remove", start)
         gone = [group for block in chosen for group in block.groups]
         names = tuple(block.name for block in chosen)
-        work.removals.append(Removal(analysis, groups, gone, keeps, pruned, blocks=names))
-        work.model = pruned
+        work.take_out(analysis, groups, gone, without(gone), blocks=names)
         did = f"removed {len(chosen)} of {len(blocks)} blocks, by {self.criterion}"
         return PassReport(self.name, True, [did])

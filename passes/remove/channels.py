@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import ClassVar
 
 from onnxprune.axes import Dim, Keep, kept_size
-from onnxprune.coupling.analysis import Analysis, analyse
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.blocks import Block, find_blocks
 from onnxprune.coupling.groups import (
     DEFAULT_KINDS,
@@ -16,10 +16,8 @@ from onnxprune.coupling.groups import (
     Group,
     block_reasons,
     choose,
-    find_groups,
 )
 from onnxprune.errors import UsageError
-from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA, is_absolute
 from onnxprune.passes.score.scoring import Scoring
@@ -33,7 +31,7 @@ from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.passes.select.targets import Target
 from onnxprune.passes.select.threshold import thresholded
 from onnxprune.passes.stand_in import given_or_random
-from onnxprune.passes.work import PassReport, Refusal, Removal, Work
+from onnxprune.passes.work import PassReport, Refusal, Work
 
 AUTO = "auto"
 """The criterion that suits what is asked for and what is there."""
@@ -132,21 +130,16 @@ class RemoveChannels:
 
     def run(self, work: Work) -> PassReport:
         """Replace the model by one with fewer channels."""
+        analysis, groups = work.study(self.ignore, self.allow_io)
         start = perf_counter()
-        analysis = analyse(work.canonical(), self.ignore, self.allow_io)
-        groups = find_groups(analysis)
         chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
-        work.note_time("analyse", start)
-        start = perf_counter()
         blocks = find_blocks(analysis, groups) if self.blocks else []
         keeps = self.select(analysis, chosen, work, blocks)
-        pruned = remove(analysis, keeps)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
         gone = tuple(b.name for b in blocks if all(not kept_size(g.leaf, keeps) for g in b.groups))
-        work.removals.append(Removal(analysis, groups, chosen, keeps, pruned, blocks=gone))
+        work.take_out(analysis, groups, chosen, keeps, blocks=gone)
         if keeps:
-            work.model = pruned
             report.did.append(f"{summary(chosen, keeps)}, by {self._criterion(work)}")
         return report
 

@@ -8,17 +8,15 @@ from time import perf_counter
 from typing import ClassVar
 
 from onnxprune.axes import Dim, Keep
-from onnxprune.coupling.analysis import Analysis, analyse
-from onnxprune.coupling.groups import find_groups
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.errors import InternalError
 from onnxprune.ir.edit import Bias, with_biases
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor
 from onnxprune.ops.affine import linear_form
-from onnxprune.passes.remove.slicing import remove
 from onnxprune.passes.select.alignment import RoundTo
 from onnxprune.passes.select.redundant import Redundant, find_redundant
-from onnxprune.passes.work import PassReport, Removal, Work
+from onnxprune.passes.work import PassReport, Work
 
 ROUNDS = 8
 """What goes may leave others without readers; so often is that looked for."""
@@ -61,27 +59,21 @@ class RemoveRedundant:
 
     def _round(self, work: Work) -> Redundant:
         """Remove what is redundant in the model as it is now."""
+        analysis, groups = work.study(self.ignore, self.allow_io)
         start = perf_counter()
-        analysis = analyse(work.canonical(), self.ignore, self.allow_io)
-        groups = find_groups(analysis)
         found = find_redundant(analysis, groups, self.round_to)
         work.note_time("analyse", start)
         if not found.keeps:
             if not work.removals:
-                work.removals.append(Removal(analysis, groups, [], {}, work.model))
+                work.take_out(analysis, groups, [], {})
             return found
-        start = perf_counter()
         work.model, names = _changed(analysis, found)
-        again = analyse(work.canonical(), self.ignore, self.allow_io)
-        same = find_groups(again)
+        again, same = work.study(self.ignore, self.allow_io)
         if [group.name for group in same] != [group.name for group in groups]:
             raise InternalError("other biases made other coupling groups")
         keeps: dict[Dim, Keep] = {same[i].leaf: keep for i, keep in found.keeps.items()}
         chosen = [same[index] for index in found.keeps]
-        pruned = remove(again, keeps)
-        work.removals.append(Removal(again, same, chosen, keeps, pruned, changed=names))
-        work.model = pruned
-        work.note_time("remove", start)
+        work.take_out(again, same, chosen, keeps, changed=names)
         return found
 
 

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ClassVar
 
-from onnxprune.coupling.analysis import analyse
-from onnxprune.coupling.groups import find_groups
 from onnxprune.coupling.plan import Plan, keeps_from_plan
 from onnxprune.passes.remove.channels import summary
-from onnxprune.passes.remove.slicing import remove
-from onnxprune.passes.work import PassReport, Removal, Work
+from onnxprune.passes.work import PassReport, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +30,10 @@ class ApplyPlan:
             PlanError: the plan cannot be read or does not fit the model.
         """
         plan = self.plan if isinstance(self.plan, Plan) else Plan.load(self.plan)
-        start = perf_counter()
-        analysis = analyse(work.canonical(), allow_io=plan.allow_io)
-        groups = find_groups(analysis)
-        work.note_time("analyse", start)
+        analysis, groups = work.study(allow_io=plan.allow_io)
         start = perf_counter()
         keeps = keeps_from_plan(plan, analysis, groups)
-        pruned = remove(analysis, keeps)
         work.note_time("remove", start)
         chosen = [group for group in groups if group.leaf in keeps]
-        work.removals.append(Removal(analysis, groups, chosen, keeps, pruned))
-        if keeps:
-            work.model = pruned
+        work.take_out(analysis, groups, chosen, keeps)
         return PassReport(self.name, bool(keeps), [summary(chosen, keeps)])

@@ -28,7 +28,7 @@ from onnxprune.ops.affine import Linear, Scaling
 from onnxprune.passes.repair.gather import Seen, gather
 from onnxprune.passes.repair.least_squares import Array, Moments, fitted
 from onnxprune.passes.repair.targets import Target, find_targets
-from onnxprune.passes.stand_in import random_batches
+from onnxprune.passes.stand_in import RANDOM_SETS, random_batches
 from onnxprune.passes.work import PassReport, Removal, Repaired, Work, ports_of
 from onnxprune.progress import track
 from onnxprune.verify.fidelity import Fidelities, tensor_outputs
@@ -41,9 +41,8 @@ MOMENTS_BYTES = 1 << 29
 """What the moments of layers that are fitted together may take."""
 _LEAST_SCALE = 1e-6
 """A channel that is scaled by less does not tell what it was."""
-RANDOM_SETS = 8
 RANDOM_BATCH = 32
-"""Random inputs that stand in for data: sets, and samples of each where the batch is free."""
+"""Samples of each set of random inputs that stands in for data, where the batch is free."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,24 +9,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
 from onnxprune.coupling.groups import Group
 from onnxprune.passes.measure.journal import Journal
-from onnxprune.passes.measure.recordings import record
 from onnxprune.passes.measure.sensitivity import GroupSensitivity, measure_groups
-from onnxprune.passes.measure.trials import Trials
+from onnxprune.passes.measure.trials import trials_on
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.score.second_order import obs
 
 STEPS = (0.125, 0.25, 0.5, 0.75, 0.9)
 """Shares of a group that are removed."""
-SAMPLES = 128
-"""So many are gone through for each step."""
 _TINY = 1e-6
 """By what share channels of one step differ, so that their order stays."""
 _MOST = 1e6
@@ -38,11 +33,9 @@ _LEAST_LEFT = 1e-3
 def sensitivity(scoring: Scoring) -> dict[Group, Scores]:
     """What the outputs lose, measured group by group in steps; comparable between groups."""
     order = obs(replace(scoring, normalization="none"))
-    groups = {group.index: group for group in scoring.groups}
-    with TemporaryDirectory(prefix="onnxprune-") as folder:
-        recordings = record(scoring.analysis, scoring.batches(), Path(folder), SAMPLES)
-        run = Trials(scoring.analysis, groups, recordings).run
-        found = measure_groups(groups, order, STEPS, Journal(recordings.digest), run)
+    with trials_on(scoring.analysis, scoring.groups, scoring.batches()) as trials:
+        journal = Journal(trials.recordings.digest)
+        found = measure_groups(trials.groups, order, STEPS, journal, trials.run)
     return {one.group: shared(one, order[one.group]) for one in found}
 
 

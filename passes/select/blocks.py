@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.blocks import Block
+from onnxprune.coupling.groups import Group
 from onnxprune.data.batches import Batch
 from onnxprune.ir.probe import cut_at
-from onnxprune.passes.measure.recordings import record
-from onnxprune.passes.measure.trials import Trial, Trials
+from onnxprune.passes.measure.trials import Trial, trials_on
 from onnxprune.passes.score.sensitivity import additive
 from onnxprune.passes.score.statistics import collect_sums
 from onnxprune.progress import track
@@ -29,8 +28,6 @@ from onnxprune.verify.sessions import session_of
 _TINY = 1e-12
 BEAM = 4
 """So many sets of blocks go on to the next round."""
-SAMPLES = 128
-"""So many are gone through for each block that is tried."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +48,16 @@ class BlockChoice:
     data: Iterable[Batch]
     seed: int = 0
 
+    @property
+    def groups(self) -> list[Group]:
+        """The groups of all blocks."""
+        return [group for block in self.blocks for group in block.groups]
+
     def least(self, losses: Mapping[Block, float]) -> list[Block]:
         """Those with the smallest losses, of which none lies inside another."""
         chosen: list[Block] = []
         for block in sorted(losses, key=lambda block: losses[block]):
-            if len(chosen) < self.count and all(_apart(block, other) for other in chosen):
+            if len(chosen) < self.count and all(block.is_apart(c.groups) for c in chosen):
                 chosen.append(block)
         return chosen
 
@@ -79,17 +81,14 @@ def by_sensitivity(choice: BlockChoice) -> list[Block]:
 
     A beam search: the few best sets go on, for the best block alone need not be of the best pair.
     """
-    groups = {group.index: group for block in choice.blocks for group in block.groups}
     best: list[frozenset[Block]] = [frozenset()]
-    with TemporaryDirectory(prefix="onnxprune-") as folder:
-        recordings = record(choice.analysis, choice.data, Path(folder), SAMPLES)
-        trials = Trials(choice.analysis, groups, recordings)
+    with trials_on(choice.analysis, choice.groups, choice.data) as trials:
         for number in range(choice.count):
             larger = {
                 taken | {block}: None
                 for taken in best
                 for block in choice.blocks
-                if all(_apart(block, other) for other in taken)
+                if all(block.is_apart(other.groups) for other in taken)
             }
             tried = track(larger, f"trying blocks, {number + 1} of {choice.count}", len(larger))
             losses = {blocks: trials.run(_without(blocks)).angle for blocks in tried}
@@ -105,10 +104,7 @@ def at_random(choice: BlockChoice) -> list[Block]:
 
 def measured_losses(choice: BlockChoice) -> dict[Block, float]:
     """What the outputs lose without each block, as losses that add up."""
-    groups = {group.index: group for block in choice.blocks for group in block.groups}
-    with TemporaryDirectory(prefix="onnxprune-") as folder:
-        recordings = record(choice.analysis, choice.data, Path(folder), SAMPLES)
-        trials = Trials(choice.analysis, groups, recordings)
+    with trials_on(choice.analysis, choice.groups, choice.data) as trials:
         tried = track(choice.blocks, "trying blocks")
         return {block: additive(trials.run(_without([block])).loss) for block in tried}
 
@@ -119,44 +115,32 @@ def shared_losses(choice: BlockChoice) -> dict[Block, float]:
     The mean of a block stays as a bias. As with channels, it counts for each operator that sums
     over what is there afterwards.
     """
-    axes = {block: _channel_axis(choice.analysis, block) for block in choice.blocks}
+    summed = [
+        (place, set(role.dim.leaves()))
+        for place, placed in enumerate(choice.analysis.placed)
+        for role in placed.site.roles
+        if role.name == "contracted"
+    ]
+    leaves = set[Dim]().union(*(dims for _, dims in summed))
+    axes = {block: _channel_axis(choice.analysis, block, leaves) for block in choice.blocks}
     wanted = {(name, axes[b]): None for b in choice.blocks for name in (b.branch, b.output)}
     sums = collect_sums(choice.analysis, wanted, choice.data)
     losses: dict[Block, float] = {}
     for block, axis in axes.items():
         branch, output = (sums[name, axis].variance for name in (block.branch, block.output))
         share = float((branch / np.maximum(output, _TINY)).mean())
-        readers = _readers_behind(choice.analysis, block, axis)
-        losses[block] = -readers * float(np.log(max(1 - share, _TINY)))
+        read = set(choice.analysis.values[block.output].dims[axis].leaves())
+        last = max(block.places)
+        readers = sum(place > last and not read.isdisjoint(dims) for place, dims in summed)
+        losses[block] = -max(readers, 1) * float(np.log(max(1 - share, _TINY)))
     return losses
 
 
-def _channel_axis(analysis: Analysis, block: Block) -> int:
+def _channel_axis(analysis: Analysis, block: Block, summed: set[Dim]) -> int:
     """The axis of a block's result that operators sum over; the last one if there is none."""
     dims = analysis.values[block.output].dims
-    summed = {
-        leaf
-        for placed in analysis.placed
-        for role in placed.site.roles
-        if role.name == "contracted"
-        for leaf in role.dim.leaves()
-    }
     found = (axis for axis, dim in enumerate(dims) if summed.intersection(dim.leaves()))
     return next(found, len(dims) - 1)
-
-
-def _readers_behind(analysis: Analysis, block: Block, axis: int) -> int:
-    """How many operators behind a block sum over the channels of its result; at least one."""
-    leaves = set(analysis.values[block.output].dims[axis].leaves())
-    last = max(block.places)
-    return max(
-        sum(
-            role.name == "contracted" and not leaves.isdisjoint(role.dim.leaves())
-            for placed in analysis.placed[last + 1 :]
-            for role in placed.site.roles
-        ),
-        1,
-    )
 
 
 BLOCK_CRITERIA: dict[str, Callable[[BlockChoice], list[Block]]] = {
@@ -169,11 +153,6 @@ BLOCK_CRITERIA: dict[str, Callable[[BlockChoice], list[Block]]] = {
 
 def _without(blocks: Iterable[Block]) -> Trial:
     return Trial({g.index: np.zeros(g.size, np.bool_) for block in blocks for g in block.groups})
-
-
-def _apart(one: Block, other: Block) -> bool:
-    """Whether two blocks have no groups in common, so that both can be counted."""
-    return not set(one.groups) & set(other.groups)
 
 
 def _cosine(x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], samples: int) -> float:

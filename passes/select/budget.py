@@ -192,27 +192,27 @@ class _Knapsack:
         the highest (M. Minoux, "Accelerated greedy algorithms for maximizing submodular set
         functions", 1978).
         """
-        best: dict[Group | Block, tuple[float, int]] = {
-            **{group: self._densest(group, steps[group]) for group in steps},
-            **{block: self._density(block) for block in self._blocks},
-        }
+
+        def weighed(move: Group | Block) -> tuple[float, int]:
+            if isinstance(move, Group):
+                return self._densest(move, steps[move])
+            return self._density(move), 0
+
+        moves: list[Group | Block] = [*steps, *self._blocks]
+        best = {move: weighed(move) for move in moves}
         fresh = set(best)
         while not self._fits(self._ledger.totals):
             move = max(best, key=lambda move: best[move][0], default=None)
             if move is None or best[move][0] <= 0:
                 raise self._unmet()
-            if isinstance(move, Group):
-                if move in fresh:
-                    self._ledger.set({move: best[move][1]})
-                    fresh.clear()
-                best[move] = self._densest(move, steps[move])
-            elif move in fresh:
-                self._ledger.set(dict.fromkeys(move.groups, 0), move)
-                best = {other: found for other, found in best.items() if _apart(other, move)}
+            if move in fresh:
                 fresh.clear()
-                continue
-            else:
-                best[move] = self._density(move)
+                if isinstance(move, Block):
+                    self._ledger.set(dict.fromkeys(move.groups, 0), move)
+                    best = {other: w for other, w in best.items() if _is_apart(other, move)}
+                    continue
+                self._ledger.set({move: best[move][1]})
+            best[move] = weighed(move)
             fresh.add(move)
 
     def give_back(self, steps: Steps) -> None:
@@ -238,12 +238,12 @@ class _Knapsack:
             best = max(best, (saved / max(lost, _NOTHING), count))
         return best
 
-    def _density(self, block: Block) -> tuple[float, int]:
+    def _density(self, block: Block) -> float:
         """The same of a block that goes whole; what its groups lost already is no loss again."""
         counts = self._ledger.counts
         lost = sum(self._losses[g][counts[g]] for g in block.groups if g in self._losses)
         saved = self._saved(self._ledger.after(dict.fromkeys(block.groups, 0), block))
-        return saved / max(self._blocks[block] - lost, _NOTHING), 0
+        return saved / max(float(self._blocks[block] - lost), _NOTHING)
 
     def _saved(self, after: Costs) -> float:
         """What a step saves of what is too much, as shares of the whole model's costs."""
@@ -287,10 +287,9 @@ class _Knapsack:
         )
 
 
-def _apart(move: Group | Block, block: Block) -> bool:
+def _is_apart(move: Group | Block, block: Block) -> bool:
     """Whether a move has nothing to do with a block that goes."""
-    groups = (move,) if isinstance(move, Group) else move.groups
-    return set(groups).isdisjoint(block.groups)
+    return block.is_apart((move,) if isinstance(move, Group) else move.groups)
 
 
 def _slope(costs: Costs, budget: Budget) -> float:

@@ -8,8 +8,8 @@ over them would miss one.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keep, places_of
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import KINDS, Group, choose
 from onnxprune.coupling.values import channel_values
-from onnxprune.ops.affine import Linear, linear_form
+from onnxprune.ops.affine import Linear, by_tap, linear_form
 from onnxprune.ops.channels import Channels
 from onnxprune.passes.select.alignment import RoundTo, kept_steps
 
 Array = npt.NDArray[Any]
+Summing = Mapping[Dim, Mapping[int, bool]]
+"""By leaf the places of the nodes that look at its indices together, and whether they only sum."""
 _ALIKE = 1e-9
 """By so much may the factors differ with which several places hold the same."""
 
@@ -55,12 +57,13 @@ def find_redundant(analysis: Analysis, groups: Sequence[Group], round_to: RoundT
         round_to: widths become multiples of it; some channels stay for that.
     """
     values = channel_values(analysis)
+    summing = _summing(analysis)
     uses = Counter(name for placed in analysis.placed for name in placed.node.inputs)
     found = Redundant()
     chosen = choose(groups, [kind for kind in KINDS if kind != "vocabulary"])
     steps = kept_steps(analysis, chosen, round_to, dict.fromkeys(chosen, 1))
     for group in chosen:
-        readers = _readers(analysis, group.leaf, values, uses)
+        readers = _readers(analysis, group.leaf, summing, values, uses)
         if readers:
             _decide(group, readers, steps[group], analysis, found)
     return found
@@ -95,30 +98,36 @@ class _Reader:
 
 
 def _readers(
-    analysis: Analysis, leaf: Dim, values: dict[str, Channels], uses: Counter[str]
+    analysis: Analysis, leaf: Dim, summing: Summing, values: dict[str, Channels], uses: Counter[str]
 ) -> list[_Reader]:
     """The layers that sum over a leaf; none if anything else looks at its indices together."""
-    found: list[_Reader] = []
+    found = [
+        _reader(analysis, place, leaf, values, uses) if is_layer else None
+        for place, is_layer in summing.get(leaf, {}).items()
+    ]
+    known = [reader for reader in found if reader is not None]
+    return known if len(known) == len(found) else []
+
+
+def _summing(analysis: Analysis) -> Summing:
+    """Who looks at all indices of each leaf together: the places of nodes, in order.
+
+    A layer only sums over them, so that each has a part of its own in the result.
+    """
+    found: dict[Dim, dict[int, bool]] = defaultdict(dict)
     for place, placed in enumerate(analysis.placed):
-        names = {role.name for role in placed.site.roles if leaf in role.dim.leaves()}
-        if names & {"reduced", "handed"}:
-            return []
-        if "contracted" in names:
-            reader = _reader(analysis, place, placed, leaf, values, uses)
-            if reader is None:
-                return []
-            found.append(reader)
+        for role in placed.site.roles:
+            if role.name in ("contracted", "reduced", "handed"):
+                for leaf in role.dim.leaves():
+                    alone = found[leaf].get(place, True)
+                    found[leaf][place] = alone and role.name == "contracted"
     return found
 
 
 def _reader(
-    analysis: Analysis,
-    place: int,
-    placed: Placed,
-    leaf: Dim,
-    values: dict[str, Channels],
-    uses: Counter[str],
+    analysis: Analysis, place: int, leaf: Dim, values: dict[str, Channels], uses: Counter[str]
 ) -> _Reader | None:
+    placed = analysis.placed[place]
     form = linear_form(placed.site, {})
     constants = analysis.canonical.model.constants
     if form is None or placed.node.within:
@@ -228,7 +237,5 @@ def _twins(size: int, readers: Sequence[_Reader]) -> tuple[Array, list[Array]]:
 def _gives(form: Linear, weight: Array, x: Array) -> Array:
     """What a layer gives for numbers that are the same at all places, without its bias."""
     matrix = form.matrix(weight)
-    groups, reads, _ = matrix.shape
-    rows = np.repeat(x.reshape(groups, -1), reads * groups // x.size, axis=1)
-    given: Array = np.einsum("gkm,gk->gm", matrix, rows).reshape(-1)
+    given: Array = np.einsum("gkm,gk->gm", matrix, by_tap(x, matrix)).reshape(-1)
     return given

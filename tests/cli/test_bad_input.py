@@ -15,7 +15,8 @@ from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor
-from onnxprune.passes.remove import channels, slicing
+from onnxprune.passes import work
+from onnxprune.passes.remove import slicing
 
 Run = Callable[..., Result]
 Write = Callable[..., Path]
@@ -263,7 +264,7 @@ def test_a_wrong_result_is_never_written(
         model.set_constants({"w2": ArrayTensor.of(rotated)})
         return model
 
-    monkeypatch.setattr(channels, "remove", wrong)
+    monkeypatch.setattr(work, "remove", wrong)
     target = tmp_path / "out.onnx"
     result = run(mlp, target, *PRUNE)
     assert_refused(result, 5, "does not compute what the masked original computes")
