@@ -25,11 +25,14 @@ _TRUE = (
     r"one update for each index",
     r"\w+: one iteration for each index",
     r"(gates|directions) of a recurrent operator",
+    r"groups between which channels are shuffled",
 )
 """Reasons that lie in what a model computes. Any other one is held to be convenience, until someone
 has looked at it and put it here."""
 _BY_NATURE = re.compile("|".join(_TRUE))
 _UNUSED = "only constants carry it"
+_ALONE = "cut into single indices: of one there is none to choose"
+"""Every ratio leaves at least one index of a group, so that a group of one is never pruned."""
 _BORDER = re.compile(r"(graph (?:in|out)put) .*")
 
 
@@ -96,7 +99,7 @@ def _decisive(found: list[tuple[str, str]]) -> tuple[str, str]:
     """What would have to change first for a weight to shrink along any of its axes."""
     ranks = (CONVENIENCE, OPTION, NATURE)
     found.sort(key=lambda cause: (ranks.index(cause[1]), cause[0] == _UNUSED))
-    return found[0] if found else ("cut into single indices, which are never removed", CONVENIENCE)
+    return found[0] if found else (_ALONE, NATURE)
 
 
 def _cause(leaf: Dim, groups: dict[Dim, Group], blocks: Blocks) -> tuple[str, str]:

@@ -83,6 +83,8 @@ def kept_fraction(dim: Dim, fractions: Mapping[Dim, float]) -> float:
         fractions: the part of each leaf that stays; leaves that are absent stay whole.
     """
     root = dim.root
+    if root.members:
+        return kept_fraction(root.members[0], fractions)
     if root.segments:
         kept = (part.size * kept_fraction(part, fractions) for part in root.walk_segments())
         return sum(kept) / root.size

@@ -18,6 +18,7 @@ from onnxprune.axes.mask import (
     tensor_mask,
 )
 from onnxprune.axes.places import places_of, sum_onto
+from onnxprune.axes.shuffles import resolve_shuffle
 from onnxprune.axes.space import DimSpace, Edge
 from onnxprune.axes.trace import Tracer
 
@@ -37,6 +38,7 @@ __all__ = [
     "leaf_masks",
     "places_of",
     "ragged_rows",
+    "resolve_shuffle",
     "sum_onto",
     "tensor_mask",
 ]

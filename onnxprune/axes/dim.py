@@ -1,9 +1,10 @@
 """A dim: what the indices along one axis mean.
 
 A `Dim` is a union-find node. The root of its class is *atomic* (its indices are told apart by
-nothing but their position), a *product* of factors (row-major, outermost first) or a
-*concatenation* of segments. Trees only ever get finer: an atomic root may later gain factors or
-segments, never lose them.
+nothing but their position), a *product* of factors (row-major, outermost first), a
+*concatenation* of segments, or a *family*: a factor that has another tree for each index of a leaf
+that stands outside it. Trees only ever get finer: an atomic root may later gain factors, segments
+or members, never lose them.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ class Dim:
     Attributes:
         size: number of indices.
         label: what the dim was made for (a value and its axis, or a letter of a signature).
+        members: of a family the dim for each index of `over`; each keeps equally many indices.
+        over: the leaf that a family's index depends on.
     """
 
-    __slots__ = ("_parent", "block", "factors", "label", "segments", "size")
+    __slots__ = ("_parent", "block", "factors", "label", "members", "over", "segments", "size")
 
     def __init__(self, size: int, label: object = None) -> None:
         """Make an atomic dim of `size` indices in a class of its own."""
@@ -49,16 +52,18 @@ class Dim:
         self.label = label
         self.factors: tuple[Dim, ...] = ()
         self.segments: tuple[Dim, ...] = ()
+        self.members: tuple[Dim, ...] = ()
+        self.over: Dim | None = None
         self.block: Block | None = None
         self._parent: Dim | None = None
 
     def __repr__(self) -> str:
-        """Show the tree, for example ``(32 4)`` or ``48+16``; ``!`` marks what is blocked."""
+        """Show the tree, for example ``(32 4)``, ``48+16`` or ``[2|1+1]``; ``!`` is blocked."""
         root = self.root
-        if root.factors:
-            return "(" + " ".join(map(repr, root.factors)) + ")"
-        if root.segments:
-            return "+".join(map(repr, root.segments))
+        kinds = ("({})", " ", root.factors), ("{}", "+", root.segments), ("[{}]", "|", root.members)
+        for around, between, parts in kinds:
+            if parts:
+                return around.format(between.join(map(repr, parts)))
         return f"{root.size}{'!' if root.block else ''}"
 
     @property
@@ -73,15 +78,36 @@ class Dim:
 
     @property
     def is_atomic(self) -> bool:
-        """Whether the class has neither factors nor segments."""
+        """Whether the class has neither factors nor segments nor members."""
         root = self.root
-        return not root.factors and not root.segments
+        return not root.factors and not root.segments and not root.members
 
     @property
     def is_free(self) -> bool:
         """Whether this is a leaf whose indices may be removed."""
         root = self.root
         return root.is_atomic and root.size > 1 and root.block is None
+
+    @property
+    def family(self) -> Dim | None:
+        """The first family in the tree, if there is any."""
+        root = self.root
+        if root.members:
+            return root
+        found = (part.family for part in root.factors or root.segments)
+        return next((family for family in found if family is not None), None)
+
+    def at(self, index: int) -> Dim:
+        """The tree where a family's leaf has a certain index."""
+        root = self.root
+        if root.family is None:
+            return root
+        if root.members:
+            return root.members[index].root
+        dim = Dim(root.size, root.label)
+        dim.factors = tuple(part.at(index) for part in root.factors)
+        dim.segments = tuple(part.at(index) for part in root.segments)
+        return dim
 
     def link(self, other: Dim) -> None:
         """Put this dim's class below the class of `other`; both have the same size."""
@@ -112,7 +138,7 @@ class Dim:
             if root in seen:
                 continue
             seen.add(root)
-            children = root.factors or root.segments
+            children = root.factors or root.segments or root.members
             if children:
                 stack.extend(reversed(children))
             else:

@@ -3,8 +3,8 @@
 A removal is a boolean *keep* mask for each atomic dim. The mask of an axis follows from its tree:
 product: outer AND of the factors' masks, raveled; concatenation: the segments' masks end to end.
 A *ragged* mask of a leaf ``v`` over a leaf ``g`` has one row for each index of ``g``, with equal
-counts. It has a meaning where ``g`` stands outside ``v`` in the same product, or is the outermost
-factor of another axis of the same tensor.
+counts; that of a family follows from its members'. It has a meaning where ``g`` stands outside
+``v`` in the same product, or is the outermost factor of another axis of the same tensor.
 """
 
 from __future__ import annotations
@@ -71,12 +71,21 @@ def axis_mask(dim: Dim, keeps: Keeps, row: int | None = None) -> BoolArray:
     root = dim.root
     if root.segments:
         return np.concatenate([axis_mask(part, keeps, row) for part in root.walk_segments()])
+    if root.members:
+        if row is None:
+            if not is_touched(root, keeps):
+                return np.ones(root.size, dtype=np.bool_)
+            raise ValueError(f"{root!r} depends on a dim outside of its axis")
+        return axis_mask(root.members[row], keeps)
     factors = root.walk_factors()
     places = {factor.root: place for place, factor in enumerate(factors)}
     mask = np.ones([factor.size for factor in factors], dtype=np.bool_)
     for place, factor in enumerate(factors):
         keep = keeps.get(factor)
-        if not factor.is_atomic:
+        if factor.over is not None and (outer := places.get(factor.over.root, place)) < place:
+            table = np.stack([axis_mask(member, keeps) for member in factor.members])
+            mask &= _spread(table, len(factors), outer, place)
+        elif not factor.is_atomic:
             mask &= _spread(axis_mask(factor, keeps, row), len(factors), place)
         elif keep is None:
             continue
@@ -141,8 +150,10 @@ def _partner_elsewhere(root: Dim, keeps: Keeps) -> Dim | None:
             if over is not None:
                 return over
         keep = keeps.get(factor)
-        if keep is not None and keep.over is not None and keep.over.root not in factors[:place]:
-            return keep.over.root
+        over = factor.over if factor.members and is_touched(factor, keeps) else None
+        over = keep.over if keep is not None else over
+        if over is not None and over.root not in factors[:place]:
+            return over.root
     return None
 
 
@@ -179,6 +190,8 @@ def kept_size(dim: Dim, keeps: Keeps) -> int:
         return sum(kept_size(part, keeps) for part in root.walk_segments())
     if root.factors:
         return prod(kept_size(part, keeps) for part in root.walk_factors())
+    if root.members:
+        return kept_size(root.members[0], keeps)
     return keeps[root].count if root in keeps else root.size
 
 

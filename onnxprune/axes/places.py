@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,8 @@ def places_of(dim: Dim, leaf: Dim, over: Dim | None = None) -> Places:
 
     Args:
         dim: the axis.
-        leaf: an atomic root that the axis carries, each of its indices equally often.
+        leaf: an atomic root that the axis carries, each of its indices equally often. Of a family
+            whose leaf stands on another axis, the places in all of its members.
         over: another leaf; with it the result tells its indices apart.
 
     Returns:
@@ -44,14 +47,24 @@ def _places(root: Dim, leaf: Dim) -> Places:
         for segment in root.walk_segments():
             found.append(_places(segment.root, leaf) + start)
             start += segment.size
-    elif root.factors:
+    elif not root.is_atomic:
         factors = root.walk_factors()
         grid = np.arange(root.size).reshape([factor.size for factor in factors])
         for axis, factor in enumerate(factors):
-            inner = _places(factor.root, leaf)
-            rows = np.moveaxis(grid.take(inner, axis=axis), (axis, axis + 1), (0, 1))
-            found.append(rows.reshape(leaf.size, -1))
+            for cells, tree in _trees(factor, grid, factors):
+                inner = _places(tree.root, leaf)
+                rows = np.moveaxis(cells.take(inner, axis=axis), (axis, axis + 1), (0, 1))
+                found.append(rows.reshape(leaf.size, -1))
     return np.concatenate(found, axis=1)
+
+
+def _trees(factor: Dim, grid: Places, factors: list[Dim]) -> Iterator[tuple[Places, Dim]]:
+    """The tree of a factor; of a family every member, with the part of the grid that it is for."""
+    if not factor.members:
+        yield grid, factor
+    outer = next((i for i, other in enumerate(factors) if other is factor.over), None)
+    for index, member in enumerate(factor.members):
+        yield grid if outer is None else grid.take([index], axis=outer), member
 
 
 def sum_onto(

@@ -5,10 +5,13 @@ tree that both share:
 
 - atomic with anything of its size: the classes are linked;
 - product with product: cut at every stride that both can have (`strides.common_cuts`); between
-  two cuts a single factor on each side is unified, anything else is a *clash* and blocked;
+  two cuts a single factor on each side is unified, anything else is a *clash*;
 - concatenation with concatenation: cut both at the union of their boundaries;
 - product with concatenation: cut the product at the boundaries. A boundary inside a row of the
   outer factor cuts the outer factor on both sides of that row, and the inner factor within it.
+
+A clash waits until all is said (`settle`): then the one side may turn out to be rows of the other
+(`axes.shuffles`), or both are blocked.
 
 Blocks are marks on leaves and never steer the structure; they are inherited by refinement. That
 is why the result does not depend on the order of the calls. A leaf of size 1 is never a removable
@@ -17,7 +20,7 @@ unit (`Dim.is_free`), so a product may drop its factors of size 1 without losing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import prod
@@ -42,10 +45,18 @@ class Clash:
     Attributes:
         edge: the unification that failed.
         runs: the factors on either side.
+        where: the operator that said so, or "" where the algebra concluded it.
     """
 
     edge: Edge
     runs: tuple[tuple[Dim, ...], tuple[Dim, ...]]
+    where: str
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        left, right = (" x ".join(str(factor.size) for factor in run) for run in self.runs)
+        return f"index orders clash: ({left}) against ({right})"
 
 
 class DimSpace:
@@ -55,6 +66,7 @@ class DimSpace:
         edges: every unification in order.
         blocks: every blocked dim with its cause, in order.
         clashes: what failed, by `Block.order`, where the algebra blocked.
+        waiting: clashes that are not settled yet.
     """
 
     def __init__(self) -> None:
@@ -62,6 +74,7 @@ class DimSpace:
         self.edges: list[Edge] = []
         self.blocks: list[tuple[Dim, Block]] = []
         self.clashes: dict[int, Clash] = {}
+        self.waiting: list[Clash] = []
 
     def dim(self, size: int, label: object = None) -> Dim:
         """A fresh atomic dim of `size` indices."""
@@ -147,6 +160,24 @@ class DimSpace:
         self.unify(dim, self.product(factors), where)
         return factors
 
+    def become_family(self, dim: Dim, members: Sequence[Dim], over: Dim) -> None:
+        """Give a free leaf a tree for each index of another leaf; all are of the leaf's size."""
+        root = dim.root
+        root.members, root.over = tuple(members), over.root
+
+    def settle(self, resolve: Callable[[Clash], bool] = lambda _: False) -> None:
+        """Block what clashes; to be called when all is said.
+
+        Args:
+            resolve: whether a clash need not be blocked, because it found a finer tree for it.
+        """
+        for clash in self.waiting:  # those that resolving leads to join the queue
+            if not resolve(clash):
+                for factor in (*clash.runs[0], *clash.runs[1]):
+                    self.clashes[len(self.blocks)] = clash
+                    self._block(factor, Block(True, len(self.blocks), clash.reason, clash.where))
+        self.waiting.clear()
+
     # How it works.
 
     def _cut(self, dim: Dim, bounds: Sequence[int]) -> list[Dim]:
@@ -179,7 +210,9 @@ class DimSpace:
             if p.block:
                 self._mark(q, p.block)
             return
-        if p.factors and q.factors:
+        if p.members or q.members:
+            self.waiting.append(Clash(self.edges[-1], ((p,), (q,)), where))
+        elif p.factors and q.factors:
             self._unify_products(p, q, where)
         else:
             bounds = sorted(_bounds(p) | _bounds(q))
@@ -199,12 +232,7 @@ class DimSpace:
             if len(mine) == len(theirs) == 1:
                 self._unify(mine[0], theirs[0], where)
                 continue
-            shape = " x ".join(str(f.size) for f in mine), " x ".join(str(f.size) for f in theirs)
-            clash = Clash(self.edges[-1], (tuple(mine), tuple(theirs)))
-            reason = f"index orders clash: ({shape[0]}) against ({shape[1]})"
-            for factor in (*mine, *theirs):
-                self.clashes[len(self.blocks)] = clash
-                self._block(factor, Block(True, len(self.blocks), reason, where))
+            self.waiting.append(Clash(self.edges[-1], (tuple(mine), tuple(theirs)), where))
 
     def _factor_runs(self, factors: list[Dim], cuts: list[int]) -> list[list[Dim]]:
         """Group `factors` by the intervals between `cuts`, splitting those that span a cut."""

@@ -72,7 +72,7 @@ class Tracer:
         if dim in self._known:
             return
         self._known.add(dim)
-        for part in dict.fromkeys((*dim.factors, *dim.segments)):
+        for part in dict.fromkeys((*dim.factors, *dim.segments, *dim.members)):
             self._wholes[part].append(dim)
             self._add_parts(part)
 
@@ -140,7 +140,7 @@ class Tracer:
     def _parts_and_wholes(self, state: _State, leaf: Dim) -> Iterator[_State]:
         dim, index = state
         if index == _ANYWHERE:
-            for near in (*dim.factors, *dim.segments, *self._wholes.get(dim, ())):
+            for near in (*dim.factors, *dim.segments, *dim.members, *self._wholes.get(dim, ())):
                 if leaf in near.leaves():
                     yield near, index
             return

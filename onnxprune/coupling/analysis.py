@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from onnxprune.axes import Dim, DimSpace, Keeps
+from onnxprune.axes import Dim, DimSpace, resolve_shuffle
+from onnxprune.coupling.placed import Placed
 from onnxprune.coupling.ports import Port, find_ports
+from onnxprune.coupling.ragged import Partners
 from onnxprune.errors import ModelError
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
@@ -26,28 +28,6 @@ from onnxprune.ops.registry import lookup
 from onnxprune.ops.site import Interface, Site, Value
 
 VALUE_SHOWN = 1 << 20
-
-
-@dataclass(slots=True, eq=False)
-class Placed:
-    """A node with its operator, if it has a signature, and its site.
-
-    Attributes:
-        node: the node.
-        site: its operands.
-        operator: what is known of it.
-        runs: how often it runs each time that the model does: in the body of a loop once for each
-            iteration, or once where the number of iterations is unknown.
-    """
-
-    node: Node
-    site: Site
-    operator: Operator | None
-    runs: int = 1
-
-    def macs(self, keeps: Keeps) -> int:
-        """Multiply-accumulates in one run of the model; none where there is no signature."""
-        return self.operator.mac_count(self.site, keeps) * self.runs if self.operator else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +105,16 @@ def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port])
     _count_runs(analysis)
     _block_sizes_read(analysis)
     _block_borders(analysis)
+    _settle(analysis)
     return analysis
+
+
+def _settle(analysis: Analysis) -> None:
+    """Block what clashes, but for shuffles."""
+    space = analysis.space
+    inner = [run[-1].root for clash in space.waiting for run in clash.runs]
+    partners = Partners(analysis.values, analysis.placed, inner)
+    space.settle(lambda clash: resolve_shuffle(space, clash, partners.may_differ))
 
 
 def _count_runs(analysis: Analysis) -> None:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxprune.axes import Dim, Keep, kept_size
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.coupling.placed import Placed
 from onnxprune.ops.affine import linear_form
 
 

@@ -28,8 +28,9 @@ from typing import Any
 import networkx as nx
 
 from onnxprune.axes import Dim
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import DEFAULT_KINDS, Group, choose
+from onnxprune.coupling.placed import Placed
 
 _GOLDEN_RATIO = 0.618034
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onnxprune.axes import Block, Dim, Keep
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
 from onnxprune.coupling.ragged import Partners
 
 KINDS = (
@@ -262,7 +263,7 @@ def _relate(analysis: Analysis, groups: list[Group]) -> None:
         group.rivals = [rivals[group][index] for index in sorted(rivals[group])]
     for group in [group for group in groups if _is_shared(group)]:
         group.kind = "kv_group"
-    partners = Partners(analysis, by_leaf)
+    partners = Partners(analysis.values, analysis.placed, by_leaf)
     for group in groups:
         group.over = partners.of(group.leaf, dict.fromkeys(m.weight for m in group.members))
     for group in groups:

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 import networkx as nx
 
 from onnxprune.axes import Dim
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group
+from onnxprune.coupling.placed import Placed
 from onnxprune.ops.site import Value
 
 _ROUNDS = 3

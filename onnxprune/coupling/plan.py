@@ -40,7 +40,7 @@ from onnxprune.axes import (
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.axis_plan import AxisPlan, Blocks, from_json, to_json
 from onnxprune.coupling.groups import Group
-from onnxprune.coupling.ragged import block_axis
+from onnxprune.coupling.ragged import block_axis, family_axis
 from onnxprune.coupling.state_dict import slice_state_dict
 from onnxprune.errors import PlanError, WriteError
 from onnxprune.ir.model import Model
@@ -276,6 +276,8 @@ class _Reading:
 
 def _read_blocks(value: Value, axis: int, kept: Blocks, over: Mapping[Dim, Dim]) -> dict[Dim, Keep]:
     dim = value.dims[axis]
+    if family_axis(value.dims, axis) == kept.by:
+        return _read_family(value, axis, kept)
     rows = [leaf_masks(dim, _mask(row, dim.size, value)) for row in kept.kept]
     found: dict[Dim, Keep] = {}
     for leaf in dict.fromkeys(leaf for row in rows for leaf in row):
@@ -289,6 +291,15 @@ def _read_blocks(value: Value, axis: int, kept: Blocks, over: Mapping[Dim, Dim])
             raise PlanError(f"axis {axis} of {value.name!r} cannot be selected block by block")
         found[leaf] = Keep(np.stack([row.get(leaf, whole).mask for row in rows]), partner)
     return found
+
+
+def _read_family(value: Value, axis: int, kept: Blocks) -> dict[Dim, Keep]:
+    """What leaves keep that have other places in each block."""
+    dim = value.dims[axis]
+    if dim.family is None or len(dim.family.members) != len(kept.kept):
+        raise PlanError(f"axis {axis} of {value.name!r} has not {len(kept.kept)} blocks")
+    masks = [leaf_masks(dim.at(i), _mask(row, dim.size, value)) for i, row in enumerate(kept.kept)]
+    return {leaf: keep for found in masks for leaf, keep in found.items()}
 
 
 def _even(table: BoolArray, value: Value) -> BoolArray:

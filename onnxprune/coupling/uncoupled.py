@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from onnxprune.axes import Dim, DimSpace
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
 from onnxprune.ops.site import Site, Value
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from onnxprune.axes import BoolArray, Dim, Keep, is_touched, tensor_mask
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import ProbeBuilder
 from onnxprune.ops.masked import FORMS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from onnxprune.axes import Keeps, is_touched
-from onnxprune.coupling.analysis import Placed
+from onnxprune.coupling.placed import Placed
 from onnxprune.ir.model import Model
 from onnxprune.ops.affine import Linear, Scaling, linear_form, scaling_form
 from onnxprune.ops.site import Value

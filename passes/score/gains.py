@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.axes import Dim
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
 from onnxprune.ir.graph import Node
 
 

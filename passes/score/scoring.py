@@ -17,7 +17,7 @@ import numpy.typing as npt
 from onnxprune.axes import Dim, places_of
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import Group, Member
-from onnxprune.coupling.ragged import block_axis
+from onnxprune.coupling.ragged import block_axis, family_axis
 from onnxprune.data.batches import Batch
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS, by_mean
 from onnxprune.passes.score.gains import Gains, find_gains
@@ -122,6 +122,11 @@ def channel_table(
         leaf: the leaf of a group.
         over: the leaf that its selection may depend on.
     """
+    if (by := family_axis(dims, axis)) is not None:
+        parts = np.split(array, dims[by].root.walk_factors()[0].size, axis=by)
+        trees = ((*dims[:axis], dims[axis].at(i), *dims[axis + 1 :]) for i in range(len(parts)))
+        tables = [channel_table(x, tree, axis, leaf) for x, tree in zip(parts, trees, strict=True)]
+        return _wide(np.concatenate(tables, axis=-1))
     by = None if over is None else block_axis(dims, axis, leaf, over)
     if over is None or by is None:
         places = places_of(dims[axis], leaf, over)

@@ -182,9 +182,9 @@ def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[
 
 
 def _count(root: Dim, times: int, by_leaf: Mapping[Dim, Group], parts: dict[Group, int]) -> None:
-    if root.segments:
-        for segment in root.walk_segments():
-            _count(segment, times, by_leaf, parts)
+    if root.segments or root.members:
+        for part in root.members[:1] or root.walk_segments():
+            _count(part.root, times, by_leaf, parts)
         return
     factors = root.walk_factors()
     total = prod(factor.size for factor in factors)
@@ -192,5 +192,5 @@ def _count(root: Dim, times: int, by_leaf: Mapping[Dim, Group], parts: dict[Grou
         if factor in by_leaf:
             group = by_leaf[factor]
             parts[group] = parts.get(group, 0) + times * total // factor.size
-        elif factor.segments:
+        elif not factor.is_atomic:
             _count(factor, times * total // factor.size, by_leaf, parts)

@@ -151,6 +151,7 @@ def test_a_clash_blocks_only_what_clashes() -> None:
     left = space.product([space.dim(size) for size in (3, 2, 5, 3, 2)])
     right = space.product([space.dim(size) for size in (2, 3, 5, 2, 3)])
     space.unify(left, right, "Reshape")
+    space.settle()
     assert repr(left) == "(2! 3! 5 2! 3!)"
     block = next(leaf.block for leaf in left.leaves())
     assert block is not None
@@ -163,6 +164,7 @@ def test_a_clash_is_the_reason_only_where_there_is_no_other() -> None:
     left = space.product((space.dim(2), space.dim(3)))
     space.unify(left, space.product((space.dim(3), space.dim(2))), "Reshape")
     space.block(left, "a place", "Conv")
+    space.settle()
     assert {leaf.block.reason for leaf in left.leaves() if leaf.block} == {"a place"}
 
 
@@ -172,6 +174,7 @@ def test_behind_a_clash_stands_what_blocked_the_other_side() -> None:
     pairs = space.product((space.dim(28), space.dim(2)))
     space.block(windows, "a place", "Conv")
     space.unify(windows, pairs, "Slice")
+    space.settle()
     blocks = [leaf.block for leaf in pairs.leaves()]
     assert len(blocks) == 3
     for block in blocks:
@@ -180,10 +183,12 @@ def test_behind_a_clash_stands_what_blocked_the_other_side() -> None:
     again = space.product((space.dim(14), space.dim(2)))
     space.unify(space.product((space.dim(4), space.dim(7))), pairs.factors[0], "Reshape")
     space.unify(again, pairs.factors[0], "Slice")
+    space.settle()
     blocks = [leaf.block for leaf in again.leaves()]
     assert {space.cause(block).reason for block in blocks if block is not None} == {"a place"}
     free = space.product((space.dim(2), space.dim(3)))
     space.unify(free, space.product((space.dim(3), space.dim(2))), "Reshape")
+    space.settle()
     block = next(free.leaves()).block
     assert block is not None
     assert space.cause(block) is block

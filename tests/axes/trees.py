@@ -137,6 +137,7 @@ def solve(problem: Problem, order: Sequence[int] | None = None) -> Solved:
         elif call.kind != "cut":
             same = [dim for dim in pool if dim.size == left.size]
             space.unify(left, same[call.right % len(same)], where)
+    space.settle()
     return Solved(space, axes)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import onnxprune as op
+from onnxprune.coupling.axis_plan import Blocks
 from tests.coupling.models import Coupled, couple
 from tests.texts import Weight, model_of
 
@@ -122,3 +123,35 @@ def test_of_two_partners_every_analysis_takes_the_same() -> None:
         again = op.apply_plan(result.plan, model).model
         for name, tensor in result.model.constants.items():
             assert np.array_equal(tensor.numpy(), again.constants[name].numpy())
+
+
+@pytest.mark.parametrize("second", ["Conv<group=3>(f, w2)", "ConvTranspose<group=3>(f, w2)"])
+def test_a_shuffle_of_groups_that_do_not_divide_each_other(second: str) -> None:
+    """Three groups of 20 read a part of each of three groups of 20 (ShuffleNet)."""
+    text = f"""g (float[n,6,4,4] x) => (float[n,c,4,4] y) <int64[5] apart = {{-1, 3, 20, 4, 4}},
+        int64[4] joined = {{-1, 60, 4, 4}}> {{
+        a = Conv<group=3>(x, w1)  b = Relu(a)  c = Reshape(b, apart)
+        d = Transpose<perm=[0,2,1,3,4]>(c)  e = Reshape(d, joined)  f = Mul(e, s)  y = {second}
+    }}"""
+    shapes: dict[str, Weight] = {
+        "w1": (60, 2, 1, 1),
+        "s": (60, 1, 1),
+        "w2": (60, 4, 1, 1) if "Transpose" in second else (12, 20, 1, 1),
+    }
+    model = model_of(text, shapes)
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.model.constants["w1"].shape == (33, 2, 1, 1)
+    assert result.model.constants["s"].shape == (33, 1, 1)
+    assert result.verify().passed
+    axis = result.plan.initializers["w2"][0 if "Transpose" in second else 1]
+    rows = axis.kept if isinstance(axis, Blocks) else np.reshape(axis, (3, 11)) % 20
+    assert len({tuple(row) for row in rows}) == 3
+
+    again = op.apply_plan(op.Plan.from_json(json.loads(json.dumps(result.plan.to_json()))), model)
+    sliced = result.plan.apply_to_state_dict(
+        {name: model.constants[name].numpy() for name in shapes}, model
+    )
+    for name in shapes:
+        expected = result.model.constants[name].numpy()
+        assert np.array_equal(again.model.constants[name].numpy(), expected)
+        assert np.array_equal(sliced[name], expected)

@@ -25,7 +25,8 @@ import onnx
 from onnx import helper
 
 from onnxprune.axes import BoolArray, Dim, DimSpace, Keep, kept_size, tensor_mask
-from onnxprune.coupling.analysis import Analysis, Placed
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.graph import nodes
@@ -137,6 +138,7 @@ def build(case: Case, operator: Operator | None = None) -> Bench:
         believed.relate(site)
         site.block_omitted()
         analysis.placed.append(Placed(node, site, believed))
+    analysis.space.settle()
     return Bench(case, analysis, {name: arrays[name] for name in fed}, case.results)
 
 

@@ -48,6 +48,20 @@ def grouped(net: Network, x: Tensor) -> Tensor:
     return conv(net, y, group * net.number(1, 3), group=group)
 
 
+def shuffled_groups(net: Network, x: Tensor) -> Tensor:
+    """Groups that see each other by a shuffle, of any number of channels (ShuffleNet)."""
+    g, c = net.choose(2, 3, 4), net.number(6, 14)
+    y = conv(net, conv(net, x, g * 2), g * c, group=g)
+    y = activation(net, batch_norm(net, y) if net.flag() else y)
+    y = rearrange(net, y, "n (g c) *s -> n (c g) *s", g=g)
+    if net.flag():
+        y = conv(net, y, y.channels, size=3, group=y.channels)
+    h = net.choose(g, g, *(n for n in (2, 3, 4) if g * c % n == 0))
+    if net.rarely():
+        return transposed_conv(net, y, h * net.number(1, 3), group=h)
+    return conv(net, y, h * net.number(1, 3), size=net.choose(1, 3), group=h)
+
+
 def depthwise(net: Network, x: Tensor) -> Tensor:
     out = x.channels * net.choose(1, 1, 2)
     y = conv(net, x, out, size=3, group=x.channels, dilation=net.choose(1, 1, 2))
@@ -348,6 +362,7 @@ BLOCKS = (
     plain,
     strided,
     grouped,
+    shuffled_groups,
     depthwise,
     inverted,
     larger_window,
