@@ -29,12 +29,23 @@ def compose(first: AxisPlan, second: AxisPlan, where: str) -> AxisPlan:
     """What two removals in a row keep, in the indices of the first one's input.
 
     Raises:
-        PlanError: an axis would be selected block by block twice.
+        PlanError: an axis would be selected by other blocks than before.
     """
-    if isinstance(first, Blocks) or isinstance(second, Blocks):
+    if not isinstance(first, Blocks):
+        if not isinstance(second, Blocks):
+            return _picked(first, second)
+        return Blocks(second.by, tuple(_picked(first, row) for row in second.kept))
+    rows = second.kept if isinstance(second, Blocks) else (second,) * len(first.kept)
+    if (isinstance(second, Blocks) and first.by != second.by) or len(first.kept) != len(rows):
         raise PlanError(
-            "two removals select the same axis block by block", where=where, hint="use one removal"
+            "two removals select the same axis by different blocks",
+            where=where,
+            hint="use one removal",
         )
+    return Blocks(first.by, tuple(map(_picked, first.kept, rows)))
+
+
+def _picked(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(first[index] for index in second)
 
 

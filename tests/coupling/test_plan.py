@@ -192,6 +192,22 @@ def test_an_empty_plan_changes_nothing() -> None:
 
 def test_composition() -> None:
     assert compose((1, 3, 5, 7), (0, 2), "w") == (1, 5)
-    blocks = Blocks(0, ((0, 1), (1, 2)))
-    with pytest.raises(PlanError, match="block by block"):
-        compose(blocks, blocks, "w")
+    blocks = Blocks(0, ((0, 1, 3), (1, 2, 4)))
+    assert compose(blocks, (0, 2), "w") == Blocks(0, ((0, 3), (1, 4)))
+    assert compose(blocks, Blocks(0, ((0,), (1,))), "w") == Blocks(0, ((0,), (2,)))
+    assert compose((2, 3, 5, 6, 7), blocks, "w") == Blocks(0, ((2, 3, 6), (3, 5, 7)))
+    for other in (Blocks(1, ((0,), (1,))), Blocks(0, ((0,), (1,), (2,)))):
+        with pytest.raises(PlanError, match="different blocks"):
+            compose(blocks, other, "w")
+
+
+def test_two_removals_that_differ_from_block_to_block() -> None:
+    model, _ = ragged()
+    result = op.prune(model, 0.7, round_to=1, steps=2)
+    assert len(result.removals) == 2
+    assert any(
+        isinstance(x, Blocks) for axes in result.plan.initializers.values() for x in axes.values()
+    )
+    again = op.apply_plan(op.Plan.from_json(result.plan.to_json()), model)
+    for name, tensor in result.model.constants.items():
+        assert np.array_equal(again.model.constants[name].numpy(), tensor.numpy())
