@@ -225,9 +225,8 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
 
 def _lossless(given: dict[str, Any], pipeline: str | None) -> Pipeline:
     known = {name: given[name] for name in ("ignore", "allow_io", "round_to") if name in given}
-    others = [name for name in given if name not in (*known, "repair")] + ["passes"] * bool(
-        pipeline
-    )
+    harmless = {*known} if given.get("repair") else {*known, "repair"}
+    others = [name for name in given if name not in harmless] + ["passes"] * bool(pipeline)
     if others:
         raise UsageError(
             f"--lossless and --{_AS_OPTION.get(others[0], others[0])} exclude each other",

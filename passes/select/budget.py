@@ -162,7 +162,12 @@ def _loss_of(
     block: Block, loss: float, losses: Mapping[Group, Scores], least: Mapping[Group, int]
 ) -> float:
     """What is lost with a block: what its groups lose before it goes, and the rest of it."""
-    return loss + max((float(losses[g][least[g]]) for g in block.groups if g in losses), default=0)
+    return loss + _largest(block, losses, least)
+
+
+def _largest(block: Block, losses: Mapping[Group, Scores], counts: Mapping[Group, int]) -> float:
+    """What a block lost with the channels of its groups: they lie in a row, and share a loss."""
+    return max((float(losses[g][counts[g]]) for g in block.groups if g in losses), default=0.0)
 
 
 Steps = Mapping[Group, Sequence[int]]
@@ -240,10 +245,9 @@ class _Knapsack:
 
     def _density(self, block: Block) -> float:
         """The same of a block that goes whole; what its groups lost already is no loss again."""
-        counts = self._ledger.counts
-        lost = sum(self._losses[g][counts[g]] for g in block.groups if g in self._losses)
+        lost = _largest(block, self._losses, self._ledger.counts)
         saved = self._saved(self._ledger.after(dict.fromkeys(block.groups, 0), block))
-        return saved / max(float(self._blocks[block] - lost), _NOTHING)
+        return saved / max(self._blocks[block] - lost, _NOTHING)
 
     def _saved(self, after: Costs) -> float:
         """What a step saves of what is too much, as shares of the whole model's costs."""

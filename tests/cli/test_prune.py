@@ -393,6 +393,8 @@ def test_lossless(run: Run, mlp: Path, tmp_path: Path) -> None:
     result = run(source, target, "--lossless", "--no-benchmark")
     assert result.exit_code == 0
     assert width(target) == width(source) - 1
-    both = run(source, target, "--lossless", "--channels", "0.3")
-    assert both.exit_code == 2
-    assert "--lossless and --channels exclude each other" in both.stderr
+    for other in (("--channels", "0.3"), ("--repair",), ("--steps", "2")):
+        both = run(source, target, "--lossless", *other)
+        assert both.exit_code == 2
+        assert f"--lossless and {other[0]} exclude each other" in both.stderr
+    assert run(source, target, "--lossless", "--no-repair", "--no-benchmark").exit_code == 0
