@@ -18,7 +18,7 @@ import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it h
 
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings
-from onnxprune.ir.evaluate import evaluate, is_function
+from onnxprune.ir.evaluate import evaluate_surely, is_function
 from onnxprune.ir.graph import all_nodes, captured, label, subgraphs
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts
@@ -92,6 +92,7 @@ class _Folder:
             indices are alike.
         _stuck: nodes that cannot do without what is gone, if anybody needs them.
         _rigid: nodes that read constants, and do not broadcast.
+        _fixed: what follows from the file's constants alone.
     """
 
     def __init__(self, model: Model, facts: Facts) -> None:
@@ -101,6 +102,10 @@ class _Folder:
         self._stuck: list[Any] = []
         self._rigid: list[Any] = []
         self._nodes = {name: node for node in model.proto.graph.node for name in node.output}
+        self._fixed = set(model.constants)
+        for node in model.proto.graph.node:
+            if is_function(node) and self._fixed.issuperset(name for name in node.input if name):
+                self._fixed.update(node.output)
 
     def fold(self, graph: Any) -> None:
         outputs = {tensor.name for tensor in graph.outputs}
@@ -167,7 +172,7 @@ class _Folder:
         known = [tensor.name in self._constant for tensor in given]
         if not any(known):
             return
-        fixed = all(k or t.name in self._model.constants for k, t in zip(known, given, strict=True))
+        fixed = all(k or t.name in self._fixed for k, t in zip(known, given, strict=True))
         if fixed and outputs.isdisjoint(t.name for t in node.outputs) and self._evaluated(node):
             node.outputs.clear()
             return
@@ -198,18 +203,26 @@ class _Folder:
         plain.CopyFrom(source)
         del plain.input[:]
         plain.input.extend(tensor.name for tensor in node.inputs)
-        results = evaluate(plain, [self._whole(name) for name in names], self._model.opset[""])
-        if len(results) < len(source.output):
-            return False
-        found = zip(source.output, results, strict=False)
-        self._constant.update((name, _small(array)) for name, array in found if name)
-        return True
+        results = self._results(plain, names)
+        self._constant.update((name, _small(array)) for name, array in results.items() if name)
+        return bool(results)
 
-    def _whole(self, name: str) -> Array:
-        """A constant at its full size."""
-        if name not in self._constant:
+    def _results(self, node: Any, names: Sequence[str]) -> dict[str, Array]:
+        """What a node makes of constants, by name; nothing where that cannot be told."""
+        feeds = [array for name in names if (array := self._whole(name)) is not None]
+        if len(feeds) < len(names):
+            return {}
+        results = evaluate_surely(node, feeds, self._model.opset[""])
+        return dict(zip(node.output, results, strict=True)) if results else {}
+
+    def _whole(self, name: str) -> Array | None:
+        """A constant at its full size; None where it cannot be told."""
+        if name in self._constant:
+            return np.broadcast_to(self._constant[name], self._facts.shapes[name])
+        if name in self._model.constants:
             return self._model.constants[name].numpy()
-        return np.broadcast_to(self._constant[name], self._facts.shapes[name])
+        maker = self._nodes[name]
+        return self._results(maker, [read for read in maker.input if read]).get(name)
 
     def _written_out(self, tensor: Any) -> Any:
         """A folded value at its full size, for operators that do not broadcast."""

@@ -16,9 +16,9 @@ IMAGE = "g (float[2,3,5,4] x) => (float[2,6,5,4] y)"
 GONE: AxisPlan = ()
 
 
-def folded(text: str, weights: dict[str, Weight], plan: Axes) -> op.Model:
+def folded(text: str, weights: dict[str, Weight], plan: Axes, opset: int = 17) -> op.Model:
     """The model that a plan leaves: valid, and equal to the masked reference."""
-    model = model_of(text, weights)
+    model = model_of(text, weights, opset=opset)
     result = op.apply_plan(op.Plan(model.sha256, plan), model)
     assert result.verify().passed
     assert_valid(result.model)
@@ -119,6 +119,30 @@ def test_what_is_computed_of_a_sum_of_nothing_is_a_constant() -> None:
     assert op_types(model) == ["Transpose", "MatMul", "Add", "MatMul"]
     bias = next(t for name, t in model.constants.items() if name.endswith("::bias"))
     assert bias.shape == (1, 1, 1, 4)
+
+
+def test_a_constant_meets_a_weight_that_is_computed() -> None:
+    model = folded(
+        "g (float[n,5,3] x) => (float[n,5,6] y) { a = MatMul(x, w1) b = MatMul(a, w2) "
+        "s = Add(b, b2) t = Transpose<perm=[1,0]>(w4) k = Abs(t) m = MatMul(s, k) z = Add(x, m) "
+        "y = MatMul(z, w3) }",
+        {"w1": (3, 8), "w2": (8, 7), "b2": (7,), "w4": (3, 7), "w3": (3, 6)},
+        {"w1": {1: GONE}, "w2": {0: GONE}},
+    )
+    assert op_types(model) == ["Add", "MatMul"]
+
+
+def test_a_constant_goes_through_what_the_reference_cannot_compute() -> None:
+    model = folded(
+        "g (float[n,3,4,4] x) => (float[n,6,8,8] y) { a = Conv(x, w1) b = Conv(a, w2, b2) "
+        "u = Upsample<mode=\"linear\", scales=[1.0,1.0,2.0,2.0]>(b) "
+        "c = ConvTranspose<strides=[2,2]>(x, w4) z = Add(u, c) y = Conv(z, w3) }",
+        {"w1": (8, 3, 1, 1), "w2": (4, 8, 1, 1), "b2": (4,), "w4": (3, 4, 2, 2),
+         "w3": (6, 4, 1, 1)},
+        {"w1": {0: GONE}, "w2": {1: GONE}},
+        opset=8,
+    )  # fmt: skip
+    assert op_types(model) == ["ConvTranspose", "Add", "Conv"]
 
 
 def test_heads_without_channels() -> None:
