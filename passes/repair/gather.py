@@ -13,7 +13,7 @@ from onnxprune.data.narrow import narrowed
 from onnxprune.data.spool import Spool
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import cut_at
-from onnxprune.ops.affine import Linear, Places
+from onnxprune.ops.affine import Linear, Places, Scaling
 from onnxprune.passes.remove.slicing import take
 from onnxprune.passes.repair.least_squares import HELD_OUT, Array, Moments
 from onnxprune.passes.repair.targets import Target
@@ -60,10 +60,10 @@ def gather(
         The moments; a layer of which the shapes are not what they should be has none.
     """
     first_depth = min(target.depth for target in targets)
-    read = {t: t.x if isinstance(t.form, Linear) else t.y.name for t in targets}
     behind = {target for target in targets if target.depth > first_depth}
-    wanted = [*(target.y.name for target in targets), *(read[target] for target in behind)]
-    now = [read[target] for target in targets if target not in behind]
+    wanted = [use.y.name for target in targets for use in target.uses]
+    wanted += [use.read for target in behind for use in target.uses]
+    now = [use.read for target in targets if target not in behind for use in target.uses]
     first = removals[0].analysis.canonical
     types = first.facts.elem_types
     original = cut_at(first.model, dict.fromkeys(wanted), types)
@@ -81,16 +81,15 @@ def gather(
             y = before.run(batch.feeds)
             x = after.run(narrowed(batch.feeds, ports))
             for target in list(found):
-                kept = _kept(y[target.y.name], target.y.name, removals)
-                reads = (
-                    _kept(y[read[target]], read[target], removals)
-                    if target in behind
-                    else x[read[target]]
-                )
-                if kept is None or reads is None:
-                    del found[target]
-                    continue
-                _add(found[target], target, reads, kept, pruned, batches, offset, rng)
+                for use in target.uses:
+                    kept = _kept(y[use.y.name], use.y.name, removals)
+                    late = target in behind
+                    reads = _kept(y[use.read], use.read, removals) if late else x[use.read]
+                    if kept is None or reads is None:
+                        del found[target]
+                        break
+                    shape = pruned.constants[target.weight].shape if target.weight else ()
+                    _add(found[target], use.form, shape, reads, kept, batches, offset, rng)
             offset += batch.size
     return {target: seen for target, seen in found.items() if seen.fit.rows}
 
@@ -108,28 +107,27 @@ def _kept(y: Array, name: str, removals: Iterable[Removal]) -> Array | None:
 
 def _add(
     seen: Seen,
-    target: Target,
+    form: Linear | Scaling,
+    shape: tuple[int, ...],
     x: Array,
     y: Array,
-    pruned: Model,
     batches: int,
     offset: int,
     rng: np.random.Generator,
 ) -> None:
-    """Take some places of a batch."""
-    channels = y.shape[target.form.axis]
-    flat = np.moveaxis(y, target.form.axis, -1).reshape(-1, channels)
-    shape = pruned.constants[target.weight].shape if target.weight else (channels,)
-    width = int(np.prod(shape)) // channels
+    """Take some places of a batch; `shape` is that of the layer's weight."""
+    channels = y.shape[form.axis]
+    flat = np.moveaxis(y, form.axis, -1).reshape(-1, channels)
+    width = max(int(np.prod(shape)) // channels, 1)
     wanted = int(np.clip(_ROWS_A_WEIGHT * width, *ROWS)) // max(batches, 1) + 1
     places = np.arange(len(flat))
     if len(flat) > wanted:
         places = np.sort(rng.choice(len(flat), wanted, replace=False))
-    if isinstance(target.form, Linear):
-        rows = target.form.rows(x, shape, y.shape, places)
+    if isinstance(form, Linear):
+        rows = form.rows(x, shape, y.shape, places)
         results = flat[places].reshape(len(places), len(rows), -1).swapaxes(0, 1)
     else:
-        rows = np.moveaxis(x, target.form.axis, -1).reshape(-1, channels)[places].T[:, :, None]
+        rows = np.moveaxis(x, form.axis, -1).reshape(-1, channels)[places].T[:, :, None]
         results = flat[places].T[:, :, None]
     held = _held_out(places, len(flat), y.shape[0], offset)
     rows, results = rows.astype(np.float32, copy=False), results.astype(np.float32, copy=False)

@@ -114,6 +114,7 @@ def repair(
         for target, moments in seen.items():
             made = _fit(target, moments, model)
             layers += bool(made)
+            made |= {use.bias: made[target.bias] for use in target.uses if target.bias in made}
             for name, array in made.items():
                 old = pruned.constants[name]
                 fresh[name] = ArrayTensor(array.astype(old.dtype), old.elem_type)

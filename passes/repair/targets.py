@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
 
 from onnxprune.axes import Keeps, is_touched
 from onnxprune.coupling.placed import Placed
@@ -18,35 +21,61 @@ _SUMMED = frozenset(("contracted", "reduced", "handed"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """A layer to be fitted.
+class Use:
+    """A node that a layer's weights are read by.
 
     Attributes:
         form: what it computes.
         x: what it reads.
         y: its result.
-        weight: name of the weight, or of the scale; "" if there is none.
-        bias: name of the bias; "" if there is none.
-        statistics: names of the running mean and variance, where there are any.
-        depth: number of targets on the longest way to it.
-        shifted: whether all that reads the result can shift its channels itself.
+        bias: name of its bias, or of its view of one that nodes share; "" if it has none.
     """
 
     form: Linear | Scaling
     x: str
     y: Value
-    weight: str
     bias: str
+
+    @property
+    def read(self) -> str:
+        """What its result is fitted by: what it reads, or what it gives now."""
+        return self.x if isinstance(self.form, Linear) else self.y.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A layer to be fitted.
+
+    Attributes:
+        uses: the nodes that read its weights; several where weights are shared.
+        weight: name of the weight, or of the scale; "" if there is none.
+        statistics: names of the running mean and variance, where there are any.
+        depth: number of targets on the longest way to it.
+        shifted: whether all that reads the result can shift its channels itself.
+    """
+
+    uses: tuple[Use, ...]
+    weight: str
     depth: int
     statistics: tuple[str, ...] = ()
     shifted: bool = False
+
+    @property
+    def form(self) -> Linear | Scaling:
+        """What its nodes compute; of shared weights they do the same with all."""
+        return self.uses[0].form
+
+    @property
+    def bias(self) -> str:
+        """Name of the bias; "" if there is none. Views of it are as the first one."""
+        return self.uses[0].bias
 
 
 def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
     """The layers to be fitted after removals, in graph order.
 
-    Left out are those in bodies of control flow, weights that several nodes read, and what gives
-    for the indices that stay just what it gave before.
+    Left out are those in bodies of control flow, weights that nodes read in different ways, and
+    what gives for the indices that stay just what it gave before.
 
     Args:
         removals: all that was removed from the original so far.
@@ -55,26 +84,66 @@ def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
     analysis, keeps = removals[-1].analysis, removals[-1].keeps
     known = set(removals[0].analysis.values).intersection(*(r.analysis.values for r in removals))
     count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
-    single = {name for name in pruned.constants if count[name] == 1}
     made = known & {name for node in pruned.proto.graph.node for name in node.output}
     differing = set[str]().union(*(_differing(removal) for removal in removals))
     depths: dict[str, int] = {}
-    found: list[Target] = []
+    sources = analysis.canonical.provenance
+    layers: dict[tuple[str, ...], list[Target]] = {}
     for placed in analysis.placed:
         node = placed.node
-        if differing.isdisjoint(node.outputs):
-            continue
         reads = [name for name in (*node.inputs, *node.captures) if name]
         depth = max((depths.get(name, 0) for name in reads), default=0)
-        target = None if node.within else _target(placed, keeps, single, depth)
-        if target is not None and target.y.name in made:
-            found.append(target)
-            depth += 1
+        target = None if node.within else _target(placed, keeps, pruned, depth)
+        if target is not None:
+            bias = target.bias
+            shared = sources.get(bias, bias) if isinstance(target.form, Linear) else bias
+            layers.setdefault((target.weight, shared, *target.statistics), []).append(target)
+            depth += not differing.isdisjoint(node.outputs)
         results = [*node.outputs, *(name for body in node.bodies for name in body.inputs)]
         depths.update(dict.fromkeys(results, depth))
+    found = [
+        target
+        for target in map(_together, layers.values())
+        if all(len(target.uses) == read for read in _counts(target, count))
+        and made.issuperset(use.y.name for use in target.uses)
+        and not differing.isdisjoint(use.y.name for use in target.uses)
+        and _are_alike(target, pruned)
+    ]
     count.update(info.name for info in analysis.canonical.model.proto.graph.output)
-    shifting = {t.x for t in found if isinstance(t.form, Scaling) and t.bias}
-    return [replace(t, shifted=t.y.name in shifting and count[t.y.name] == 1) for t in found]
+    scalings = [target for target in found if isinstance(target.form, Scaling) and target.bias]
+    shifting = {use.x for target in scalings for use in target.uses}
+    return [
+        replace(t, shifted=all(u.y.name in shifting and count[u.y.name] == 1 for u in t.uses))
+        for t in found
+    ]
+
+
+def _together(targets: Sequence[Target]) -> Target:
+    """Layers that share all their weights, as one; it is fitted when all are reached."""
+    uses = tuple(use for target in targets for use in target.uses)
+    return replace(targets[0], uses=uses, depth=max(target.depth for target in targets))
+
+
+def _counts(target: Target, count: Mapping[str, int]) -> Iterator[int]:
+    """How many nodes read each constant of a layer, all views of its bias together."""
+    yield from (count[name] for name in (target.weight, *target.statistics) if name)
+    if target.bias:
+        yield sum(count[name] for name in {use.bias for use in target.uses})
+
+
+def _are_alike(target: Target, pruned: Model) -> bool:
+    """Whether all nodes that share a layer's weights do the same with them."""
+    first, *others = (use.form for use in target.uses)
+    if not others or not isinstance(first, Linear):
+        return not any(isinstance(form, Linear) for form in others)
+    shape = pruned.constants[target.weight].shape
+    numbered = np.arange(prod(shape)).reshape(shape)
+    return all(
+        isinstance(form, Linear)
+        and form.bias_scale == first.bias_scale
+        and np.array_equal(form.matrix(numbered), first.matrix(numbered))
+        for form in others
+    )
 
 
 def _differing(removal: Removal) -> set[str]:
@@ -91,8 +160,8 @@ def _differing(removal: Removal) -> set[str]:
     return found
 
 
-def _target(placed: Placed, keeps: Keeps, single: set[str], depth: int) -> Target | None:
-    """A node as a target, if it is one with weights of its own."""
+def _target(placed: Placed, keeps: Keeps, pruned: Model, depth: int) -> Target | None:
+    """A node as a target, if it has weights that the pruned model has."""
     site, node = placed.site, placed.node
     if any(value is None for value in (*site.inputs[:1], *site.outputs[:1])) or not site.outputs:
         return None
@@ -106,7 +175,7 @@ def _target(placed: Placed, keeps: Keeps, single: set[str], depth: int) -> Targe
     bias = node.inputs[form.bias] if form.bias is not None and has_bias else ""
     places = form.statistics if isinstance(form, Scaling) else None
     statistics = tuple(node.inputs[place] for place in places or ())
-    if any(name and name not in single for name in (weight, bias, *statistics)):
+    if any(name and name not in pruned.constants for name in (weight, bias, *statistics)):
         return None
     x = next(name for name in node.inputs if name not in (weight, bias))
-    return Target(form, x, site.y(), weight, bias, depth, statistics)
+    return Target((Use(form, x, site.y(), bias),), weight, depth, statistics)

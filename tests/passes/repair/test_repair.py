@@ -193,14 +193,36 @@ def test_without_data_nothing_is_done_unless_asked() -> None:
     assert _deviation(result, _batches((6,))) < 1e-4
 
 
-def test_weights_that_several_nodes_read_are_left_alone() -> None:
+def test_weights_that_nodes_share_are_fitted_to_all_that_they_read() -> None:
+    """Two levels with one head."""
     model = model_of(
-        """g (float[n,8] x) => (float[n,8] y) {
-            a = MatMul(x, w)  b = Relu(a)  c = MatMul(b, w)  d = MatMul(c, v)  y = Neg(d)
+        """g (float[n,3,9,9] x) => (float[n,4,9,9] y, float[n,4,5,5] z) {
+            s = AveragePool<kernel_shape=[1,1], strides=[2,2]>(x)  t = Neg(s)
+            a = Conv<pads=[1,1,1,1]>(x, w1, b1)  y = Conv<pads=[1,1,1,1]>(a, w2, b2)
+            b = Conv<pads=[1,1,1,1]>(t, w1, b1)  z = Conv<pads=[1,1,1,1]>(b, w2, b2)
         }""",
+        {**NONE, "w1": _mixed(8, 4, 3, 3, 3), "w2": (4, 8, 3, 3)},
+    )
+    data = _batches((3, 9, 9))
+    result = op.prune(model, data=data, **HALF)
+    repaired = result.removals[0].repaired
+    assert repaired is not None
+    assert result.plan.repaired.keys() == {"w2", "b2"}
+    assert result.model.constants.keys() == model.constants.keys()
+    for fidelity in result.fidelity([batch.feeds for batch in data]).values():
+        assert fidelity.sqnr_db > 40
+
+
+@pytest.mark.parametrize("other", ["Gemm<transB=1>(b, w)", "Mul(b, w)"])
+def test_weights_that_nodes_read_in_different_ways_are_left_alone(other: str) -> None:
+    model = model_of(
+        f"""g (float[8,8] x) => (float[8,8] y) {{
+            a = MatMul(x, w)  b = Relu(a)  c = {other}  d = MatMul(c, v)  y = Neg(d)
+        }}""",
         {"w": (8, 8), "v": (8, 8)},
     )
-    result = op.prune(model, data=_batches((8,)), allow_io=("x:1",), **HALF)
+    data = [Batch({"x": f32(RNG.standard_normal((8, 8)))}, None, 8) for _ in range(64)]
+    result = op.prune(model, data=data, allow_io=("x:1",), **HALF)
     repaired = result.removals[0].repaired
     assert repaired is None or repaired.names == {"v"}
 
