@@ -1,17 +1,18 @@
 """Plans: which indices of which original weights stay.
 
     {"schema": 1, "model_sha256": "…", "initializers": {NAME: {AXIS: [kept, ascending]}},
-     "allow_io": [NAME:AXIS], "repaired": {NAME: sha256}, "settings": {…}}
+     "steps": […], "allow_io": [NAME:AXIS], "repaired": {NAME: sha256}, "settings": {…}}
 
-`allow_io` lists the axes of graph inputs and outputs that may be pruned. Axes that keep everything
-are left out. `repaired` lists the weights of the pruned model that have new elements, fitted anew
-or changed so that nothing is lost, with their hashes; a plan does not hold these. Where an axis
-keeps different indices for each block of another one: ``{AXIS: {"by": AXIS2, "blocks": [[…],
-…]}}``. Names are those of the original's initializers (of a `Constant` node: of its output). Where
-the exporter merged vectors that only happened to be equal, the further uses are called ``NAME::2``,
-``NAME::3``, … in graph order. Where bodies of control flow use one name for different weights,
-those of all but the first are called ``NAME::BODY``, as in ``w::y.else_branch`` in the branch of
-the If that makes ``y``.
+`steps`, where there are several, lists what each removal keeps of what those before it left, for
+what one leaves may be coupled in other ways. `allow_io` lists the axes of graph inputs and outputs
+that may be pruned. Axes that keep everything are left out. `repaired` lists the weights of the
+pruned model that have new elements, fitted anew or changed so that nothing is lost, with their
+hashes; a plan does not hold these. Where an axis keeps different indices for each block of another
+one: ``{AXIS: {"by": AXIS2, "blocks": [[…], …]}}``. Names are those of the original's initializers
+(of a `Constant` node: of its output). Where the exporter merged vectors that only happened to be
+equal, the further uses are called ``NAME::2``, ``NAME::3``, … in graph order. Where bodies of
+control flow use one name for different weights, those of all but the first are called
+``NAME::BODY``, as in ``w::y.else_branch`` in the branch of the If that makes ``y``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -51,6 +52,10 @@ SCHEMA = 1
 """Version of the plan format."""
 
 
+Kept = dict[str, dict[int, AxisPlan]]
+"""What is kept, by initializer and axis."""
+
+
 @dataclass(slots=True)
 class Plan:
     """What stays of each original weight.
@@ -60,17 +65,17 @@ class Plan:
         initializers: for each original initializer and axis, what is kept.
         settings: how it was made.
         allow_io: axes of graph inputs and outputs that may be pruned, as ``NAME:AXIS``.
+        steps: the same for each removal, of what is left before it; empty where there is but one.
         repaired: sha256 of the elements, by name, of weights that have new ones.
         original: that model, where it is at hand; it helps to find weights by their values.
     """
 
     model_sha256: str
-    initializers: dict[str, dict[int, AxisPlan]] = field(
-        default_factory=dict[str, dict[int, AxisPlan]]
-    )
+    initializers: Kept = field(default_factory=dict[str, dict[int, AxisPlan]])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     allow_io: tuple[str, ...] = ()
     repaired: dict[str, str] = field(default_factory=dict[str, str])
+    steps: tuple[Kept, ...] = ()
     original: Model | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -82,10 +87,8 @@ class Plan:
         return {
             "schema": SCHEMA,
             "model_sha256": self.model_sha256,
-            "initializers": {
-                name: {str(axis): to_json(kept) for axis, kept in axes.items()}
-                for name, axes in self.initializers.items()
-            },
+            "initializers": _to_json(self.initializers),
+            **({"steps": [_to_json(step) for step in self.steps]} if self.steps else {}),
             "allow_io": list(self.allow_io),
             "repaired": self.repaired,
             "settings": self.settings,
@@ -104,22 +107,22 @@ class Plan:
                 "this is no plan of schema 1", where=where, hint="make one with --plan PLAN.json"
             )
         try:
-            entries: dict[str, dict[str, Any]] = fields["initializers"]
-            initializers = {
-                str(name): {int(axis): from_json(kept) for axis, kept in axes.items()}
-                for name, axes in entries.items()
-            }
             opened = tuple(str(entry) for entry in fields.get("allow_io", ()))
             repaired = {str(k): str(v) for k, v in fields.get("repaired", {}).items()}
             return cls(
                 str(fields["model_sha256"]),
-                initializers,
+                _from_json(fields["initializers"]),
                 dict(fields["settings"]),
                 opened,
                 repaired,
+                tuple(_from_json(step) for step in fields.get("steps", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PlanError("the plan is damaged", where=where, why=repr(error)) from error
+
+    def removals(self) -> list[Plan]:
+        """A plan for each removal, in order."""
+        return [replace(self, initializers=step, steps=()) for step in self.steps] or [self]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
@@ -131,7 +134,12 @@ class Plan:
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise PlanError("the plan cannot be read", where=str(path), why=str(error)) from error
+            raise PlanError(
+                "the plan cannot be read",
+                where=str(path),
+                why=str(error),
+                hint="a plan is a JSON file, as --plan writes it",
+            ) from error
         except json.JSONDecodeError as error:
             raise PlanError("the plan is no JSON", where=str(path), why=str(error)) from error
         return cls.from_json(document, str(path))
@@ -160,6 +168,20 @@ class Plan:
         """Slice a framework's weights; see `onnxprune.coupling.state_dict.slice_state_dict`."""
         source = original if original is not None else self.original
         return slice_state_dict(self.initializers, state_dict, source, strict=strict)
+
+
+def _to_json(kept: Kept) -> dict[str, dict[str, Any]]:
+    return {
+        name: {str(axis): to_json(plan) for axis, plan in axes.items()}
+        for name, axes in kept.items()
+    }
+
+
+def _from_json(entries: dict[str, dict[str, Any]]) -> Kept:
+    return {
+        str(name): {int(axis): from_json(kept) for axis, kept in axes.items()}
+        for name, axes in entries.items()
+    }
 
 
 def axis_plans(value: Value, keeps: Keeps) -> dict[int, AxisPlan]:

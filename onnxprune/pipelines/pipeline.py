@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
-from onnxprune.coupling.axis_plan import AxisPlan, compose
-from onnxprune.coupling.plan import Plan, axis_plans, hash_of
+from onnxprune.coupling.axis_plan import compose
+from onnxprune.coupling.plan import Kept, Plan, axis_plans, hash_of
 from onnxprune.coupling.ports import Port, as_entries
 from onnxprune.data.batches import Batch
 from onnxprune.errors import CannotTellError, EquivalenceError
@@ -92,7 +92,9 @@ class Pipeline:
     def _result(self, work: Work, merge: bool) -> Result:
         model = merge_views(work.model, work.provenance) if merge else work.model
         plan = Plan("", settings={"pipeline": str(self)}, original=work.original)
-        plan.initializers = _planned(work)
+        steps = _planned(work)
+        plan.initializers = _together(steps)
+        plan.steps = tuple(steps) if len(steps) > 1 else ()
         opened = frozenset[Port]().union(*(r.analysis.opened for r in work.removals))
         plan.allow_io = as_entries(opened)
         plan.model_sha256 = work.original.sha256
@@ -129,16 +131,24 @@ def _collector_paused() -> Generator[None]:
             gc.enable()
 
 
-def _planned(work: Work) -> dict[str, dict[int, AxisPlan]]:
-    """What all removals together keep of each original weight."""
-    planned: dict[str, dict[int, AxisPlan]] = {}
+def _planned(work: Work) -> list[Kept]:
+    """What each removal keeps of the original weights that are left before it."""
+    planned: list[Kept] = []
     for removal in work.removals:
         constants = removal.analysis.canonical.model.constants
-        for name in work.known:
-            value = removal.analysis.values.get(name)
-            if value is None or name not in constants or name not in work.provenance:
-                continue
-            for axis, kept in axis_plans(value, removal.keeps).items():
-                before = planned.setdefault(name, {})
+        values = removal.analysis.values
+        names = (n for n in work.known if n in values and n in constants and n in work.provenance)
+        kept = {name: axis_plans(values[name], removal.keeps) for name in names}
+        planned.append({name: axes for name, axes in kept.items() if axes})
+    return [kept for kept in planned if kept]
+
+
+def _together(steps: Iterable[Kept]) -> Kept:
+    """What several removals keep of each original weight."""
+    whole: Kept = {}
+    for step in steps:
+        for name, axes in step.items():
+            before = whole.setdefault(name, {})
+            for axis, kept in axes.items():
                 before[axis] = compose(before[axis], kept, name) if axis in before else kept
-    return planned
+    return whole

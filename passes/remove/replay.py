@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import ClassVar
 
 from onnxprune.coupling.plan import Plan, keeps_from_plan
+from onnxprune.passes.fold.empty import FoldEmpty
 from onnxprune.passes.remove.channels import summary
 from onnxprune.passes.work import PassReport, Work
 
@@ -30,10 +31,16 @@ class ApplyPlan:
             PlanError: the plan cannot be read or does not fit the model.
         """
         plan = self.plan if isinstance(self.plan, Plan) else Plan.load(self.plan)
-        analysis, groups = work.study(allow_io=plan.allow_io)
-        start = perf_counter()
-        keeps = keeps_from_plan(plan, analysis, groups)
-        work.note_time("remove", start)
-        chosen = [group for group in groups if group.leaf in keeps]
-        work.take_out(analysis, groups, chosen, keeps)
-        return PassReport(self.name, bool(keeps), [summary(chosen, keeps)])
+        report = PassReport(self.name)
+        for step in plan.removals():
+            if work.removals:
+                FoldEmpty().run(work)
+            analysis, groups = work.study(allow_io=plan.allow_io)
+            start = perf_counter()
+            keeps = keeps_from_plan(step, analysis, groups)
+            work.note_time("remove", start)
+            chosen = [group for group in groups if group.leaf in keeps]
+            work.take_out(analysis, groups, chosen, keeps)
+            report.modified |= bool(keeps)
+            report.did.append(summary(chosen, keeps))
+        return report
