@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from onnxprune.axes import Dim, Keep, Keeps
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import find_groups
-from onnxprune.coupling.plan import Plan, axis_plans, keeps_from_plan
+from onnxprune.coupling.plan import Plan, axis_plans
+from onnxprune.coupling.plan_reading import keeps_from_plan
 from onnxprune.coupling.ports import as_entries
 
 

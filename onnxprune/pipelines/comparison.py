@@ -11,7 +11,8 @@ import numpy as np
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import find_groups
-from onnxprune.coupling.plan import Plan, hash_of, keeps_from_plan
+from onnxprune.coupling.plan import Plan, hash_of
+from onnxprune.coupling.plan_reading import keeps_from_plan
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.dataset import Dataset
 from onnxprune.data.narrow import Kept

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import ClassVar
 
-from onnxprune.coupling.plan import Plan, keeps_from_plan
+from onnxprune.coupling.plan import Plan
+from onnxprune.coupling.plan_reading import keeps_from_plan
 from onnxprune.passes.fold.empty import FoldEmpty
 from onnxprune.passes.remove.channels import summary
 from onnxprune.passes.work import PassReport, Work
