@@ -138,7 +138,7 @@ def _reader(
     dims = analysis.values[name].dims
     axes = [axis for axis, dim in enumerate(dims) if leaf in dim.leaves()]
     carrying = [axis for axis, dim in enumerate(x.dims) if leaf in dim.leaves()]
-    if len(axes) != 1 or carrying != [form.inner]:
+    if len(axes) != 1 or carrying != [form.inner] or dims[axes[0]].family is not None:
         return None
     places = places_of(x.dims[form.inner], leaf)
     rows = places_of(dims[axes[0]], leaf)
