@@ -45,7 +45,7 @@ SCHEMA = 1
 """Version of the plan format."""
 
 
-Kept = dict[str, dict[int, AxisPlan]]
+KeptAxes = dict[str, dict[int, AxisPlan]]
 """What is kept, by initializer and axis."""
 
 
@@ -64,11 +64,11 @@ class Plan:
     """
 
     model_sha256: str
-    initializers: Kept = field(default_factory=dict[str, dict[int, AxisPlan]])
+    initializers: KeptAxes = field(default_factory=dict[str, dict[int, AxisPlan]])
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     allow_io: tuple[str, ...] = ()
     repaired: dict[str, str] = field(default_factory=dict[str, str])
-    steps: tuple[Kept, ...] = ()
+    steps: tuple[KeptAxes, ...] = ()
     original: Model | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
@@ -163,14 +163,14 @@ class Plan:
         return slice_state_dict(self.initializers, state_dict, source, strict=strict)
 
 
-def _to_json(kept: Kept) -> dict[str, dict[str, Any]]:
+def _to_json(kept: KeptAxes) -> dict[str, dict[str, Any]]:
     return {
         name: {str(axis): to_json(plan) for axis, plan in axes.items()}
         for name, axes in kept.items()
     }
 
 
-def _from_json(entries: dict[str, dict[str, Any]]) -> Kept:
+def _from_json(entries: dict[str, dict[str, Any]]) -> KeptAxes:
     return {
         str(name): {int(axis): from_json(kept) for axis, kept in axes.items()}
         for name, axes in entries.items()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from onnxprune.coupling.axis_plan import compose
-from onnxprune.coupling.plan import Kept, Plan, axis_plans, hash_of
+from onnxprune.coupling.plan import KeptAxes, Plan, axis_plans, hash_of
 from onnxprune.coupling.ports import Port, as_entries
 from onnxprune.data.batches import Batch
 from onnxprune.errors import CannotTellError, EquivalenceError
@@ -131,9 +131,9 @@ def _collector_paused() -> Generator[None]:
             gc.enable()
 
 
-def _planned(work: Work) -> list[Kept]:
+def _planned(work: Work) -> list[KeptAxes]:
     """What each removal keeps of the original weights that are left before it."""
-    planned: list[Kept] = []
+    planned: list[KeptAxes] = []
     for removal in work.removals:
         constants = removal.analysis.canonical.model.constants
         values = removal.analysis.values
@@ -143,9 +143,9 @@ def _planned(work: Work) -> list[Kept]:
     return [kept for kept in planned if kept]
 
 
-def _together(steps: Iterable[Kept]) -> Kept:
+def _together(steps: Iterable[KeptAxes]) -> KeptAxes:
     """What several removals keep of each original weight."""
-    whole: Kept = {}
+    whole: KeptAxes = {}
     for step in steps:
         for name, axes in step.items():
             before = whole.setdefault(name, {})
