@@ -27,7 +27,7 @@ from onnxprune.ir.tensors import dtype_of, is_float_type
 
 T = TypeVar("T")
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
-_BROADCASTING = frozenset(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"))
+_BROADCASTING = frozenset(("Add", "Div", "Max", "Min", "Mul", "Pow", "Sub", "Sum"))
 _LISTS_FROM = {"Resize": 1}
 """The first input that lists sizes or factors, which may be empty by itself."""
 _LARGEST = 1 << 24
@@ -181,11 +181,13 @@ class _Folder:
         whole = [t for t in given if self._facts.shapes.get(t.name) == shape]
         whole = [t for t in whole if t.name not in self._constant]
         if node.op in _BROADCASTING and whole:
-            place = next(i for i, t in enumerate(node.inputs) if t.name in self._constant)
-            value = self._constant[node.inputs[place].name]
-            changes = node.op not in ("Add", "Sub") or (node.op == "Sub" and place == 0)
-            if changes or value.any():
-                node.inputs[place] = gs.Constant(f"{output.name}::bias", value)
+            places = [i for i, t in enumerate(node.inputs) if t.name in self._constant]
+            values = {place: self._constant[node.inputs[place].name] for place in places}
+            changes = node.op not in ("Add", "Sub", "Sum") or (node.op == "Sub" and 0 in places)
+            if changes or len(given) > 2 or any(value.any() for value in values.values()):
+                for place, value in values.items():
+                    view = f"{output.name}::bias{place if len(places) > 1 else ''}"
+                    node.inputs[place] = gs.Constant(view, value)
             else:
                 _bypass(node, whole[0], outputs)
             return

@@ -132,6 +132,17 @@ def test_a_constant_meets_a_weight_that_is_computed() -> None:
     assert op_types(model) == ["Add", "MatMul"]
 
 
+@pytest.mark.parametrize("extra", ["", ", d"])
+def test_a_sum_of_several_takes_constants(extra: str) -> None:
+    model = folded(
+        "g (float[n,5,3] x) => (float[n,5,6] y) { a = MatMul(x, w1) b = MatMul(a, w2) "
+        f"c = Add(b, b2) d = Neg(c) z = Sum(x, c{extra}) y = MatMul(z, w3) }}",
+        {"w1": (3, 8), "w2": (8, 3), "b2": (3,), "w3": (3, 6)},
+        {"w1": {1: GONE}, "w2": {0: GONE}},
+    )
+    assert op_types(model) == ["Sum", "MatMul"]
+
+
 def test_a_constant_goes_through_what_the_reference_cannot_compute() -> None:
     model = folded(
         "g (float[n,3,4,4] x) => (float[n,6,8,8] y) { a = Conv(x, w1) b = Conv(a, w2, b2) "
