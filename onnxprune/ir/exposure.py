@@ -14,6 +14,9 @@ import onnx
 
 from onnxprune.ir.graph import body_name, named_subgraphs, rename
 
+ABSENT = (0,)
+"""The shape of what stands for a value of a branch that did not run."""
+
 _LOOPS = frozenset(("Loop", "Scan"))
 _BRANCHES_DIFFER_SINCE = 11
 """First opset in which the branches of an If may have results of different shapes."""
@@ -125,7 +128,7 @@ class _Exposer:
         """Add what a mark says, or what stands for a value that is not computed."""
         made = self._fresh(name)
         if name in self._elem_types:
-            tensor = onnx.helper.make_tensor(made, self._elem_types[name], [0], [])
+            tensor = onnx.helper.make_tensor(made, self._elem_types[name], ABSENT, [])
         else:
             tensor = onnx.helper.make_tensor(made, onnx.TensorProto.BOOL, [1] * rank, [ran])
         body.node.append(onnx.helper.make_node("Constant", [], [made], value=tensor))

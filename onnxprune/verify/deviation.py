@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.ir.exposure import ABSENT
 from onnxprune.verify.tolerance import tolerance_of
 
 MUTE = 1e-4
@@ -32,6 +33,7 @@ class Deviation:
         reacts: whether it varies with the input.
         passed: whether the deviation is within tolerance.
         overflows: whether it is not finite, and rounding decides where; that proves nothing.
+        elsewhere: whether one model alone computes it: the other one took another branch.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Deviation:
     reacts: bool
     passed: bool
     overflows: bool = False
+    elsewhere: bool = False
 
 
 def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
@@ -50,7 +53,13 @@ def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> D
         reference: one array for each input.
         pruned: likewise.
     """
-    if any(a.shape != b.shape for a, b in zip(reference, pruned, strict=True)):
+    pairs = list(zip(reference, pruned, strict=True))
+    both = [pair for pair in pairs if not _elsewhere(*pair)]
+    if len(both) < len(pairs):
+        there = compare(name, [a for a, _ in both], [b for _, b in both]) if both else None
+        error = there.max_abs if there else 0.0
+        return Deviation(name, error, float("inf"), True, False, elsewhere=True)
+    if any(a.shape != b.shape for a, b in pairs):
         return Deviation(name, float("inf"), float("inf"), True, False)
     if reference[0].dtype.kind not in "fV":
         return _compare_exact(name, reference, pruned)
@@ -71,6 +80,42 @@ def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> D
     return Deviation(name, error, tolerance.relative * share, reacts, error <= bound)
 
 
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What rounding alone does to a tensor.
+
+    Attributes:
+        max_abs: how far it moves it, where it leaves it finite.
+        elsewhere: whether it decides if the tensor is computed at all.
+    """
+
+    max_abs: float = 0.0
+    elsewhere: bool = False
+
+    def joined(self, other: Noise) -> Noise:
+        """What it does in one run or another."""
+        return Noise(max(self.max_abs, other.max_abs), self.elsewhere or other.elsewhere)
+
+
+def noise_between(plain: Array, moved: Array) -> Noise:
+    """What rounding did to one tensor.
+
+    Args:
+        plain: as it is.
+        moved: as it is when rounding goes another way.
+    """
+    if plain.shape != moved.shape:
+        elsewhere = _elsewhere(plain, moved)
+        return Noise(0.0 if elsewhere else float("inf"), elsewhere)
+    if plain.dtype.kind not in "fV":
+        return Noise(_share_of_others(plain, moved))
+    (a, kinds), (b, others) = _calm(plain), _calm(moved)
+    for extreme in (kinds, others):
+        if extreme is not None:
+            a, b = (np.where(extreme, array.dtype.type(0), array) for array in (a, b))
+    return Noise(largest_difference(a, b))
+
+
 def largest_difference(a: Array, b: Array) -> float:
     """Largest absolute difference of two arrays of numbers that are not extreme."""
     return _peak(np.subtract(a, b, dtype=np.promote_types(a.dtype, np.float32)))
@@ -78,12 +123,17 @@ def largest_difference(a: Array, b: Array) -> float:
 
 def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
     """Integers and truth values: a comparison near its threshold may flip here and there."""
-    wrong = max(
-        float(np.count_nonzero(a != b)) / max(a.size, 1)
-        for a, b in zip(reference, pruned, strict=True)
-    )
+    wrong = max(_share_of_others(a, b) for a, b in zip(reference, pruned, strict=True))
     reacts = any(not np.array_equal(reference[0], other) for other in reference[1:])
     return Deviation(name, wrong, wrong, reacts, wrong <= tolerance_of(np.dtype("f4")).relative)
+
+
+def _share_of_others(a: Array, b: Array) -> float:
+    return float(np.count_nonzero(a != b)) / max(a.size, 1)
+
+
+def _elsewhere(a: Array, b: Array) -> bool:
+    return (a.shape == ABSENT) != (b.shape == ABSENT)
 
 
 def _calm(array: Array) -> tuple[Array, Kinds | None]:

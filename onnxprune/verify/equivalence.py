@@ -24,11 +24,11 @@ from onnxprune.coupling.rebinding import rebound
 from onnxprune.data.narrow import hidden, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
-from onnxprune.ir.exposure import exposable, mark_of
+from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import jittered, with_outputs
 from onnxprune.runtime import Session
-from onnxprune.verify.deviation import Deviation, compare
+from onnxprune.verify.deviation import Deviation, Noise, compare, noise_between
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.taken import axes_taken, take
@@ -152,7 +152,7 @@ def check_equivalence(
             for name in portion:
                 pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
                 if name in inside:
-                    pairs = [(a, b) for a, b in pairs if a.size or b.size]
+                    pairs = [(a, b) for a, b in pairs if not a.shape == b.shape == ABSENT]
                 if pairs:
                     shown = [take(a, taken[name]) for a, _ in pairs]
                     deviation = compare(name, shown, [b for _, b in pairs])
@@ -177,13 +177,13 @@ def _excuse_rounding(result: Equivalence, sides: Sequence[_Side]) -> None:
     suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
     if not suspects:
         return
-    noise, given = dict.fromkeys(suspects, 0.0), result.deviations
+    noise, given = dict.fromkeys(suspects, Noise()), result.deviations
     plain = [[session.run(feed, suspects) for feed in feeds] for session, _, feeds, _ in sides]
     for seed in range(DRAWS):
         for side, runs in zip(sides, plain, strict=True):
             for name, moved in _noise(*side[1:], runs, suspects, seed).items():
-                noise[name] = max(noise[name], moved)
-        result.deviations = [_without_noise(d, noise.get(d.name, 0)) for d in given]
+                noise[name] = noise[name].joined(moved)
+        result.deviations = [_without_noise(d, noise.get(d.name, Noise())) for d in given]
         if all(deviation.passed for deviation in result.deviations):
             return
 
@@ -231,7 +231,7 @@ def _noise(
     plain: Sequence[Mapping[str, Array]],
     names: Sequence[str],
     seed: int,
-) -> dict[str, float]:
+) -> dict[str, Noise]:
     """What rounding alone does to tensors of a model.
 
     Some amplify the last bit: a softmax over large logits, the mean of what was just centred, a
@@ -239,23 +239,23 @@ def _noise(
     last place, and every result by up to one (`jittered`).
     """
     rng = np.random.default_rng(seed)
+    noise = dict.fromkeys(names, Noise())
     with session_of(with_outputs(jittered(model, types, seed), names, types)) as other:
-        moved = [
-            other.run({name: _nudged(array, rng) for name, array in feed.items()}, names)
-            for feed in feeds
-        ]
-    return {
-        name: compare(name, *([run[name] for run in runs] for runs in (plain, moved))).max_abs
-        for name in names
-    }
+        for feed, run in zip(feeds, plain, strict=True):
+            nudged = {name: _nudged(array, rng) for name, array in feed.items()}
+            for name, moved in other.run(nudged, names).items():
+                noise[name] = noise[name].joined(noise_between(run[name], moved))
+    return noise
 
 
-def _without_noise(deviation: Deviation, noise: float) -> Deviation:
+def _without_noise(deviation: Deviation, noise: Noise) -> Deviation:
     """Take for rounding what is hardly more; it proves nothing, so it does not count as reacting.
 
-    What a nudge changes beyond all bounds tells nothing, and excuses nothing.
+    What a nudge changes beyond all bounds tells nothing, and excuses nothing. That another branch
+    is taken is excused if a nudge does the same.
     """
-    if deviation.passed or not deviation.max_abs <= AMPLIFICATION * noise < float("inf"):
+    beyond = not deviation.max_abs <= AMPLIFICATION * noise.max_abs < float("inf")
+    if deviation.passed or beyond or (deviation.elsewhere and not noise.elsewhere):
         return deviation
     return Deviation(deviation.name, deviation.max_abs, 0.0, False, True)
 

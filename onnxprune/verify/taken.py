@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keep, axis_mask, is_touched, ragged_rows
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.ir.exposure import ABSENT
 
 Array = npt.NDArray[Any]
 
@@ -60,7 +61,7 @@ def axes_taken(
 
 
 def take(array: Array, taken: Sequence[Taken]) -> Array:
-    """Take what is kept; what a branch that did not run has for a result stays as it is."""
-    for part in taken if all(array.ndim > part.axis for part in taken) else ():
+    """Take what is kept; what stands for a value of a branch that did not run stays as it is."""
+    for part in taken if array.shape != ABSENT else ():
         array = part.of(array)
     return array

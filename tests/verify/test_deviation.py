@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxprune.verify.deviation import compare
+from onnxprune.verify.deviation import Noise, compare, noise_between
 from tests.texts import f32
 
 FIRST, SECOND = f32([1, 2, 3]), f32([3, -1, 2])
@@ -42,3 +42,16 @@ def test_infinities_at_the_same_places_have_no_part_in_sizes() -> None:
 
 def test_other_shapes_are_a_fault() -> None:
     assert not compare("x", [FIRST, SECOND], [FIRST[:2], SECOND[:2]]).passed
+
+
+def test_what_one_model_alone_computes_is_a_fault() -> None:
+    found = compare("x", [FIRST, SECOND], [FIRST, f32([])])
+    assert (found.passed, found.elsewhere, found.max_abs) == (False, True, 0)
+
+
+def test_noise_is_told_where_it_leaves_numbers_finite() -> None:
+    assert noise_between(FIRST, f32([1, 2.5, np.nan])) == Noise(0.5)
+    assert noise_between(f32([np.inf, 2, 3]), FIRST) == Noise(0)
+    assert noise_between(np.array([1, 2]), np.array([1, 3])) == Noise(0.5)
+    assert noise_between(FIRST, FIRST[:2]) == Noise(np.inf)
+    assert noise_between(FIRST, f32([])) == Noise(0, elsewhere=True)

@@ -244,6 +244,45 @@ def test_what_cancels_by_the_weights_alone_is_only_rounding() -> None:
     assert result.verify(check=False).finding != "failed"
 
 
+def deciding(centred: str) -> op.Model:
+    """What a sum says decides between two branches."""
+    return model_of(
+        f"""g (float[2,6] x) => (float[2,4] y) {{
+            h = MatMul(x, w1)
+            m = ReduceMean<axes=[1]>(h)
+            d = Sub(h, m)
+            s = ReduceSum<keepdims=0>({centred})
+            c = Greater(s, bound)
+            r = If<then_branch = t () => (float[2,17] p) {{ p = Relu(h) }},
+                   else_branch = e () => (float[2,17] q) {{ n = Neg(h)  q = Exp(n) }}>(c)
+            y = MatMul(r, w2)
+        }}""",
+        {"w1": (6, 17), "w2": (17, 4), "bound": f32(0)},
+    )
+
+
+def test_where_rounding_takes_another_branch_nothing_is_told() -> None:
+    result = op.prune(deciding("d"), 0.4, round_to=1)
+    assert result.is_pruned
+    flips = set[float]()
+    for seed in range(8):
+        feeds = [{"x": np.random.default_rng((seed, k)).standard_normal((2, 6)).astype("f4")}
+                 for k in range(2)]  # fmt: skip
+        verdict = result.verify(feeds, check=False)
+        assert verdict.finding != "failed"
+        flips |= {d.max_abs for d in verdict.deviations if d.name == "c"}
+    assert len(flips) > 1, "rounding never took another branch"
+
+
+def test_where_a_fault_takes_another_branch_it_is_found() -> None:
+    result = op.prune(deciding("h"), 0.4, round_to=1)
+    assert result.verify().passed
+    replace(result.model, "bound", f32(1e9))
+    verdict = result.verify(check=False)
+    assert verdict.verdict == "failed"
+    assert {d.name for d in verdict.deviations if d.elsewhere} == {"p", "q", "n"}
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_tolerance_follows_the_type(dtype: type[np.floating]) -> None:
     name = {np.float16: "float16", np.float64: "double"}[dtype]
