@@ -6,6 +6,11 @@ stays within it. Accuracy is measured on held-out data, calibration uses other d
 as it is, and repaired on the calibration data; nothing is trained. What is lost stands beside it
 with its interval, paired by sample. Every removal is proven; one that is not ends the report.
 
+That interval tells nothing of the calibration samples, and others may move the accuracy by more.
+With `--draws N` each combination has N draws of them; then its interval is over the draws, and so
+is what it is behind the best one, paired by draw. With `--steps 1,4` each combination is also
+brought to the budget in steps.
+
 With `--blocks`, whole residual blocks go instead, by each criterion for them and at random; beside
 them stands what removing channels leaves at the same measured latency.
 """
@@ -13,7 +18,7 @@ them stands what removing channels leaves at the same measured latency.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -50,6 +55,9 @@ RANDOM_DRAWS = 5
 _HALVINGS = 7
 _MOST = 0.98
 """Between 0 and this the ratio is sought."""
+_SHARES = ("macs", "params", "latency")
+_STUDENT = (np.inf, 12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16)
+"""97.5 % quantiles of Student's t, for 1, 2, 3... values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,9 @@ class Row:
     title: str
     criterion: str
     selection: str
+    steps: int
     repair: bool
+    draw: int
     accuracy: float
     original: float
     low: float
@@ -121,6 +131,8 @@ def _options() -> argparse.Namespace:
     add("--selections", default=f"uniform,global,{BUDGETED}", type=lambda text: text.split(","))
     add("--repair", choices=("no", "yes", "both"), default="both", help="fit what is left")
     add("--blocks", default=[], type=_counts, help="numbers of residual blocks to remove instead")
+    add("--steps", default=[1], type=_counts, help="numbers of steps to prune in")
+    add("--draws", type=int, default=1, help="draws of the samples to score channels on")
     add("--samples", type=int, default=512, help="of --calibration, to score channels on")
     add("--measure", type=float, default=1.0, help="seconds to measure the latency of each for")
     add("--json", type=Path, help="write all rows to this file, too")
@@ -150,23 +162,26 @@ def _trials(options: argparse.Namespace) -> list[Trial]:
 
 def _rows(trial: Trial, options: argparse.Namespace, console: Console) -> Iterator[Row]:
     model = op.load(trial.model)
-    calibration = op.open_data(
-        trial.calibration, model, limit=options.samples, labels=trial.labels_of(trial.calibration)
-    )
     test = op.open_data(trial.data, model, limit=None, labels=trial.labels)
-    judge = _Judge(trial.model.name, model, _Remembering(model), test, options.measure)
+    original = _Remembering(model)
     repairs = {"no": (False,), "yes": (True,), "both": (False, True)}[options.repair]
-    for count in options.blocks:
-        for repair in repairs:
-            yield from _depth(count, repair, judge, calibration, options)
-    for budget in () if options.blocks else options.budgets:
-        title = f"{options.target} {budget:g}"
-        for criterion, selection in product(options.criteria, options.selections):
-            if console.is_terminal:
-                console.print(f"{criterion} {selection} {budget:g}" + " " * 20, end="\r")
-            pipeline = _within(model, calibration, budget, criterion, selection, options)
-            for repair in repairs:
-                yield judge.row(title, criterion, selection, repair, pipeline, calibration)
+    for draw in range(options.draws):
+        labels = trial.labels_of(trial.calibration)
+        calibration = op.open_data(
+            trial.calibration, model, limit=options.samples, labels=labels, seed=draw
+        )
+        judge = _Judge(trial.model.name, model, original, test, calibration, draw, options.measure)
+        for count, repair in product(options.blocks, repairs):
+            yield from _depth(count, repair, judge)
+        for budget in () if options.blocks else options.budgets:
+            title = f"{options.target} {budget:g}"
+            for criterion, selection in product(options.criteria, options.selections):
+                if console.is_terminal:
+                    console.print(f"{criterion} {selection} {budget:g}" + " " * 20, end="\r")
+                way = _within(model, calibration, budget, criterion, selection, options)
+                for steps, repair in product(options.steps, repairs):
+                    pipeline = pruning(**way, steps=steps, repair=None if repair else False)
+                    yield judge.row(title, criterion, selection, pipeline, steps, repair)
 
 
 class _Remembering(Session):
@@ -192,12 +207,17 @@ class _Remembering(Session):
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """A network with the data that judges it, and how long a latency is measured."""
+    """A network with the data that judges it and that its channels are scored on.
+
+    `seconds` says how long a latency is measured.
+    """
 
     name: str
     model: op.Model
     original: _Remembering
     test: op.Dataset
+    calibration: op.Dataset
+    draw: int
     seconds: float
 
     def row(
@@ -205,13 +225,12 @@ class _Judge:
         title: str,
         criterion: str,
         selection: str,
-        repair: bool,
         pipeline: Pipeline,
-        calibration: op.Dataset,
+        steps: int,
+        repair: bool,
     ) -> Row:
-        """What a pipeline leaves of the network, with or without repair."""
-        steps = [*pipeline.passes, *([Repair()] if repair else [])]
-        result = Pipeline(steps).run(self.model, data=calibration)
+        """What a pipeline leaves of the network."""
+        result = pipeline.run(self.model, data=self.calibration)
         result.verify()
         costs, whole = _costs(result.model), _costs(self.model)
         self.original.restart()
@@ -223,7 +242,9 @@ class _Judge:
             title,
             criterion,
             selection,
+            steps,
             repair,
+            self.draw,
             100 * score.pruned,
             100 * (score.original or 0.0),
             100 * low,
@@ -234,25 +255,21 @@ class _Judge:
         )
 
 
-def _depth(
-    count: int,
-    repair: bool,
-    judge: _Judge,
-    calibration: op.Dataset,
-    options: argparse.Namespace,
-) -> Iterator[Row]:
+def _depth(count: int, repair: bool, judge: _Judge) -> Iterator[Row]:
     """Blocks removed by every criterion, and channels removed to the latency of the first."""
     title, latency = f"{count} blocks", 1.0
+    repairs = [Repair()] if repair else []
     for criterion in BLOCK_CRITERIA:
         for seed in range(RANDOM_DRAWS if criterion == "random" else 1):
             blocks = RemoveBlocks(count=count, criterion=criterion, seed=seed)
-            pipeline = Pipeline([FoldConstants(), blocks, FoldEmpty()])
+            pipeline = Pipeline([FoldConstants(), blocks, FoldEmpty(), *repairs])
             selection = f"blocks {seed}" if criterion == "random" else "blocks"
-            row = judge.row(title, criterion, selection, repair, pipeline, calibration)
+            row = judge.row(title, criterion, selection, pipeline, 1, repair)
             latency = row.latency if criterion == next(iter(BLOCK_CRITERIA)) else latency
             yield row
-    pipeline = pruning(targets=(f"latency={latency:.3f}",), criterion="obs", repair=False)
-    yield judge.row(title, "obs", "channels", repair, pipeline, calibration)
+    wanted = f"latency={latency:.3f}"
+    pipeline = pruning(targets=(wanted,), criterion="obs", repair=None if repair else False)
+    yield judge.row(title, "obs", "channels", pipeline, 1, repair)
 
 
 def _within(
@@ -262,19 +279,19 @@ def _within(
     criterion: str,
     selection: str,
     options: argparse.Namespace,
-) -> Pipeline:
-    """What brings a network within the budget: asked for, or by the smallest ratio that does."""
-    common: dict[str, Any] = {"criterion": criterion, "repair": False}
+) -> dict[str, Any]:
+    """Options that bring a network within the budget: it, or the smallest ratio that does."""
     if selection == BUDGETED:
-        return pruning(targets=(f"{options.target}={budget}",), **common)
+        return {"criterion": criterion, "targets": (f"{options.target}={budget}",)}
 
-    def at(ratio: float) -> Pipeline:
-        return pruning(ratio=ratio, scope=selection, round_to=1, **common)
+    def at(ratio: float) -> dict[str, Any]:
+        return {"criterion": criterion, "ratio": ratio, "scope": selection, "round_to": 1}
 
     low, high = 0.0, _MOST
     for _ in range(_HALVINGS):
         ratio = (low + high) / 2
-        if _share(at(ratio).run(model, data=calibration), options) <= budget:
+        tried = pruning(**at(ratio), repair=False).run(model, data=calibration)
+        if _share(tried, options) <= budget:
             high = ratio
         else:
             low = ratio
@@ -295,25 +312,53 @@ def _costs(model: op.Model) -> dict[str, float]:
 
 def _show(rows: Sequence[Row], console: Console) -> None:
     """A table for each budget, the best combination first."""
+    draws = len({row.draw for row in rows})
     for title in dict.fromkeys(row.title for row in rows):
         table = Table(title=f"{rows[0].model}, {title}: {rows[0].original:.2f} % before")
-        for heading in ("criterion", "selection", "repair"):
+        for heading in ("criterion", "selection", "steps", "repair"):
             table.add_column(heading)
-        for heading in ("top-1 %", "points", "95 %", "MACs", "parameters", "latency"):
+        behind = ["behind the best"] if draws > 1 else []
+        for heading in ("top-1 %", "points", "95 %", *behind, "MACs", "parameters", "latency"):
             table.add_column(heading, justify="right")
-        here = sorted((r for r in rows if r.title == title), key=lambda r: -r.accuracy)
-        for row in here:
+        best, *others = _ranked(row for row in rows if row.title == title)
+        for drawn in (best, *others):
+            first = drawn[0]
+            found, lead = _accuracies(drawn), _accuracies(best) - _accuracies(drawn)
+            low, high = _interval(found - first.original) if draws > 1 else (first.low, first.high)
             table.add_row(
-                row.criterion,
-                row.selection,
-                "yes" if row.repair else "",
-                f"{row.accuracy:.2f}",
-                f"{row.accuracy - row.original:+.2f}",
-                f"{row.low:+.2f} to {row.high:+.2f}",
-                *(f"{share:.3f}" for share in (row.macs, row.params, row.latency)),
+                first.criterion,
+                first.selection,
+                str(first.steps),
+                "yes" if first.repair else "",
+                f"{found.mean():.2f}",
+                f"{found.mean() - first.original:+.2f}",
+                f"{low:+.2f} to {high:+.2f}",
+                *("{:.2f} to {:.2f}".format(*_interval(lead)) for _ in behind if drawn is not best),
+                *("" for _ in behind if drawn is best),
+                *(f"{np.mean([getattr(row, x) for row in drawn]):.3f}" for x in _SHARES),
             )
         console.print(table)
-        console.print(f"best at {title}: {here[0].criterion}, {here[0].selection}")
+        console.print(f"best at {title}: {best[0].criterion}, {best[0].selection}")
+
+
+def _ranked(rows: Iterable[Row]) -> list[list[Row]]:
+    """The draws of each combination, the best one first."""
+    combinations: dict[tuple[str, str, int, bool], list[Row]] = {}
+    for row in rows:
+        key = row.criterion, row.selection, row.steps, row.repair
+        combinations.setdefault(key, []).append(row)
+    return sorted(combinations.values(), key=lambda drawn: -_accuracies(drawn).mean())
+
+
+def _accuracies(drawn: Sequence[Row]) -> Array:
+    return np.array([row.accuracy for row in drawn])
+
+
+def _interval(values: Array) -> tuple[float, float]:
+    """The 95 % interval of a mean over few draws, by Student's t."""
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / len(values) ** 0.5
+    quantile = _STUDENT[min(len(values), len(_STUDENT)) - 1]
+    return mean - quantile * error, mean + quantile * error
 
 
 if __name__ == "__main__":
