@@ -19,12 +19,19 @@ from onnxprune.cli.options import (
     verbose_option,
 )
 from onnxprune.coupling.plan import Plan
-from onnxprune.errors import CannotTellError, CheckFailedError
+from onnxprune.errors import CannotTellError, CheckFailedError, UsageError
+from onnxprune.ir.difference import difference
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
-from onnxprune.reports.record import SCHEMA, describe_equivalence, describe_random
-from onnxprune.reports.terminal import console, print_equivalence, print_judgement
+from onnxprune.reports.record import (
+    SCHEMA,
+    describe_difference,
+    describe_equivalence,
+    describe_random,
+)
+from onnxprune.reports.terminal import console, print_equivalence, print_judgement, print_structure
 from onnxprune.verify.equivalence import Equivalence
+from onnxprune.verify.tolerance import Tolerances
 
 
 @click.command(
@@ -44,6 +51,14 @@ Examples:
     metavar="PLAN.json",
     help="Prove that PRUNED is ORIGINAL without what this plan removes.",
 )
+@click.option(
+    "--tolerance",
+    "tolerances",
+    metavar="[DTYPE=]SHARE[:OUTLIERS]",
+    multiple=True,
+    help="How far tensors may be apart that should be equal, as a share of their variation; with "
+    "OUTLIERS, but for that share of their elements. [default: 1e-3 for float32, 3e-2 for float16]",
+)
 @data_options
 @input_shape_option
 @seed_option
@@ -51,17 +66,22 @@ Examples:
 @quiet_option
 @verbose_option
 def verify(original: Path, pruned: Path, plan_path: Path | None, **options: Any) -> None:
-    """Compare PRUNED with ORIGINAL: fidelity, metrics on data, and with a plan the proof.
+    """Compare PRUNED with ORIGINAL: structure, fidelity, metrics on data; with a plan the proof.
 
     Exits with 1 if the proof fails, and with 6 if it cannot be told.
     """
     wanted = wanted_of(options)
+    tolerances = Tolerances.parse(options["tolerances"])
+    if plan_path is None and options["tolerances"]:
+        raise UsageError("--tolerance is of use only with --plan")
     shapes: Shapes = options["input_shapes"]
     out = output()
     out.record.update({"schema": SCHEMA, "status": "compared"})
     with out.progress():
         plan = None if plan_path is None else Plan.load(plan_path)
-        comparison = Comparison(load(original), load(pruned), shapes, options["seed"], plan)
+        first, second = load(original), load(pruned)
+        comparison = Comparison(first, second, shapes, options["seed"], plan, tolerances)
+        out.record["structure"] = describe_difference(difference(first, second))
         judge = None if wanted is None else wanted.opened(comparison.original, shapes)
         verdict = None
         if plan is not None:
@@ -80,6 +100,7 @@ def verify(original: Path, pruned: Path, plan_path: Path | None, **options: Any)
             terminal = console(file)
             if verdict is not None:
                 print_equivalence(terminal, out.record["equivalence"])
+            print_structure(terminal, out.record["structure"])
             print_judgement(terminal, out.record)
     if verdict is not None:
         _require(verdict, pruned)

@@ -25,12 +25,14 @@ from onnxprune.ir.tensors import ArrayTensor, Tensor
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.runtime import Session
+from onnxprune.verify.deviation import TOLERANCES
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.speed import Speedup
+from onnxprune.verify.tolerance import Tolerances
 
 
 class Comparison:
@@ -43,6 +45,7 @@ class Comparison:
         input_shapes: Shapes,
         seed: int = 0,
         plan: Plan | None = None,
+        tolerances: Tolerances = TOLERANCES,
     ) -> None:
         """Compare two models.
 
@@ -52,12 +55,14 @@ class Comparison:
             input_shapes: shapes of dynamic inputs, by name.
             seed: of random inputs.
             plan: what is said to be kept.
+            tolerances: how far tensors may be apart where they should be equal.
         """
         self.original = original
         self.pruned = pruned
         self._shapes = input_shapes
         self._seed = seed
         self._plan = plan
+        self._tolerances = tolerances
 
     @cached_property
     def _removal(self) -> tuple[Analysis, dict[Dim, Keep]]:
@@ -88,7 +93,7 @@ class Comparison:
         analysis, keeps = self._removal
         pruned = self._unrepaired()
         return self._inputs.prove(
-            lambda feeds: check_equivalence(analysis, keeps, pruned, feeds), data
+            lambda feeds: check_equivalence(analysis, keeps, pruned, feeds, self._tolerances), data
         )
 
     def _unrepaired(self) -> Model:
@@ -122,7 +127,7 @@ class Comparison:
         if data is not None:
             return self.evaluate(data).fidelity
         with self._sessions() as (first, second):
-            return measure_fidelity(first, second, self._inputs.feeds(4), self._ports)
+            return measure_fidelity(first, second, self._inputs.at_all_sizes(4), self._ports)
 
     def evaluate(
         self, data: Dataset, metrics: Sequence[MetricLike] = (), *, output: str | None = None

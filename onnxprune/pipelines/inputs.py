@@ -80,6 +80,12 @@ class Inputs:
         taken = [way for way in ways if self._runs(way[0])] if len(ways) > 1 else []
         return [feeds for way in taken or ways for feeds in way]
 
+    def at_all_sizes(self, count: int) -> list[Feeds]:
+        """Random inputs at every size that the model runs at, `count` for each; see `feeds`."""
+        return [
+            feeds for batch, variant in self._sizes() for feeds in self.feeds(count, batch, variant)
+        ]
+
     def prove(
         self, compare: Callable[[list[Feeds]], Equivalence], data: Dataset | None = None
     ) -> Equivalence:

@@ -17,6 +17,7 @@ from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, OnnxPruneError
+from onnxprune.ir.difference import Difference
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Refusal
 from onnxprune.pipelines.result import Result
@@ -157,6 +158,23 @@ def describe_equivalence(verdict: Equivalence) -> Record:
     }
 
 
+def describe_difference(found: Difference) -> Record:
+    """How the files differ; see `Difference`."""
+    pairs: dict[str, Mapping[str, tuple[int | str, int | str]]] = {
+        "operators": found.operators,
+        "ports": found.ports,
+        "versions": {name or "ai.onnx": pair for name, pair in found.versions.items()},
+    }
+    return {
+        "weights": found.weights,
+        **{
+            kind: [{"name": name, "before": a, "after": b} for name, (a, b) in changed.items()]
+            for kind, changed in pairs.items()
+        },
+        "metadata_lost": found.lost,
+    }
+
+
 def describe_random(outputs: Mapping[str, Fidelity]) -> Record:
     """What random inputs say of a pruned model and its original, for the record of the run."""
     measured_on = {"source": "random", "samples": None, "dropped": 0, "warning": RANDOM_INPUTS}
@@ -208,6 +226,7 @@ def _describe_fidelity(outputs: Mapping[str, Fidelity]) -> Record:
             "max_abs": output.max_abs,
             "top1": output.top1,
             "non_finite": output.non_finite,
+            "reacts": output.reacts,
         }
         for name, output in outputs.items()
     }

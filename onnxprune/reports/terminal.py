@@ -109,6 +109,19 @@ def print_equivalence(out: Console, verdict: Mapping[str, Any]) -> None:
         out.print(f"  {verdict['why']}")
 
 
+def print_structure(out: Console, structure: Mapping[str, Any]) -> None:
+    """Print how the files differ."""
+    weights = structure["weights"]
+    words = ", ".join(f"{count(weights[kind])} {kind}" for kind in sorted(weights)) or "none"
+    out.print(f"Structure: weights: {words}.")
+    for what, key in (("operators", "operators"), ("opset", "versions"), ("", "ports")):
+        for entry in structure[key]:
+            before, after = (entry[side] or "none" for side in ("before", "after"))
+            out.print(f"  {what} {entry['name']}: {before} -> {after}".replace("   ", "  "))
+    if structure["metadata_lost"]:
+        out.print(f"  Metadata lost or changed: {', '.join(structure['metadata_lost'])}.")
+
+
 def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
     """Print how the pruned model compares with the original, and on what that was measured.
 
@@ -128,6 +141,8 @@ def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
     for name, output in record["fidelity"].items():
         if output["non_finite"]:
             out.print(f"  {count(output['non_finite'])} values are not finite any more: {name}")
+        if not output.get("reacts", True):
+            out.print(f"  {name} hardly reacts to these inputs: its fidelity says nothing")
     if on["dropped"]:
         out.print(f"Left over, too few for a batch: {_samples(on['dropped'])}.")
     if on["warning"]:

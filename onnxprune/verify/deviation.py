@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.ir.exposure import ABSENT
-from onnxprune.verify.tolerance import tolerance_of
+from onnxprune.verify.tolerance import Tolerances
 
 MUTE = 1e-4
 """A tensor whose variation is below this share of its size does not react."""
 EXTREME = 1e30
 """Beyond this a number stands for infinity, as in attention masks; it has no part in sizes."""
+
+TOLERANCES = Tolerances()
+"""Those that hold unless others are given."""
 
 Array = npt.NDArray[Any]
 Kinds = npt.NDArray[np.int8]
@@ -29,7 +32,8 @@ class Deviation:
         name: the value.
         max_abs: largest absolute deviation.
         max_rel: that, as a share of the tensor's variation over inputs. Where rounding allows more
-            than that, it is scaled so that the tolerance marks the bound in any case.
+            than that, it is scaled so that the tolerance marks the bound in any case. Outliers that
+            the tolerance grants have no part in it.
         reacts: whether it varies with the input.
         passed: whether the deviation is within tolerance.
         overflows: whether it is not finite, and rounding decides where; that proves nothing.
@@ -45,25 +49,32 @@ class Deviation:
     elsewhere: bool = False
 
 
-def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
+def compare(
+    name: str,
+    reference: Sequence[Array],
+    pruned: Sequence[Array],
+    tolerances: Tolerances = TOLERANCES,
+) -> Deviation:
     """Compare one tensor over several inputs.
 
     Args:
         name: the value.
         reference: one array for each input.
         pruned: likewise.
+        tolerances: how far they may be apart.
     """
     pairs = list(zip(reference, pruned, strict=True))
     both = [pair for pair in pairs if not _elsewhere(*pair)]
     if len(both) < len(pairs):
-        there = compare(name, [a for a, _ in both], [b for _, b in both]) if both else None
+        one, other = ([pair[side] for pair in both] for side in (0, 1))
+        there = compare(name, one, other, tolerances) if both else None
         error = there.max_abs if there else 0.0
         return Deviation(name, error, float("inf"), True, False, elsewhere=True)
     if any(a.shape != b.shape for a, b in pairs):
         return Deviation(name, float("inf"), float("inf"), True, False)
     if reference[0].dtype.kind not in "fV":
-        return _compare_exact(name, reference, pruned)
-    tolerance = tolerance_of(reference[0].dtype)
+        return _compare_exact(name, reference, pruned, tolerances)
+    tolerance = tolerances.of(reference[0].dtype)
     first = [_calm(array) for array in reference]
     second = [_calm(array) for array in pruned]
     if any(not _same_kinds(a[1], b[1]) for a, b in zip(first, second, strict=True)):
@@ -71,13 +82,17 @@ def compare(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> D
         error = 0.0 if overflows else float("inf")
         return Deviation(name, error, error, reacts=False, passed=overflows, overflows=overflows)
     arrays, others = [a for a, _ in first], [b for b, _ in second]
-    error = max(largest_difference(a, b) for a, b in zip(arrays, others, strict=True))
+    compared = list(zip(arrays, others, strict=True))
+    error = max(largest_difference(a, b) for a, b in compared)
+    counted = error
+    if tolerance.outliers:
+        counted = max(_usual_difference(a, b, tolerance.outliers) for a, b in compared)
     spread = _spread(arrays)
     peak = max(_peak(array) for array in arrays)
     reacts = spread > MUTE * max(_rms(array) for array in arrays)
     bound = max(tolerance.relative * spread if reacts else 0.0, tolerance.floor * peak)
-    share = error / bound if bound > 0 else (0.0 if error == 0 else float("inf"))
-    return Deviation(name, error, tolerance.relative * share, reacts, error <= bound)
+    share = counted / bound if bound > 0 else (0.0 if counted == 0 else float("inf"))
+    return Deviation(name, error, tolerance.relative * share, reacts, counted <= bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +136,23 @@ def largest_difference(a: Array, b: Array) -> float:
     return _peak(np.subtract(a, b, dtype=np.promote_types(a.dtype, np.float32)))
 
 
-def _compare_exact(name: str, reference: Sequence[Array], pruned: Sequence[Array]) -> Deviation:
+def _usual_difference(a: Array, b: Array, outliers: float) -> float:
+    """The largest difference of two arrays but for a share of their elements."""
+    far = np.abs(np.subtract(a, b, dtype=np.promote_types(a.dtype, np.float32))).reshape(-1)
+    rank = far.size - 1 - int(far.size * outliers)
+    return float(np.partition(far, rank)[rank]) if far.size else 0.0
+
+
+def _compare_exact(
+    name: str, reference: Sequence[Array], pruned: Sequence[Array], tolerances: Tolerances
+) -> Deviation:
     """Integers and truth values: a comparison near its threshold may flip here and there."""
     wrong = max(_share_of_others(a, b) for a, b in zip(reference, pruned, strict=True))
     reacts = any(not np.array_equal(reference[0], other) for other in reference[1:])
-    return Deviation(name, wrong, wrong, reacts, wrong <= tolerance_of(np.dtype("f4")).relative)
+    tolerance = tolerances.of(np.dtype(np.float32))
+    return Deviation(
+        name, wrong, wrong, reacts, wrong <= max(tolerance.relative, tolerance.outliers)
+    )
 
 
 def _share_of_others(a: Array, b: Array) -> float:

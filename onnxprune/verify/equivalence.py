@@ -28,11 +28,11 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import jittered, with_outputs
 from onnxprune.runtime import Session
-from onnxprune.verify.deviation import Deviation, Noise, compare, noise_between
+from onnxprune.verify.deviation import TOLERANCES, Deviation, Noise, compare, noise_between
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.taken import axes_taken, take
-from onnxprune.verify.tolerance import tolerance_of
+from onnxprune.verify.tolerance import Tolerances
 
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
@@ -112,7 +112,11 @@ class Equivalence:
 
 
 def check_equivalence(
-    analysis: Analysis, keeps: Mapping[Dim, Keep], pruned: Model, feeds: Sequence[Feeds]
+    analysis: Analysis,
+    keeps: Mapping[Dim, Keep],
+    pruned: Model,
+    feeds: Sequence[Feeds],
+    tolerances: Tolerances = TOLERANCES,
 ) -> Equivalence:
     """Compare a pruned model with the masked reference of the model it was made from.
 
@@ -122,6 +126,7 @@ def check_equivalence(
         pruned: the model after removal.
         feeds: two sets of inputs of the model before removal or more, different from each other,
             of the same shapes.
+        tolerances: how far tensors may be apart.
     """
     fed = {name: array.shape for name, array in feeds[0].items()}
     analysis, keeps = rebound(analysis, keeps, fed)
@@ -155,7 +160,7 @@ def check_equivalence(
                     pairs = [(a, b) for a, b in pairs if not a.shape == b.shape == ABSENT]
                 if pairs:
                     shown = [take(a, taken[name]) for a, _ in pairs]
-                    deviation = compare(name, shown, [b for _, b in pairs])
+                    deviation = compare(name, shown, [b for _, b in pairs], tolerances)
                     result.deviations.append(deviation)
         sides = (first, reference, masked_feeds, types), (second, pruned, pruned_feeds, types)
         _excuse_rounding(result, sides)
@@ -165,7 +170,7 @@ def check_equivalence(
         body for mark, body in marks.items() if not any(run[mark].any() for run in ran)
     )
     reacting = {d.name for d in result.deviations if d.reacts}
-    _judge(result, _shown(analysis, keeps, outputs, reacting))
+    _judge(result, _shown(analysis, keeps, outputs, reacting), tolerances)
     return result
 
 
@@ -286,7 +291,11 @@ def _nudged(array: Array, rng: np.random.Generator) -> Array:
 
 
 def check_outputs(
-    original: Model, other: Model, feeds: Sequence[Feeds], types: Mapping[str, int] | None = None
+    original: Model,
+    other: Model,
+    feeds: Sequence[Feeds],
+    types: Mapping[str, int] | None = None,
+    tolerances: Tolerances = TOLERANCES,
 ) -> Equivalence:
     """Compare the outputs of two models that must compute the same.
 
@@ -295,15 +304,17 @@ def check_outputs(
         other: the other one.
         feeds: inputs of both.
         types: element type by value name of both, as far as it is known.
+        tolerances: how far outputs may be apart.
     """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
         one, two = ([session.run(feed) for feed in feeds] for session in (first, second))
         for name in one[0]:
-            result.deviations.append(compare(name, [r[name] for r in one], [r[name] for r in two]))
+            before, after = ([run[name] for run in runs] for runs in (one, two))
+            result.deviations.append(compare(name, before, after, tolerances))
         known = types or {}
         _excuse_rounding(result, ((first, original, feeds, known), (second, other, feeds, known)))
-    _judge(result, any(deviation.reacts for deviation in result.deviations))
+    _judge(result, any(deviation.reacts for deviation in result.deviations), tolerances)
     return result
 
 
@@ -330,13 +341,13 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
     ]
 
 
-def _judge(result: Equivalence, shown: bool) -> None:
+def _judge(result: Equivalence, shown: bool, tolerances: Tolerances) -> None:
     deviations = result.deviations
     result.compared = len(deviations)
     result.reacting = sum(d.reacts for d in deviations)
     result.max_abs = max((d.max_abs for d in deviations), default=0.0)
     result.max_rel = max((d.max_rel for d in deviations), default=0.0)
-    result.tolerance = tolerance_of(np.dtype(np.float32)).relative
+    result.tolerance = tolerances.of(np.dtype(np.float32)).relative
     failed = [d for d in deviations if not d.passed]
     worst = failed[0] if failed else max(deviations, key=lambda d: d.max_rel, default=None)
     result.worst = worst.name if worst else ""

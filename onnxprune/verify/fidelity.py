@@ -12,6 +12,7 @@ import numpy.typing as npt
 from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.runtime import Session
+from onnxprune.verify.deviation import MUTE
 from onnxprune.verify.scores import Outputs, choices
 
 Array = npt.NDArray[Any]
@@ -27,6 +28,7 @@ class Fidelity:
         max_abs: largest absolute difference.
         top1: share of rows whose largest entry is the same; None for outputs that are no scores.
         non_finite: values of the pruned model that are not finite where the original's are.
+        reacts: whether the original's output varies with the input; if not, this says nothing.
     """
 
     cosine: float
@@ -34,6 +36,7 @@ class Fidelity:
     max_abs: float
     top1: float | None
     non_finite: int = 0
+    reacts: bool = True
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class Closeness:
         non_finite: values that the pruned model alone has not finite.
         same: rows whose largest entry is the same.
         rows: number of rows, of arrays that can be scores.
+        reacts: whether the original varies within an array or from one to the next.
     """
 
     sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
@@ -56,6 +60,8 @@ class Closeness:
     non_finite: int = 0
     same: int = 0
     rows: int = 0
+    reacts: bool = False
+    _last: Array | None = None
 
     def add(self, original: Array, pruned: Array) -> None:
         """Take two arrays of one shape."""
@@ -66,6 +72,8 @@ class Closeness:
         y = np.where(finite, y, 0.0)
         self.sums = self.sums + np.array([x @ y, x @ x, y @ y, (x - y) @ (x - y)])
         self.max_abs = max(self.max_abs, float(np.abs(x - y).max(initial=0.0)))
+        self.reacts = self.reacts or _varies(first, self._last)
+        self._last = None if self.reacts else original
         self.non_finite += int(np.count_nonzero(~finite))
         if first.ndim >= 2 and first.shape[-1] >= 2:
             same = choices(first) == choices(second)
@@ -84,7 +92,19 @@ class Closeness:
         _, signal, _, noise = self.sums.tolist()
         sqnr = 10 * np.log10(max(signal, 1e-300) / noise) if noise else np.inf
         top1 = self.same / self.rows if self.rows else None
-        return Fidelity(self.cosine, float(sqnr), self.max_abs, top1, self.non_finite)
+        return Fidelity(self.cosine, float(sqnr), self.max_abs, top1, self.non_finite, self.reacts)
+
+
+def _varies(array: npt.NDArray[np.float64], last: Array | None) -> bool:
+    """Whether samples of an array differ, or it differs from another one."""
+    finite = np.nan_to_num(array, posinf=0.0, neginf=0.0)
+    least = MUTE * (float(np.mean(finite**2)) ** 0.5 if array.size else 0.0)
+    if array.ndim >= 2 and len(array) >= 2 and float(np.abs(finite - finite[:1]).max()) > least:
+        return True
+    if last is None:
+        return False
+    other = np.nan_to_num(last.astype(np.float64), posinf=0.0, neginf=0.0)
+    return other.shape != array.shape or float(np.abs(finite - other).max(initial=0.0)) > least
 
 
 class Fidelities:

@@ -110,6 +110,24 @@ def test_verify_finds_a_changed_weight(run: Run, mlp: Path, pruned: Path, tmp_pa
     assert document["equivalence"]["passed"] is False
 
 
+def test_verify_tells_how_the_files_differ(run: Run, mlp: Path, pruned: Path) -> None:
+    structure = json.loads(run("verify", mlp, pruned, "--json").stdout)["structure"]
+    assert structure["weights"]["resized"] > 0
+    assert structure["metadata_lost"] == structure["operators"] == []
+    model = onnx.ModelProto.FromString(pruned.read_bytes())
+    model.opset_import[0].version += 1
+    pruned.write_bytes(model.SerializeToString())
+    assert "opset ai.onnx:" in run("verify", mlp, pruned).stdout
+
+
+def test_verify_takes_tolerances(run: Run, mlp: Path, pruned: Path, tmp_path: Path) -> None:
+    plan = ("--plan", tmp_path / "plan.json")
+    document = json.loads(run("verify", mlp, pruned, *plan, "--tolerance", "1e-2", "--json").stdout)
+    assert document["equivalence"]["tolerance"] == 1e-2
+    assert run("verify", mlp, pruned, *plan, "--tolerance", "0").exit_code == 2
+    assert "only with --plan" in run("verify", mlp, pruned, "--tolerance", "1e-2").stderr
+
+
 def test_verify_refuses_models_with_other_inputs(run: Run, mlp: Path, cnn: Path) -> None:
     result = run("verify", mlp, cnn)
     assert (result.exit_code, "do not take the same inputs" in result.stderr) == (3, True)

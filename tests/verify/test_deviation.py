@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnxprune.errors import UsageError
 from onnxprune.verify.deviation import Noise, compare, noise_between
+from onnxprune.verify.tolerance import Tolerances
 from tests.texts import f32
 
 FIRST, SECOND = f32([1, 2, 3]), f32([3, -1, 2])
@@ -55,3 +57,25 @@ def test_noise_is_told_where_it_leaves_numbers_finite() -> None:
     assert noise_between(np.array([1, 2]), np.array([1, 3])) == Noise(0.5)
     assert noise_between(FIRST, FIRST[:2]) == Noise(np.inf)
     assert noise_between(FIRST, f32([])) == Noise(0, elsewhere=True)
+
+
+def test_outliers_are_granted_up_to_their_share() -> None:
+    first, second = (np.random.default_rng(k).standard_normal(1000).astype("f4") for k in (0, 1))
+    few = first.copy()
+    few[:5] += 9
+    for share, passed in (("0.01", True), ("0.004", False)):
+        found = compare("x", [first, second], [few, second], Tolerances.parse([f"1e-3:{share}"]))
+        assert (found.passed, found.max_abs > 8) == (passed, True)
+
+
+def test_tolerances_are_read() -> None:
+    found = Tolerances.parse(["0.01", "float16=0.06:0.001"])
+    assert found.of(np.dtype("f4")).relative == 0.01
+    assert found.of(np.dtype("f4")).floor == pytest.approx(2e-4)
+    assert (found.of(np.dtype("f2")).relative, found.of(np.dtype("f2")).outliers) == (0.06, 0.001)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "1e-3:1", "1e-3:", "float=1", "f", "inf"])
+def test_bad_tolerances_are_refused(text: str) -> None:
+    with pytest.raises(UsageError):
+        Tolerances.parse([text])

@@ -91,3 +91,10 @@ def test_result_measures_every_output() -> None:
     assert all(0 < f.cosine < 1 and f.max_abs > 0 for f in fidelity.values())
     lossless = op.Pipeline("fold-constants").run(model).fidelity()
     assert lossless["y"].max_abs == 0
+
+
+def test_what_does_not_react_is_told() -> None:
+    steady = f32([[1, 2, 3]])
+    assert not compare_outputs([steady, steady], [steady, steady]).reacts
+    assert compare_outputs([steady, steady + 1], [steady, steady]).reacts
+    assert compare_outputs([np.vstack([steady, -steady])], [np.zeros((2, 3))]).reacts
