@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from onnxprune.coupling.plan import Plan
     from onnxprune.data.dataset import Dataset, open_data
     from onnxprune.errors import OnnxPruneError
+    from onnxprune.gate.judge import Judgement, judge
+    from onnxprune.gate.policy import Policy
     from onnxprune.ir.load import load
     from onnxprune.ir.model import Model
     from onnxprune.pipelines.pipeline import Pipeline
@@ -29,14 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dataset",
+    "Judgement",
     "Model",
     "OnnxPruneError",
     "Pipeline",
     "Plan",
+    "Policy",
     "Result",
     "Sensitivity",
     "apply_plan",
     "import_weights",
+    "judge",
     "load",
     "open_data",
     "passes",
@@ -46,14 +51,17 @@ __all__ = [
 
 _HOMES = {
     "Dataset": "onnxprune.data.dataset",
+    "Judgement": "onnxprune.gate.judge",
     "Model": "onnxprune.ir.model",
     "OnnxPruneError": "onnxprune.errors",
     "Pipeline": "onnxprune.pipelines.pipeline",
     "Plan": "onnxprune.coupling.plan",
+    "Policy": "onnxprune.gate.policy",
     "Result": "onnxprune.pipelines.result",
     "Sensitivity": "onnxprune.pipelines.sensitivity",
     "apply_plan": "onnxprune.pipelines.presets",
     "import_weights": "onnxprune.pipelines.weights",
+    "judge": "onnxprune.gate.judge",
     "load": "onnxprune.ir.load",
     "open_data": "onnxprune.data.dataset",
     "prune": "onnxprune.pipelines.presets",

@@ -5,6 +5,7 @@ import click
 from onnxprune.cli.apply import apply
 from onnxprune.cli.benchmark import benchmark
 from onnxprune.cli.explain import explain
+from onnxprune.cli.gate import gate
 from onnxprune.cli.graph import graph
 from onnxprune.cli.group import OnnxPruneGroup
 from onnxprune.cli.import_weights import import_weights_command
@@ -51,6 +52,7 @@ for _command in (
     sensitivity_command,
     verify,
     benchmark,
+    gate,
     apply,
     import_weights_command,
     passes,

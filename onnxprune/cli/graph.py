@@ -10,8 +10,9 @@ import click
 from onnxprune.cli.console import output
 from onnxprune.cli.options import Shapes, input_shape_option, verbose_option
 from onnxprune.cli.study import study
-from onnxprune.cli.targets import check_distinct, check_target, write_text
+from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.coupling.dependency import dependency_graph, to_dot, to_graphml, to_json
+from onnxprune.files import write_text
 
 
 @click.command(

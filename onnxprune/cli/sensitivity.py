@@ -26,8 +26,9 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
-from onnxprune.cli.targets import check_distinct, check_target, write_text
+from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.coupling.groups import DEFAULT_KINDS
+from onnxprune.files import write_text
 from onnxprune.ir.load import load
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.pipelines.sensitivity import RATIOS, sensitivity

@@ -36,7 +36,8 @@ from onnxprune.axes import (
 )
 from onnxprune.coupling.axis_plan import AxisPlan, Blocks, from_json, to_json
 from onnxprune.coupling.state_dict import slice_state_dict
-from onnxprune.errors import PlanError, WriteError
+from onnxprune.errors import PlanError
+from onnxprune.files import write_text
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import Tensor
 from onnxprune.ops.site import Value
@@ -143,17 +144,7 @@ class Plan:
         Raises:
             WriteError: the file cannot be written.
         """
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, target)
-        except OSError as error:
-            raise WriteError(
-                "the plan cannot be written", where=str(path), why=str(error)
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_text(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
 
     def apply_to_state_dict(
         self, state_dict: Mapping[str, Any], original: Model | None = None, *, strict: bool = True

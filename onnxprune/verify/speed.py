@@ -96,6 +96,16 @@ class Speedup:
     pruned: Latency
     pairs: int
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Where the true ratio lies: the interval, wider by what no difference at all shows."""
+        return self.low / max(self.noise_high, 1.0), self.high / min(self.noise_low, 1.0)
+
+    @property
+    def spread(self) -> float:
+        """By what factor two measurements of one model may differ; 1 or more."""
+        return max(self.noise_high, 1 / self.noise_low)
+
 
 def compare_latency(
     original: Session,

@@ -1,0 +1,34 @@
+"""Files of text, written as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from onnxprune.errors import WriteError
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text as a whole; what stood there before is intact if that fails.
+
+    Args:
+        target: the file.
+        text: what it shall hold.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    temporary = target.with_name(f".onnxprune-{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise WriteError(
+            "the result could not be written",
+            where=str(target),
+            why=error.strerror or str(error),
+            hint="what stood there before is unchanged",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
