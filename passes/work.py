@@ -16,6 +16,7 @@ from onnxprune.data.narrow import Kept, composed
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
+from onnxprune.passes.select.goals import Goals
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Work:
         known: names of the constants of the first canonical form, which a plan may tell of.
         provenance: the original constant that each constant comes from, of this model or earlier
             ones.
+        goals: the widths that steps which follow each other work towards.
     """
 
     original: Model
@@ -135,6 +137,7 @@ class Work:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     known: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict[str, str])
+    goals: Goals | None = None
     _canonical: Canonical | None = None
     _source: Model | None = None
 

@@ -64,30 +64,9 @@ def pruning(
         if not any(options.get(name) for name in _AMOUNTS):
             return Pipeline([*passes, *_repair(repair, seed)])
     for step in range(1, steps + 1):
-        way = (step - 1) / steps, step / steps
-        passes += [RemoveChannels(**_options_for(way, options)), FoldEmpty()]
+        passes += [RemoveChannels(**options, way=step / steps), FoldEmpty()]
         passes += _repair(repair, seed)
     return Pipeline(passes)
-
-
-def _options_for(way: tuple[float, float], options: dict[str, Any]) -> dict[str, Any]:
-    """The options of one step, which goes from one part of the way to another."""
-    if way == (0.0, 1.0):
-        return options
-    made = {**options, "way": way[1]}
-    if "ratio" in options or not options.get("targets"):
-        made["ratio"] = _of_the_rest(options.get("ratio", RemoveChannels.ratio), way)
-    patterns = (text.rpartition("=") for text in options.get("ratios", ()))
-    made["ratios"] = tuple(
-        f"{pattern}={_of_the_rest(float(ratio), way):.6g}" for pattern, _, ratio in patterns
-    )
-    return made
-
-
-def _of_the_rest(ratio: float, way: tuple[float, float]) -> float:
-    """What share of the rest goes in a step, so that equally many go in each."""
-    before, after = (1 - ratio * part for part in way)
-    return 1 - after / before if before > 0 else ratio
 
 
 def lossless(**options: Any) -> Pipeline:

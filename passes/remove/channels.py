@@ -24,6 +24,7 @@ from onnxprune.passes.score.scoring import Scoring
 from onnxprune.passes.select.alignment import RoundTo
 from onnxprune.passes.select.blocks import BlockChoice, measured_losses, shared_losses
 from onnxprune.passes.select.budget import Budget, budgeted
+from onnxprune.passes.select.goals import Goals, of_the_rest
 from onnxprune.passes.select.latency import Machine, measured_latency
 from onnxprune.passes.select.patterns import minima_of, ratios_of
 from onnxprune.passes.select.selection import Selection
@@ -63,7 +64,8 @@ class RemoveChannels:
         targets: what the model may cost at most, such as ``macs=0.5`` or ``size=5MB`` (see
             `Target`); then `ratio` and `scope` mean nothing.
         blocks: whether residual blocks may go whole, too, to meet the targets.
-        way: how much of the way to the targets this goes; the rest is for later steps.
+        way: how much of the way lies behind after this step; the rest is for later ones, which ask
+            for the same (`select/goals.py`).
         provider: execution provider that a target latency is measured on.
         threads: with how many threads; 0 for all cores.
         seed: for criteria that draw random numbers, and of inputs to measure with.
@@ -113,7 +115,7 @@ class RemoveChannels:
         if self.round_to != "auto" and (not isinstance(self.round_to, int) or self.round_to < 1):
             raise UsageError(f"round_to is {self.round_to!r}", hint="give a number from 1, or auto")
         if not 0 < self.way <= 1:
-            raise UsageError(f"way is {self.way}", hint="1 goes all the way to the targets")
+            raise UsageError(f"way is {self.way}", hint="1 goes all the way")
         if self.minimum < 1:
             raise UsageError(f"minimum is {self.minimum}", why="a group keeps one channel at least")
         quantities = [Target.parse(target).quantity for target in self.targets]
@@ -134,7 +136,7 @@ class RemoveChannels:
         start = perf_counter()
         chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
         blocks = find_blocks(analysis, groups) if self.blocks else []
-        keeps = self.select(analysis, chosen, work, blocks)
+        keeps = self._towards(self._selection(analysis, chosen, work, blocks), work)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
         gone = tuple(b.name for b in blocks if all(not kept_size(g.leaf, keeps) for g in b.groups))
@@ -149,21 +151,20 @@ class RemoveChannels:
             return self.criterion
         return "obs" if self.targets and work.data is not None else "l2"
 
-    def select(
-        self,
-        analysis: Analysis,
-        chosen: list[Group],
-        work: Work,
-        blocks: Sequence[Block] = (),
-    ) -> dict[Dim, Keep]:
-        """Decide what stays of each group.
+    def select(self, analysis: Analysis, chosen: list[Group], work: Work) -> dict[Dim, Keep]:
+        """Decide what stays of each group, in one step.
 
         Args:
             analysis: the model.
             chosen: the groups.
             work: has the data.
-            blocks: residual blocks that may go whole.
         """
+        return self._decided(self._selection(analysis, chosen, work, ()), work)
+
+    def _selection(
+        self, analysis: Analysis, chosen: list[Group], work: Work, blocks: Sequence[Block]
+    ) -> Selection:
+        """What is to be decided, with the scores."""
         how = (self.reduction, self.normalization, self.seed)
         criterion = CRITERIA[self._criterion(work)]
         scores = criterion(Scoring(analysis, chosen, *how, work.data))
@@ -172,23 +173,38 @@ class RemoveChannels:
         selection = Selection(analysis, scores, self.ratio, self.round_to, least, fixed)
         free = [block for block in blocks if fixed.keys().isdisjoint(block.groups)]
         losses = self._losses(analysis, free, work)
-        selection = replace(selection, absolute=is_absolute(criterion), blocks=losses)
+        return replace(selection, absolute=is_absolute(criterion), blocks=losses)
+
+    def _towards(self, selection: Selection, work: Work) -> dict[Dim, Keep]:
+        """What stays after this step."""
+        inside = (group for block in selection.blocks for group in block.groups)
+        groups = list(dict.fromkeys((*selection.scores, *inside)))
+        goals = work.goals
+        if goals is None or not goals.fit(groups):
+            since = goals.reached if goals else 0.0
+            keeps = self._decided(_from(selection, since), work)
+            if self.way == 1:
+                work.goals = None
+                return keeps
+            goals = Goals.of(groups, keeps, since)
+        work.goals = replace(goals, reached=self.way) if self.way < 1 else None
+        return selection.keep_counts(goals.counts(groups, self.way))
+
+    def _decided(self, selection: Selection, work: Work) -> dict[Dim, Keep]:
+        """What is to stay in the end."""
         if self.threshold is not None:
             return thresholded(selection, self.threshold)
         if not self.targets:
             return SELECTORS[self.scope](selection)
         targets = [Target.parse(text) for text in self.targets]
         latency = [target for target in targets if target.quantity == "latency"]
-        first = work.removals[0].analysis if work.removals else analysis
-        budgets = [
-            Budget.of(target, first, work.original, self.way)
-            for target in targets
-            if target not in latency
-        ]
+        first = work.removals[0].analysis if work.removals else selection.analysis
+        others = [target for target in targets if target not in latency]
+        budgets = [Budget.of(target, first, work.original) for target in others]
         if not latency:
             return budgeted(selection, budgets)
         machine = Machine(self.provider, self.threads, self.seed)
-        return measured_latency(selection, latency[0], budgets, work.original, machine, self.way)
+        return measured_latency(selection, latency[0], budgets, work.original, machine)
 
     def _losses(
         self, analysis: Analysis, blocks: Sequence[Block], work: Work
@@ -201,6 +217,12 @@ class RemoveChannels:
         if is_absolute(CRITERIA[self._criterion(work)]):
             return measured_losses(choice)
         return shared_losses(choice)
+
+
+def _from(selection: Selection, way: float) -> Selection:
+    """The same, where some of the way lies behind: ratios are those of what is left."""
+    fixed = {group: of_the_rest(ratio, way) for group, ratio in selection.fixed.items()}
+    return replace(selection, ratio=of_the_rest(selection.ratio, way), fixed=fixed)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

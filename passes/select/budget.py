@@ -54,14 +54,13 @@ class Budget:
     limit: float
 
     @classmethod
-    def of(cls, target: Target, analysis: Analysis, original: Model, way: float = 1.0) -> Budget:
+    def of(cls, target: Target, analysis: Analysis, original: Model) -> Budget:
         """What a target means for a model.
 
         Args:
             target: shares are meant of the original.
             analysis: the original's.
             original: the model as it was loaded.
-            way: how much of the way to the target it goes.
 
         Raises:
             CheckFailedError: the model has nothing of what the target limits.
@@ -79,8 +78,7 @@ class Budget:
                 where=f"target for {target.quantity}",
                 hint="give a target for params, size or memory",
             )
-        limit = target.value * (whole if target.relative else unit)
-        return cls(target.quantity, limit + (1 - way) * max(whole - limit, 0.0))
+        return cls(target.quantity, target.value * (whole if target.relative else unit))
 
 
 def budgeted(

@@ -65,7 +65,6 @@ def measured_latency(
     others: Sequence[Budget],
     original: Model,
     machine: Machine,
-    way: float = 1.0,
 ) -> Keeps:
     """Meet a latency on a machine; see `within_latency`.
 
@@ -75,7 +74,6 @@ def measured_latency(
         others: budgets that are met as well.
         original: the model that shares are meant of.
         machine: what is measured on.
-        way: how much of the way to the target it goes.
 
     Raises:
         CheckFailedError: the target cannot be met.
@@ -103,7 +101,7 @@ def measured_latency(
             seed=machine.seed,
         )
 
-    return within_latency(selection, target, others, table, measure, way)[0]
+    return within_latency(selection, target, others, table, measure)[0]
 
 
 def within_latency(
@@ -112,7 +110,6 @@ def within_latency(
     others: Sequence[Budget],
     table: LatencyTable,
     measure: Callable[[Keeps], Speedup],
-    way: float = 1.0,
 ) -> tuple[Keeps, Speedup]:
     """Keep as much importance as a measured latency allows.
 
@@ -122,7 +119,6 @@ def within_latency(
         others: budgets that are met as well.
         table: latencies of the operators.
         measure: compares the original with what would stay.
-        way: how much of the way to the target it goes.
 
     Returns:
         What stays, and how it was measured: the upper end of its interval is not above the target.
@@ -141,7 +137,7 @@ def within_latency(
             where=f"target {target.value:g} ms",
             hint="there is nothing to do; give a smaller target",
         )
-    search = _Search(goal + (1 - way) * (1 - goal), whole)
+    search = _Search(goal, whole)
     for _ in track(range(ROUNDS), "measuring candidates"):
         try:
             keeps = budgeted(selection, [*others, Budget("latency", search.limit)], table)
