@@ -18,6 +18,7 @@ from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
 from onnxprune.passes import RemoveRedundant
 from onnxprune.pipelines.result import Result
+from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import (
     describe_equivalence,
     describe_random,
@@ -151,6 +152,16 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
         notes.append(f"fidelity and latency unknown: {error.message} ({first_line(error.why)})")
     out.stage("writing")
     _write(result, job, record)
+    files: dict[str, str | Path | None] = {"pruned": job.target, "plan": job.plan}
+    for name, wanted in (("data", job.wanted), ("calibration", job.calibration)):
+        files[name] = None if wanted is None else wanted.source
+    record["provenance"] = provenance(
+        {"original": ready.model},
+        files,
+        seed=job.seed,
+        provider=job.provider,
+        threads=job.threads,
+    )
     if notes:
         record["notes"] = notes
     if broken is not None:

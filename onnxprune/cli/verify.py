@@ -23,6 +23,7 @@ from onnxprune.errors import CannotTellError, CheckFailedError, UsageError
 from onnxprune.ir.difference import difference
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
+from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import (
     SCHEMA,
     describe_difference,
@@ -81,6 +82,9 @@ def verify(original: Path, pruned: Path, plan_path: Path | None, **options: Any)
         plan = None if plan_path is None else Plan.load(plan_path)
         first, second = load(original), load(pruned)
         comparison = Comparison(first, second, shapes, options["seed"], plan, tolerances)
+        sources = {"plan": plan_path, "data": options["data"]}
+        models = {"original": first, "pruned": second}
+        out.record["provenance"] = provenance(models, sources, seed=options["seed"])
         out.record["structure"] = describe_difference(difference(first, second))
         judge = None if wanted is None else wanted.opened(comparison.original, shapes)
         verdict = None
