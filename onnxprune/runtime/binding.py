@@ -48,12 +48,18 @@ class NodeArg(Protocol):
     shape: Sequence[int | str | None]
 
 
+class AssignedNode(Protocol):
+    """A node that an execution provider took."""
+
+    op_type: str
+
+
 class AssignedSubgraph(Protocol):
     """Nodes that one execution provider took."""
 
     ep_name: str
 
-    def get_nodes(self) -> Sequence[object]:
+    def get_nodes(self) -> Sequence[AssignedNode]:
         """Returns the nodes, as they are after graph optimization."""
         ...
 
@@ -105,6 +111,10 @@ class InferenceSession(Protocol):
         """Runs on bound inputs and outputs."""
         ...
 
+    def end_profiling(self) -> str:
+        """Stops profiling and returns the path of the file that holds the events."""
+        ...
+
 
 class SessionOptions(Protocol):
     """How to load and run a model."""
@@ -113,6 +123,8 @@ class SessionOptions(Protocol):
     intra_op_num_threads: int
     inter_op_num_threads: int
     graph_optimization_level: object
+    enable_profiling: bool
+    profile_file_prefix: str
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Sets an entry; keys that this build does not know are ignored."""
@@ -147,7 +159,8 @@ def load_onnxruntime() -> OnnxRuntime:
         raise ProviderUnavailableError(
             "ONNX Runtime cannot be imported",
             why=str(error),
-            hint="install it: pip install onnxruntime (or onnxruntime-gpu, never both)",
+            hint="install it: pip install 'onnxprune[cpu]' (or one of onnxprune[gpu], "
+            "onnxprune[tensorrt], onnxprune[openvino]; never two of them beside each other)",
         ) from error
 
 
