@@ -4,9 +4,11 @@ The profiler measures on the host, around each kernel. Work that a device does a
 returned is not in there, unless calls are made to wait (`CUDA_LAUNCH_BLOCKING=1`).
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Final
 
 FUSED: Final = "(fused)"
@@ -23,8 +25,8 @@ class Profile:
     """Where the time of a run goes.
 
     Attributes:
-        times_ms: Milliseconds of a mean run, by provider and operator type. What bodies of control
-            flow take counts for the operators in them.
+        times_ms: Milliseconds of a run (medians), by provider and operator type. What bodies of
+            control flow take counts for the operators in them.
         runs: Number of runs.
     """
 
@@ -35,12 +37,12 @@ class Profile:
 
     @property
     def by_provider(self) -> dict[str, float]:
-        """Milliseconds of a mean run by provider."""
+        """Milliseconds of a run by provider."""
         return {name: sum(times.values()) for name, times in self.times_ms.items()}
 
     @property
     def by_operator(self) -> dict[str, float]:
-        """Milliseconds of a mean run by operator type, on all providers together."""
+        """Milliseconds of a run by operator type, on all providers together."""
         total: defaultdict[str, float] = defaultdict(float)
         for times in self.times_ms.values():
             for operator, time_ms in times.items():
@@ -56,7 +58,7 @@ def read_profile(events: Sequence[Event], skip: int = 0) -> Profile:
         skip: Number of first runs to leave out.
 
     Returns:
-        The mean over the other runs; an empty profile if there are none.
+        The medians over the other runs; an empty profile if there are none.
     """
     starts = sorted(event["ts"] for event in events if event["name"] == "model_run")[skip:]
     if not starts:
@@ -68,11 +70,15 @@ def read_profile(events: Sequence[Event], skip: int = 0) -> Profile:
         and event["name"].endswith(_KERNEL)
         and event["ts"] >= starts[0]
     ]
-    times: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    kinds: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0] * len(starts))
     for event, own_us in _own_times(nodes):
         provider = event["args"].get("provider", "")
-        times[provider][_operator(event, provider)] += own_us / 1e3 / len(starts)
-    return Profile({name: dict(by_type) for name, by_type in times.items()}, len(starts))
+        run = bisect_right(starts, event["ts"]) - 1
+        kinds[provider, _operator(event, provider)][run] += own_us / 1e3
+    times: dict[str, dict[str, float]] = {}
+    for (provider, operator), by_run in kinds.items():
+        times.setdefault(provider, {})[operator] = median(by_run)
+    return Profile(times, len(starts))
 
 
 def _operator(event: Event, provider: str) -> str:

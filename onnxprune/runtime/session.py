@@ -33,7 +33,7 @@ from onnxprune.runtime.providers import (
 )
 from onnxprune.runtime.timing import TimedRun, bound_run, run_failure
 
-_WARM_UP: Final = 2
+_WARM_UP: Final = 5
 """First runs that a profile leaves out."""
 
 
@@ -249,7 +249,7 @@ class Session:
             runs: Number of runs, after those that warm it up; 1 or more.
 
         Returns:
-            The mean over these runs.
+            The medians over these runs.
 
         Raises:
             ProviderUnavailableError: The provider does not start again.

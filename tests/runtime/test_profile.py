@@ -38,10 +38,12 @@ def node(start_us: int, duration_us: int, operator: str, **arguments: str) -> di
     }
 
 
-def test_times_are_means_over_the_runs() -> None:
-    events = [run(0), node(1, 10, "Conv"), node(11, 30, "Relu"), run(100), node(101, 20, "Conv")]
+def test_times_are_medians_over_the_runs() -> None:
+    events = [run(0), node(1, 10, "Conv"), node(11, 4, "Conv"), node(15, 30, "Relu")]
+    events += [run(100), node(101, 20, "Conv"), node(121, 10, "Relu")]
+    events += [run(200), node(201, 90, "Conv"), node(291, 9, "Relu")]
     profile = read_profile(events)
-    assert profile == Profile({"CPUExecutionProvider": {"Conv": 0.015, "Relu": 0.015}}, 2)
+    assert profile == Profile({"CPUExecutionProvider": {"Conv": 0.02, "Relu": 0.01}}, 3)
 
 
 def test_first_runs_are_left_out() -> None:
