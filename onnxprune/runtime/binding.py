@@ -36,6 +36,10 @@ _FAILURES = (
     "RuntimeException",
 )
 _STATUS = re.compile(r"^\[ONNXRuntimeError\] : -?\d+ : (\w+) : ")
+_INSTALL = (
+    "install it: pip install 'onnxprune[cpu]' (or one of onnxprune[gpu], onnxprune[tensorrt], "
+    "onnxprune[openvino]; never two of them beside each other)"
+)
 _EXPLAIN_LINES = 4
 _EXPLAIN_CHARACTERS = 800
 
@@ -154,14 +158,19 @@ def load_onnxruntime() -> OnnxRuntime:
         ProviderUnavailableError: onnxruntime is not installed, or does not load.
     """
     try:
-        return cast(OnnxRuntime, importlib.import_module("onnxruntime"))
+        module = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise ProviderUnavailableError(
-            "ONNX Runtime cannot be imported",
-            why=str(error),
-            hint="install it: pip install 'onnxprune[cpu]' (or one of onnxprune[gpu], "
-            "onnxprune[tensorrt], onnxprune[openvino]; never two of them beside each other)",
+            "ONNX Runtime cannot be imported", why=str(error), hint=_INSTALL
         ) from error
+    if not hasattr(module, "InferenceSession"):
+        raise ProviderUnavailableError(
+            "ONNX Runtime is installed incompletely",
+            where=str(list(getattr(module, "__path__", ()))),
+            why="uninstalling one of two onnxruntime packages takes files of the other along",
+            hint=f"uninstall all onnxruntime packages first, then {_INSTALL}",
+        )
+    return cast(OnnxRuntime, module)
 
 
 def failures() -> tuple[type[Exception], ...]:

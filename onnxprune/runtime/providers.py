@@ -250,13 +250,14 @@ def refused(provider: Provider, reason: str) -> ProviderUnavailableError:
 
 
 def needs(provider: Provider) -> str:
-    """Returns what has to be installed for a provider."""
-    return _NEEDS.get(provider.name, f"an ONNX Runtime built with {provider.name}")
+    """Returns what has to be installed for a provider; empty where it is not known."""
+    return _NEEDS.get(provider.name, "")
 
 
 def advice(provider: Provider) -> str:
     """Returns what to do where a provider does not work."""
+    wanted = needs(provider) or f"an ONNX Runtime built with {provider.name}"
     return (
-        f"it needs {needs(provider)}; only one onnxruntime package may be installed at a time, "
+        f"it needs {wanted}; only one onnxruntime package may be installed at a time, "
         "so uninstall the one that is here first; or run on the CPU: --provider cpu"
     )

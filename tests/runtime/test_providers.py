@@ -67,6 +67,15 @@ def test_a_missing_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert "pip install 'onnxprune[cpu]'" in caught.value.hint
 
 
+def test_an_onnxruntime_that_lost_its_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = SimpleNamespace(__path__=["/site-packages/onnxruntime"])
+    monkeypatch.setattr("importlib.import_module", lambda name: left)
+    with pytest.raises(ProviderUnavailableError, match="incompletely") as caught:
+        available_providers()
+    assert "/site-packages/onnxruntime" in caught.value.where
+    assert "uninstall all onnxruntime packages first" in caught.value.hint
+
+
 def test_a_provider_that_was_dropped_is_an_error() -> None:
     with pytest.raises(OnnxPruneError) as caught:
         require_registered(
