@@ -16,6 +16,9 @@ T = TypeVar("T")
 def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
     """Calls a function in a new process, which ends with the call.
 
+    As always with `multiprocessing`, a script that leads here must do so below
+    ``if __name__ == "__main__":``, for the new process reads it again.
+
     Args:
         function: A function of a module.
         arguments: Its arguments; they and what it returns can be pickled.

@@ -108,30 +108,30 @@ def diagnose(spec: str | None = None) -> Diagnosis:
         broken = error
     if spec is not None:
         specs[parse_provider(spec).name] = spec
-    tried = track(specs.items(), "trying providers") if available else ()
-    checks = [check_provider(each, inventory, name in available) for name, each in tried]
+    tried = track(specs.values(), "trying providers") if available else ()
+    checks = [check_provider(each, inventory) for each in tried]
     return Diagnosis(inventory, checks, broken)
 
 
-def check_provider(spec: str, inventory: Inventory, available: bool = True) -> Check:
+def check_provider(spec: str, inventory: Inventory) -> Check:
     """Run a tiny model on a provider, in a process of its own, and compare with numpy.
 
     Args:
         spec: the provider.
         inventory: what is installed.
-        available: whether ONNX Runtime was built with it.
 
     Raises:
         UsageError: the provider cannot be read.
+        ProviderUnavailableError: ONNX Runtime itself cannot be used.
     """
     provider = parse_provider(spec)
+    available = provider.name in available_providers()
     rng = np.random.default_rng(0)
     x, weight, bias = (
         rng.standard_normal(shape).astype(np.float32) for shape in ((2, 32), (32, 64), (64,))
     )
     try:
-        if not available:
-            require_installed(load_onnxruntime(), provider)
+        require_installed(load_onnxruntime(), provider)
         found, operators = in_fresh_process(_run, spec, one_layer(weight, bias).to_bytes(), x)
     except OnnxPruneError as error:
         missing = tuple(inventory.missing(provider))

@@ -22,8 +22,8 @@ def test_the_cpu_works() -> None:
 def test_a_provider_that_is_not_there_says_what_it_needs() -> None:
     if "CUDAExecutionProvider" in available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
-    check = check_provider("cuda", NOTHING, available=False)
-    assert not check.works
+    check = check_provider("cuda", NOTHING)
+    assert (check.available, check.works) == (False, False)
     assert check.missing == ("NVIDIA driver", "CUDA package", "cuDNN package")
 
 
