@@ -116,7 +116,7 @@ def _asked(comparison: Comparison, batches: tuple[int, ...]) -> tuple[int | None
             "the batch of this model is fixed, and --batch cannot change it",
             where="--batch",
             why="no leading axis of its inputs is dynamic, or --input-shape gives it",
-            hint="leave --batch out, or say --input-shape NAME:8,3,224,224",
+            hint="leave --batch out: then runs are counted, not samples",
         )
     return (None,)
 

@@ -8,7 +8,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.table import Table
 
-from onnxprune.reports.quantities import change, compact, latency, share, size
+from onnxprune.reports.quantities import change, latency, rate, share, size
 from onnxprune.reports.record import Record, describe_latency, describe_speedup, ratio
 from onnxprune.reports.terminal import console, plain_table, print_speedup
 from onnxprune.runtime import Load, Observation
@@ -143,7 +143,7 @@ def _latencies(batches: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> 
         for letter, name, side in zip(_LETTERS, names, _SIDES, strict=True):
             times = [latency(entry[side][key]) for key in ("latency_ms", "p90_ms", "p99_ms")]
             batch = [] if fixed else [str(entry["batch"]) if side == "original" else ""]
-            throughput = compact(entry[side]["throughput"])
+            throughput = rate(entry[side]["throughput"])
             table.add_row(*batch, f"{letter}: {name}", *times, throughput)
     return table
 
