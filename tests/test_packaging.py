@@ -1,5 +1,6 @@
 """What is installed is what stands in the tree, and importing it costs little."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -68,3 +69,21 @@ def test_importing_it_is_cheap() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert (done.stdout.strip(), done.stderr.strip()) == ("[]", "")
+
+
+RUNTIMES = ("cpu", "gpu", "tensorrt", "openvino")
+
+
+def runtimes_in(requirements: list[str]) -> set[str]:
+    names = {re.split(r"[^\w.-]", requirement)[0] for requirement in requirements}
+    return {name for name in names if re.fullmatch(r"onnxruntime(-\w+)?", name)}
+
+
+def test_no_two_onnxruntimes_are_installed_beside_each_other(project: dict[str, Any]) -> None:
+    extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    extras = extras | {"tensorrt": [*extras["tensorrt"], *extras["gpu"]]}
+    assert "onnxprune[gpu]" in extras["tensorrt"]
+    assert runtimes_in(project["project"]["dependencies"]) == set()
+    found = {name: runtimes_in(requirements) for name, requirements in extras.items()}
+    assert all(len(found[name]) == 1 for name in RUNTIMES)
+    assert {name for name, runtimes in found.items() if runtimes} == set(RUNTIMES)

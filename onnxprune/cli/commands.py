@@ -4,6 +4,7 @@ import click
 
 from onnxprune.cli.apply import apply
 from onnxprune.cli.benchmark import benchmark
+from onnxprune.cli.doctor import doctor
 from onnxprune.cli.explain import explain
 from onnxprune.cli.gate import gate
 from onnxprune.cli.graph import graph
@@ -56,5 +57,6 @@ for _command in (
     apply,
     import_weights_command,
     passes,
+    doctor,
 ):
     cli.add_command(_command)

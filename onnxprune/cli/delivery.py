@@ -18,6 +18,7 @@ from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
 from onnxprune.passes import RemoveRedundant
 from onnxprune.pipelines.result import Result
+from onnxprune.reports.benchmark import describe_providers, print_providers
 from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import (
     describe_equivalence,
@@ -25,7 +26,8 @@ from onnxprune.reports.record import (
     describe_speedup,
     start_record,
 )
-from onnxprune.reports.terminal import print_record, reasons
+from onnxprune.reports.terminal import console, print_record, reasons
+from onnxprune.runtime import Load
 from onnxprune.runtime.binding import load_onnxruntime
 from onnxprune.runtime.providers import CPU, parse_provider, require_installed
 from onnxprune.verify.sessions import session_of
@@ -43,6 +45,7 @@ class Job:
         benchmark: whether latency is measured.
         provider: what it is measured on.
         threads: with how many threads.
+        strict: whether the provider must run every node.
         seed: of random inputs.
         in_place: whether the target may be the source.
         input_shapes: shapes of dynamic inputs that the user gave.
@@ -57,6 +60,7 @@ class Job:
     benchmark: bool
     provider: str
     threads: int
+    strict: bool
     seed: int
     in_place: bool
     input_shapes: Shapes
@@ -90,7 +94,8 @@ def prepare(job: Job) -> Ready:
     Raises:
         UsageError: a file would replace another one, or the data does not fit the model.
         WriteError: a result could not be written.
-        ProviderUnavailableError: the provider is not there, or takes no node.
+        ProviderUnavailableError: the provider is not there, or takes no node; if strict,
+            not all of them.
         ModelError: the model cannot be read.
         RuntimeFailureError: the provider, or ONNX Runtime with the data, cannot run the model.
     """
@@ -104,7 +109,7 @@ def prepare(job: Job) -> Ready:
     model = load(job.source)
     seconds = perf_counter() - start
     check_weights(model, job.target, job.in_place)
-    _require_running(model, job.provider)
+    _require_running(model, job)
     judge = None if job.wanted is None else job.wanted.opened(model, job.input_shapes)
     calibration = None if judge is None else judge.data
     if job.calibration is not None:
@@ -181,6 +186,8 @@ def show(out: Output, job: Job) -> None:
     elif not out.quiet:
         with out.stdout() as file:
             print_record(out.record, file, f"{job.source.name} -> {job.target}")
+            if "providers" in out.record:
+                print_providers(console(file), out.record["providers"])
 
 
 def changed(result: Result) -> bool:
@@ -239,10 +246,10 @@ def first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def _require_running(model: Model, provider: str) -> None:
-    """Check that a provider other than the CPU takes the model at all."""
-    if parse_provider(provider).name != CPU:
-        with session_of(model, provider=provider, optimization="all"):
+def _require_running(model: Model, job: Job) -> None:
+    """Check that a provider other than the CPU takes the model at all; if strict, all of it."""
+    if parse_provider(job.provider).name != CPU:
+        with session_of(model, provider=job.provider, optimization="all", strict=job.strict):
             pass
 
 
@@ -285,10 +292,15 @@ def _compare(
 
 
 def _measure(result: Result, job: Job, record: dict[str, Any]) -> None:
-    speedup = result.benchmark(provider=job.provider, threads=job.threads, seed=job.seed)
+    speedup = result.benchmark(
+        provider=job.provider, threads=job.threads, seed=job.seed, strict=job.strict
+    )
     record["speedup"] = describe_speedup(speedup, job.provider, job.threads)
     record["original"]["latency_ms"] = speedup.original.p50_ms
     record["pruned"]["latency_ms"] = speedup.pruned.p50_ms
+    if parse_provider(job.provider).name != CPU:
+        load = Load(job.provider, job.threads)
+        record["providers"] = describe_providers(result.observe(load, seed=job.seed), load)
 
 
 def _write(result: Result, job: Job, record: dict[str, Any]) -> None:

@@ -115,8 +115,8 @@ def _explain_interruption(out: Output) -> None:
 def _internal(error: Exception) -> OnnxPruneError:
     wrapped = InternalError(
         f"internal error: {type(error).__name__}: {error}",
-        hint=f"please report this line with the command, the model and onnxprune {version()}; "
-        f"--verbose shows where it happened",
+        hint="please report this line with the command, the model and what `onnxprune doctor` says "
+        f"(this is onnxprune {version()}); --verbose shows where it happened",
     )
     wrapped.__cause__ = error
     return wrapped

@@ -156,8 +156,9 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
             "--provider",
             default="cpu",
             show_default=True,
-            metavar="NAME",
-            help="Execution provider that latency is measured on, such as cpu or cuda.",
+            metavar="NAME[:KEY=VALUE,…]",
+            help="Execution provider that latency is measured on, such as cpu or cuda, with "
+            "options: tensorrt:trt_fp16_enable=1.",
         ),
         click.option(
             "--threads",
@@ -167,6 +168,14 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Threads of the latency measurement; 0 takes all cores.",
         ),
     )
+
+
+strict_option: Decorator = click.option(
+    "--strict-provider",
+    "strict",
+    is_flag=True,
+    help="Refuse if any node falls back from --provider to another provider.",
+)
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -228,6 +237,7 @@ def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-verify", is_flag=True, help="Write the model without proof."),
         click.option("--no-benchmark", is_flag=True, help="Do not measure latency."),
         measuring,
+        strict_option,
         click.option("--in-place", is_flag=True, help="Allow to replace the input model."),
         seed_option,
         json_option,

@@ -171,6 +171,7 @@ def job_of(source: Path, target: Path | None, options: dict[str, Any]) -> Job:
         benchmark=not options["no_benchmark"],
         provider=options["provider"],
         threads=options["threads"],
+        strict=options["strict"],
         seed=options["seed"],
         in_place=options["in_place"],
         input_shapes=options["input_shapes"],

@@ -24,13 +24,13 @@ from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
-from onnxprune.runtime import Session
+from onnxprune.runtime import Load, Observation, Optimization, Session
 from onnxprune.verify.deviation import TOLERANCES
 from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
-from onnxprune.verify.sessions import session_of
+from onnxprune.verify.sessions import observe_model, session_of
 from onnxprune.verify.speed import Speedup
 from onnxprune.verify.tolerance import Tolerances
 
@@ -147,7 +147,21 @@ class Comparison:
                 )
             yield first, second
 
-    def latency(self, provider: str, threads: int, batch: int, budget_s: float) -> Speedup:
+    @property
+    def takes_batches(self) -> bool:
+        """Whether the original's leading axis is dynamic, so that a batch may have any size."""
+        return self._inputs.specs(1) != self._inputs.specs(2)
+
+    def latency(
+        self,
+        provider: str,
+        threads: int,
+        batch: int,
+        budget_s: float,
+        *,
+        optimization: Optimization = "all",
+        strict: bool = False,
+    ) -> Speedup:
         """Measure both, interleaved.
 
         Args:
@@ -155,9 +169,11 @@ class Comparison:
             threads: threads within an operator; 0 for all cores.
             batch: size of a dynamic leading axis.
             budget_s: seconds to measure for.
+            optimization: ONNX Runtime's own graph optimization.
+            strict: whether it is an error if a node falls back to another provider.
 
         Raises:
-            ProviderUnavailableError: the provider is not there.
+            ProviderUnavailableError: the provider is not there, or if strict does not run it all.
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
         feed = self._inputs.feeds(1, batch)[0]
@@ -170,6 +186,25 @@ class Comparison:
             threads=threads,
             budget_s=budget_s,
             seed=self._seed,
+            optimization=optimization,
+            strict=strict,
+        )
+
+    def observe(self, load: Load, batch: int = 1) -> tuple[Observation, Observation]:
+        """What each model takes by itself, in a process of its own: see `observe_model`.
+
+        Args:
+            load: how to load them.
+            batch: size of a dynamic leading axis.
+
+        Raises:
+            ProviderUnavailableError: the provider does not start.
+            RuntimeFailureError: ONNX Runtime cannot run a model.
+        """
+        feed = self._inputs.feeds(1, batch)[0]
+        return (
+            observe_model(self.original, feed, load),
+            observe_model(self.pruned, _cut_to_fit(feed, self.pruned), load),
         )
 
 

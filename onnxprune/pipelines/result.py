@@ -15,11 +15,12 @@ from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import PassReport, Refusal, Removal, ports_of
 from onnxprune.pipelines.inputs import Inputs, Shapes
+from onnxprune.runtime import Load, Observation
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
-from onnxprune.verify.sessions import session_of
+from onnxprune.verify.sessions import observe_model, session_of
 from onnxprune.verify.speed import Speedup
 
 
@@ -160,8 +161,9 @@ class Result:
         budget_s: float = 3.0,
         seed: int = 0,
         confidence: float = 0.95,
+        strict: bool = False,
     ) -> Speedup:
-        """Measure both models, interleaved."""
+        """Measure both models, interleaved; see `compare_models`."""
         feed = self.feeds(count=1, batch=batch, seed=seed)[0]
         return compare_models(
             self.original,
@@ -173,6 +175,17 @@ class Result:
             budget_s=budget_s,
             seed=seed,
             confidence=confidence,
+            strict=strict,
+        )
+
+    def observe(
+        self, load: Load, *, batch: int = 1, seed: int = 0
+    ) -> tuple[Observation, Observation]:
+        """What each model takes by itself, in a process of its own: see `observe_model`."""
+        feed = self.feeds(count=1, batch=batch, seed=seed)[0]
+        return (
+            observe_model(self.original, feed, load),
+            observe_model(self.model, narrowed(feed, self.ports), load),
         )
 
     def _compare(self, feeds: list[Feeds]) -> Equivalence:

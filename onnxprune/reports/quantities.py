@@ -37,6 +37,11 @@ def latency(latency_ms: float) -> str:
     return f"{latency_ms:.3g} ms" if latency_ms < 100 else f"{latency_ms:.0f} ms"
 
 
+def rate(value: float) -> str:
+    """A number of things a second with three digits that count, as in ``18.5`` or ``12.8 k``."""
+    return f"{value:.3g}" if value < 999.5 else compact(value)
+
+
 def share(part: float) -> str:
     """A share in per cent, as in ``43.7 %``; what is there but tiny is not shown as zero."""
     return "< 0.1 %" if 0 < part < 0.0005 else f"{part:.1%}".replace("%", " %")

@@ -189,35 +189,15 @@ def _fidelity(outputs: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
     return table
 
 
-def print_speedup(out: Console, speedup: Mapping[str, Any]) -> None:
-    """Print the verdict of the latency measurement."""
+def print_speedup(out: Console, speedup: Mapping[str, Any], of: str = "") -> None:
+    """Print the verdict of a latency measurement; `of` says which, where there are several."""
     style = _VERDICT_STYLES.get(speedup["verdict"], "yellow")
     threads = "1 thread" if speedup["threads"] == 1 else f"{speedup['threads'] or 'all'} threads"
     out.print(
-        Text("Speed: ")
+        Text(f"Speed{of}: ")
         .append(speedup_sentence(speedup), style=style)
         .append(f"; {speedup['provider']}, {threads}, {count(speedup['pairs'])} pairs of runs")
     )
-
-
-def print_benchmark(record: Mapping[str, Any], file: IO[str], names: tuple[str, str]) -> None:
-    """Print a comparison of two models' latencies.
-
-    Args:
-        record: with `original`, `pruned` and `speedup`.
-        file: where to print it.
-        names: what to call the models.
-    """
-    out = console(file)
-    table = plain_table()
-    table.add_column("", overflow="fold", max_width=36)
-    for heading in ("median", "90th percentile", "99th percentile"):
-        table.add_column(heading, justify="right")
-    for name, key in zip(names, ("original", "pruned"), strict=True):
-        times = (record[key][percentile] for percentile in ("latency_ms", "p90_ms", "p99_ms"))
-        table.add_row(name, *map(latency, times))
-    out.print(table, "")
-    print_speedup(out, record["speedup"])
 
 
 def speedup_sentence(speedup: Mapping[str, Any]) -> str:

@@ -5,17 +5,26 @@ made or a question about it is asked, so `import onnxprune` stays light.
 """
 
 from onnxprune.runtime.describe import build_info
+from onnxprune.runtime.fresh import in_fresh_process
+from onnxprune.runtime.loading import Optimization
+from onnxprune.runtime.observation import Load, Observation, observe
+from onnxprune.runtime.profile import Profile
 from onnxprune.runtime.providers import Provider, available_providers, parse_provider
-from onnxprune.runtime.session import Optimization, Port, Session
+from onnxprune.runtime.session import Port, Session
 from onnxprune.runtime.timing import TimedRun
 
 __all__ = [
+    "Load",
+    "Observation",
     "Optimization",
     "Port",
+    "Profile",
     "Provider",
     "Session",
     "TimedRun",
     "available_providers",
     "build_info",
+    "in_fresh_process",
+    "observe",
     "parse_provider",
 ]

@@ -36,6 +36,10 @@ _FAILURES = (
     "RuntimeException",
 )
 _STATUS = re.compile(r"^\[ONNXRuntimeError\] : -?\d+ : (\w+) : ")
+_INSTALL = (
+    "install it: pip install 'onnxprune[cpu]' (or one of onnxprune[gpu], onnxprune[tensorrt], "
+    "onnxprune[openvino]; never two of them beside each other)"
+)
 _EXPLAIN_LINES = 4
 _EXPLAIN_CHARACTERS = 800
 
@@ -48,12 +52,18 @@ class NodeArg(Protocol):
     shape: Sequence[int | str | None]
 
 
+class AssignedNode(Protocol):
+    """A node that an execution provider took."""
+
+    op_type: str
+
+
 class AssignedSubgraph(Protocol):
     """Nodes that one execution provider took."""
 
     ep_name: str
 
-    def get_nodes(self) -> Sequence[object]:
+    def get_nodes(self) -> Sequence[AssignedNode]:
         """Returns the nodes, as they are after graph optimization."""
         ...
 
@@ -105,6 +115,10 @@ class InferenceSession(Protocol):
         """Runs on bound inputs and outputs."""
         ...
 
+    def end_profiling(self) -> str:
+        """Stops profiling and returns the path of the file that holds the events."""
+        ...
+
 
 class SessionOptions(Protocol):
     """How to load and run a model."""
@@ -113,6 +127,8 @@ class SessionOptions(Protocol):
     intra_op_num_threads: int
     inter_op_num_threads: int
     graph_optimization_level: object
+    enable_profiling: bool
+    profile_file_prefix: str
 
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Sets an entry; keys that this build does not know are ignored."""
@@ -142,13 +158,19 @@ def load_onnxruntime() -> OnnxRuntime:
         ProviderUnavailableError: onnxruntime is not installed, or does not load.
     """
     try:
-        return cast(OnnxRuntime, importlib.import_module("onnxruntime"))
+        module = importlib.import_module("onnxruntime")
     except ImportError as error:
         raise ProviderUnavailableError(
-            "ONNX Runtime cannot be imported",
-            why=str(error),
-            hint="install it: pip install onnxruntime (or onnxruntime-gpu, never both)",
+            "ONNX Runtime cannot be imported", why=str(error), hint=_INSTALL
         ) from error
+    if not hasattr(module, "InferenceSession"):
+        raise ProviderUnavailableError(
+            "ONNX Runtime is installed incompletely",
+            where=str(list(getattr(module, "__path__", ()))),
+            why="uninstalling one of two onnxruntime packages takes files of the other along",
+            hint=f"uninstall all onnxruntime packages first, then {_INSTALL}",
+        )
+    return cast(OnnxRuntime, module)
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -36,19 +36,28 @@ _FULL_NAMES: Final = {
     "xnnpack": "XnnpackExecutionProvider",
 }
 
+CUDA: Final = "CUDAExecutionProvider"
+"""NVIDIA GPUs; it takes what TensorRT leaves."""
+TENSORRT: Final = "TensorrtExecutionProvider"
+"""NVIDIA GPUs, by engines that are built from the model first."""
+
 _NEEDS: Final = {
-    "CUDAExecutionProvider": "onnxruntime-gpu with the CUDA and cuDNN that it was built for "
-    "(pip install 'onnxruntime-gpu[cuda,cudnn]')",
+    CUDA: "onnxruntime-gpu with the CUDA and cuDNN that it was built for: "
+    "pip install 'onnxprune[gpu]'",
     "DmlExecutionProvider": "onnxruntime-directml",
     "NvTensorRTRTXExecutionProvider": "onnxruntime-trt-rtx",
-    "OpenVINOExecutionProvider": "onnxruntime-openvino",
+    "OpenVINOExecutionProvider": "onnxruntime-openvino: pip install 'onnxprune[openvino]'",
     "QNNExecutionProvider": "onnxruntime-qnn",
-    "TensorrtExecutionProvider": "onnxruntime-gpu with CUDA, cuDNN and TensorRT 10",
+    TENSORRT: "onnxruntime-gpu with CUDA, cuDNN and TensorRT 10: pip install 'onnxprune[tensorrt]'",
 }
 
-_CUDA_FAMILY: Final = frozenset(
-    {"CUDAExecutionProvider", "NvTensorRTRTXExecutionProvider", "TensorrtExecutionProvider"}
-)
+_CUDA_FAMILY: Final = frozenset({CUDA, "NvTensorRTRTXExecutionProvider", TENSORRT})
+_DEVICES: Final = {
+    **dict.fromkeys(_CUDA_FAMILY, "cuda"),
+    "CANNExecutionProvider": "cann",
+    "DmlExecutionProvider": "dml",
+}
+"""Where providers keep tensors that are not in the host's memory, as IO binding spells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,17 @@ class Provider:
     def on_cuda(self) -> bool:
         """Whether it needs the CUDA libraries and keeps its tensors on a CUDA device."""
         return self.name in _CUDA_FAMILY
+
+    @property
+    def builds_engines(self) -> bool:
+        """Whether it builds engines that are worth keeping."""
+        return self.name == TENSORRT
+
+    @property
+    def device(self) -> tuple[str, int] | None:
+        """Kind and number of the device whose memory holds its tensors; None for the host's."""
+        kind = _DEVICES.get(self.name)
+        return None if kind is None else (kind, int(self.options.get("device_id", "0")))
 
 
 def parse_provider(spec: str) -> Provider:
@@ -137,7 +157,7 @@ def require_installed(runtime: OnnxRuntime, provider: Provider) -> None:
         raise ProviderUnavailableError(
             f"execution provider {provider.name} is not available",
             why=f"the installed ONNX Runtime {runtime.__version__} has {', '.join(installed)}",
-            hint=_advice(provider),
+            hint=advice(provider),
         )
 
 
@@ -157,7 +177,7 @@ def require_registered(provider: Provider, registered: Sequence[str], said: str)
         raise ProviderUnavailableError(
             f"execution provider {provider.name} does not start",
             why=f"{why}\n{said}".strip(),
-            hint=_advice(provider),
+            hint=advice(provider),
         )
 
 
@@ -180,6 +200,43 @@ def require_used(provider: Provider, nodes: Mapping[str, int]) -> None:
         )
 
 
+def require_all(provider: Provider, operators: Mapping[str, Mapping[str, int]] | None) -> None:
+    """Checks that the provider took every node, and none fell back to another one.
+
+    Args:
+        provider: The provider asked for.
+        operators: Number of nodes by provider and operator type; None where the build cannot say.
+
+    Raises:
+        ProviderUnavailableError: Nodes fell back, or it cannot be told whether any did.
+    """
+    if provider.name == CPU:
+        return
+    if operators is None:
+        raise ProviderUnavailableError(
+            f"whether {provider.name} runs every node cannot be told",
+            why="this ONNX Runtime does not say which provider runs a node",
+            hint="install ONNX Runtime 1.24 or later",
+        )
+    fallen = {name: types for name, types in operators.items() if name != provider.name}
+    if not fallen:
+        return
+    count = sum(sum(types.values()) for types in fallen.values())
+    total = sum(sum(types.values()) for types in operators.values())
+    raise ProviderUnavailableError(
+        f"{count} of {total} nodes fell back from {provider.name} to other providers",
+        why="\n".join(f"{name} runs {operator_counts(types)}" for name, types in fallen.items()),
+        hint="without --strict-provider (strict=True) they run there, and `onnxprune benchmark` "
+        "shows what share of the time they take",
+    )
+
+
+def operator_counts(types: Mapping[str, int]) -> str:
+    """Returns operator types with how many nodes there are of each, the most frequent first."""
+    ranked = sorted(types.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name} ({count})" for name, count in ranked)
+
+
 def refused(provider: Provider, reason: str) -> ProviderUnavailableError:
     """Returns the error for a provider that could not be registered.
 
@@ -188,13 +245,19 @@ def refused(provider: Provider, reason: str) -> ProviderUnavailableError:
         reason: What onnxruntime said.
     """
     return ProviderUnavailableError(
-        f"execution provider {provider.name} does not start", why=reason, hint=_advice(provider)
+        f"execution provider {provider.name} does not start", why=reason, hint=advice(provider)
     )
 
 
-def _advice(provider: Provider) -> str:
-    needs = _NEEDS.get(provider.name, f"an ONNX Runtime built with {provider.name}")
+def needs(provider: Provider) -> str:
+    """Returns what has to be installed for a provider; empty where it is not known."""
+    return _NEEDS.get(provider.name, "")
+
+
+def advice(provider: Provider) -> str:
+    """Returns what to do where a provider does not work."""
+    wanted = needs(provider) or f"an ONNX Runtime built with {provider.name}"
     return (
-        f"it needs {needs}; only one onnxruntime package may be installed at a time; "
-        "or run on the CPU: --provider cpu"
+        f"it needs {wanted}; only one onnxruntime package may be installed at a time, "
+        "so uninstall the one that is here first; or run on the CPU: --provider cpu"
     )

@@ -1,47 +1,40 @@
 """A model loaded into ONNX Runtime: what it takes and gives, and its runs."""
 
+import json
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Final, Literal, cast
+from tempfile import TemporaryDirectory
+from typing import Final, cast
 
 from onnxprune.errors import RuntimeFailureError, UsageError
 from onnxprune.runtime.binding import (
     Array,
-    InferenceSession,
     NodeArg,
-    OnnxRuntime,
-    SessionOptions,
-    explain,
     failures,
     is_array,
     load_onnxruntime,
     preload_gpu_libraries,
 )
+from onnxprune.runtime.caches import cache_folder
+from onnxprune.runtime.engine_caches import made, with_engine_caches
+from onnxprune.runtime.loading import Optimization, count_operators, create, session_options
+from onnxprune.runtime.profile import Profile, read_profile
 from onnxprune.runtime.providers import (
-    CPU,
     Provider,
     parse_provider,
-    refused,
+    require_all,
     require_installed,
     require_registered,
     require_used,
 )
 from onnxprune.runtime.timing import TimedRun, bound_run, run_failure
 
-Optimization = Literal["none", "basic", "extended", "all"]
-"""How far ONNX Runtime rewrites the graph before it runs it."""
-
-_LEVELS: Final[Mapping[Optimization, str]] = {
-    "none": "ORT_DISABLE_ALL",
-    "basic": "ORT_ENABLE_BASIC",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "all": "ORT_ENABLE_ALL",
-}
-_SEVERITY_ERROR: Final = 3
-_SEVERITY_FATAL: Final = 4
+_WARM_UP: Final = 5
+"""First runs that a profile leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +64,8 @@ class Session:
         threads: int = 1,
         optimization: Optimization = "all",
         quiet: bool = False,
+        strict: bool = False,
+        model_sha256: str = "",
     ) -> None:
         """Loads a model.
 
@@ -82,10 +77,14 @@ class Session:
                 run one after the other.
             optimization: ONNX Runtime's own graph optimization.
             quiet: Whether its messages about failing runs are dropped, where some are expected.
+            strict: Whether it is an error if any node falls back to another provider.
+            model_sha256: Hash of the model with its weights, under which TensorRT's engines are
+                kept. That of serialized models is found out; engines for a path without it are
+                not kept.
 
         Raises:
             ProviderUnavailableError: The provider is not installed, does not start, or takes no
-                node of the model.
+                node of the model; if `strict`, not all of them.
             RuntimeFailureError: ONNX Runtime cannot load the model.
             UsageError: The provider cannot be read, or the number of threads is negative.
         """
@@ -96,22 +95,33 @@ class Session:
         require_installed(runtime, asked)
         said = preload_gpu_libraries(runtime) if asked.on_cuda else ""
         source: bytes | str = model if isinstance(model, bytes) else str(Path(model))
+        self._runtime = runtime
         self._source = source
         self._where = f"{len(source)} bytes in memory" if isinstance(source, bytes) else source
-        self._spec = provider
         self._provider = asked
+        self._cached = _with_caches(asked, source, model_sha256, runtime.__version__)
         self._threads = threads
         self._optimization: Optimization = optimization
-        options = _session_options(runtime, threads, optimization)
-        if quiet:
-            options.log_severity_level = _SEVERITY_FATAL
-        self._inner = _create(runtime, source, options, asked, self._where)
+        self._again = partial(
+            Session,
+            source,
+            provider=provider,
+            threads=threads,
+            optimization=optimization,
+            quiet=quiet,
+            strict=strict,
+            model_sha256=model_sha256,
+        )
+        options = session_options(runtime, threads, optimization, quiet)
+        self._inner = create(runtime, source, options, self._cached, self._where)
         self._inputs = tuple(map(_port, self._inner.get_inputs()))
         self._outputs = tuple(map(_port, self._inner.get_outputs()))
         self._providers = tuple(self._inner.get_providers())
-        self._nodes = _count_nodes(self._inner)
+        self._operators = count_operators(self._inner)
         require_registered(asked, self._providers, said)
-        require_used(asked, self._nodes)
+        require_used(asked, self.nodes_by_provider)
+        if strict:
+            require_all(asked, self._operators)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -139,7 +149,12 @@ class Session:
 
         Counted are the nodes that a provider was given to run, before it fuses them.
         """
-        return dict(self._nodes)
+        return {name: sum(types.values()) for name, types in self.operators_by_provider.items()}
+
+    @property
+    def operators_by_provider(self) -> dict[str, dict[str, int]]:
+        """How many nodes of each operator type each provider runs; see `nodes_by_provider`."""
+        return {name: dict(types) for name, types in (self._operators or {}).items()}
 
     @property
     def threads(self) -> int:
@@ -165,12 +180,7 @@ class Session:
             RuntimeFailureError: The model cannot be loaded again: its file is gone, or there is
                 not enough memory for both.
         """
-        return Session(
-            self._source,
-            provider=self._spec,
-            threads=self._threads,
-            optimization=self._optimization,
-        )
+        return self._again()
 
     def run(
         self, feeds: Mapping[str, Array], outputs: Sequence[str] | None = None
@@ -222,67 +232,51 @@ class Session:
         fixed = dict(feeds)
         # Strings cannot be bound.
         textual = any(value.dtype.kind in "OSTU" for value in fixed.values())
-        if not self._provider.on_cuda or textual:
+        device = self._provider.device
+        if device is None or textual:
             return TimedRun(lambda: inner.run(names, fixed), self._where)
-        device_id = int(self._provider.options.get("device_id", "0"))
         try:
-            once = bound_run(inner, fixed, names, "cuda", device_id)
+            once = bound_run(inner, fixed, names, *device)
         except failures() as error:
             raise run_failure(error, self._where) from error
         return TimedRun(once, self._where)
 
+    def profile(self, feeds: Mapping[str, Array], runs: int = 10) -> Profile:
+        """Loads the same model once more and measures what its operators take.
 
-def _session_options(
-    runtime: OnnxRuntime, threads: int, optimization: Optimization
-) -> SessionOptions:
-    options = runtime.SessionOptions()
-    options.log_severity_level = _SEVERITY_ERROR
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = getattr(
-        runtime.GraphOptimizationLevel, _LEVELS[optimization]
-    )
-    # Idle threads that spin would slow the other session of a comparison.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    return options
+        Args:
+            feeds: A tensor for each input.
+            runs: Number of runs, after those that warm it up; 1 or more.
+
+        Returns:
+            The medians over these runs.
+
+        Raises:
+            ProviderUnavailableError: The provider does not start again.
+            RuntimeFailureError: The model cannot be loaded again, or a run failed.
+        """
+        names = [port.name for port in self._outputs]
+        options = session_options(self._runtime, self._threads, self._optimization)
+        with TemporaryDirectory(prefix="onnxprune-") as folder:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            inner = create(self._runtime, self._source, options, self._cached, self._where)
+            try:
+                for _ in range(_WARM_UP + runs):
+                    inner.run(names, feeds)
+            except failures() as error:
+                raise run_failure(error, self._where) from error
+            finally:
+                path = Path(inner.end_profiling())
+            return read_profile(json.loads(path.read_text(encoding="utf-8")), _WARM_UP)
 
 
-def _create(
-    runtime: OnnxRuntime,
-    source: bytes | str,
-    options: SessionOptions,
-    provider: Provider,
-    where: str,
-) -> InferenceSession:
-    try:
-        # Without enable_fallback=0 onnxruntime answers a provider's failure by printing to
-        # stdout and starting over on the CPU, when the session is made and at every run.
-        return runtime.InferenceSession(
-            source, options, providers=[(provider.name, dict(provider.options))], enable_fallback=0
-        )
-    except failures() as error:
-        # A model's failures come with a status of their own; these two come from registration.
-        if isinstance(error, RuntimeError | ValueError) and provider.name != CPU:
-            raise refused(provider, explain(error)) from error
-        raise RuntimeFailureError(
-            "ONNX Runtime cannot load the model",
-            where=where,
-            why=explain(error),
-            hint="see whether onnx.checker.check_model(path, full_check=True) names the fault",
-        ) from error
+def _with_caches(asked: Provider, source: bytes | str, model_sha256: str, version: str) -> Provider:
+    """The provider with caches for its engines, where it is one that builds any."""
+    if asked.builds_engines and isinstance(source, bytes) and not model_sha256:
+        model_sha256 = sha256(source).hexdigest()
+    return made(with_engine_caches(asked, model_sha256, version, cache_folder()), asked)
 
 
 def _port(arg: NodeArg) -> Port:
     return Port(arg.name, arg.type, tuple(arg.shape))
-
-
-def _count_nodes(inner: InferenceSession) -> dict[str, int]:
-    # Builds before 1.24 cannot tell.
-    assignment = getattr(inner, "get_provider_graph_assignment_info", None)
-    if assignment is None:
-        return {}
-    count: Counter[str] = Counter()
-    for part in assignment():
-        count[part.ep_name] += len(part.get_nodes())
-    return dict(count)

@@ -1,9 +1,12 @@
-"""Latency of two models, measured in sessions as they would ship: fully optimised."""
+"""Latency of two models, in sessions as they would ship: fully optimised, if not said otherwise."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from onnxprune.data.random import Feeds
 from onnxprune.ir.model import Model
+from onnxprune.runtime import Optimization
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.speed import Speedup, compare_latency
 
@@ -19,6 +22,8 @@ def compare_models(
     budget_s: float,
     seed: int,
     confidence: float = 0.95,
+    optimization: Optimization = "all",
+    strict: bool = False,
 ) -> Speedup:
     """Measure both models, interleaved; see `compare_latency`.
 
@@ -32,15 +37,17 @@ def compare_models(
         budget_s: seconds to measure for.
         seed: of the bootstrap and the order of turns.
         confidence: of the interval.
+        optimization: ONNX Runtime's own graph optimization.
+        strict: whether it is an error if a node falls back to another provider.
 
     Raises:
-        ProviderUnavailableError: the provider is not there.
+        ProviderUnavailableError: the provider is not there; if strict, it does not run all nodes.
         RuntimeFailureError: ONNX Runtime cannot run a model.
     """
-    with (
-        session_of(original, provider=provider, threads=threads, optimization="all") as first,
-        session_of(pruned, provider=provider, threads=threads, optimization="all") as second,
-    ):
+    open_session = partial(
+        session_of, provider=provider, threads=threads, optimization=optimization, strict=strict
+    )
+    with open_session(original) as first, open_session(pruned) as second:
         return compare_latency(
             first, second, feed, pruned_feed, budget_s=budget_s, seed=seed, confidence=confidence
         )

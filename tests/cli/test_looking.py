@@ -1,4 +1,4 @@
-"""The commands that only look: inspect, explain, graph, verify, benchmark, passes."""
+"""The commands that only look: inspect, explain, graph, verify, passes."""
 
 import json
 from collections.abc import Callable
@@ -131,17 +131,6 @@ def test_verify_takes_tolerances(run: Run, mlp: Path, pruned: Path, tmp_path: Pa
 def test_verify_refuses_models_with_other_inputs(run: Run, mlp: Path, cnn: Path) -> None:
     result = run("verify", mlp, cnn)
     assert (result.exit_code, "do not take the same inputs" in result.stderr) == (3, True)
-
-
-def test_benchmark(run: Run, mlp: Path, pruned: Path) -> None:
-    result = run("benchmark", mlp, pruned, "--budget", "0.3", "--batch", "8", "--json")
-    document = json.loads(result.stdout)
-    assert document["speedup"]["verdict"] in {"faster", "slower", "cannot tell"}
-    assert result.exit_code == (6 if document["speedup"]["verdict"] == "cannot tell" else 0)
-    shown = run("benchmark", mlp, pruned, "--budget", "0.3")
-    assert "median" in shown.stdout
-    missing = run("benchmark", mlp, pruned, "--provider", "rocm")
-    assert missing.exit_code == 4
 
 
 def test_passes_are_listed_with_their_options(run: Run) -> None:

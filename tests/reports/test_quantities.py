@@ -21,6 +21,13 @@ def test_compact(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "text"), [(18.52, "18.5"), (999.7, "1,000"), (4_321, "4,321"), (12_811, "12.8 k")]
+)
+def test_rate(value: float, text: str) -> None:
+    assert quantities.rate(value) == text
+
+
+@pytest.mark.parametrize(
     ("size_bytes", "text"),
     [(0, "0 B"), (999, "999 B"), (797_871, "797.9 kB"), (999_999, "1.0 MB"), (3e15, "3000.0 TB")],
 )

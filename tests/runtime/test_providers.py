@@ -6,7 +6,7 @@ import pytest
 
 from onnxprune.errors import OnnxPruneError, ProviderUnavailableError, UsageError
 from onnxprune.runtime import Provider, available_providers, parse_provider
-from onnxprune.runtime.providers import require_registered, require_used
+from onnxprune.runtime.providers import require_all, require_registered, require_used
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,16 @@ def test_a_missing_onnxruntime_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(ProviderUnavailableError) as caught:
         available_providers()
-    assert "pip install onnxruntime" in caught.value.hint
+    assert "pip install 'onnxprune[cpu]'" in caught.value.hint
+
+
+def test_an_onnxruntime_that_lost_its_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = SimpleNamespace(__path__=["/site-packages/onnxruntime"])
+    monkeypatch.setattr("importlib.import_module", lambda name: left)
+    with pytest.raises(ProviderUnavailableError, match="incompletely") as caught:
+        available_providers()
+    assert "/site-packages/onnxruntime" in caught.value.where
+    assert "uninstall all onnxruntime packages first" in caught.value.hint
 
 
 def test_a_provider_that_was_dropped_is_an_error() -> None:
@@ -93,3 +102,44 @@ def test_a_provider_that_took_a_node_passes(nodes: dict[str, int]) -> None:
     name = "XProvider" if "XProvider" in nodes else "CUDAExecutionProvider"
     require_used(Provider(name), nodes)
     assert Provider(name).on_cuda == (name == "CUDAExecutionProvider")
+
+
+CUDA = Provider("CUDAExecutionProvider")
+
+
+def test_nodes_that_fell_back_are_named() -> None:
+    operators = {
+        "CUDAExecutionProvider": {"Conv": 5},
+        "CPUExecutionProvider": {"Unique": 1, "Gather": 2},
+    }
+    with pytest.raises(ProviderUnavailableError, match="3 of 8 nodes fell back") as caught:
+        require_all(CUDA, operators)
+    assert caught.value.why == "CPUExecutionProvider runs Gather (2), Unique (1)"
+    assert "--strict-provider" in caught.value.hint
+
+
+def test_a_build_that_cannot_tell_is_no_strict_one() -> None:
+    with pytest.raises(ProviderUnavailableError, match="cannot be told") as caught:
+        require_all(CUDA, None)
+    assert "1.24" in caught.value.hint
+
+
+@pytest.mark.parametrize("operators", [{}, {"CUDAExecutionProvider": {"Conv": 1}}])
+def test_a_provider_that_took_every_node_passes(operators: dict[str, dict[str, int]]) -> None:
+    require_all(CUDA, operators)
+    require_all(Provider("CPUExecutionProvider"), None)
+    assert CUDA.device == ("cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "device"),
+    [
+        ("cpu", None),
+        ("openvino:device_type=GPU", None),
+        ("cuda:device_id=1", ("cuda", 1)),
+        ("tensorrt", ("cuda", 0)),
+        ("dml:device_id=2", ("dml", 2)),
+    ],
+)
+def test_providers_know_where_their_tensors_lie(spec: str, device: tuple[str, int] | None) -> None:
+    assert parse_provider(spec).device == device

@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx.parser
@@ -182,6 +184,95 @@ def test_a_provider_that_takes_no_node_is_an_error() -> None:
         pytest.skip("this ONNX Runtime lacks the provider that takes no ordinary node")
     with pytest.raises(ProviderUnavailableError, match="none of the model's nodes"):
         Session(model(AFFINE), provider="azure")
+
+
+PAIR = {"TensorrtExecutionProvider", "CPUExecutionProvider"}
+
+
+class Assigned(SimpleNamespace):
+    """A part of a model that one provider took."""
+
+    def get_nodes(self) -> list[SimpleNamespace]:
+        """Returns its nodes."""
+        return [SimpleNamespace(op_type=name) for name in self.operators]
+
+
+class Shared:
+    """A session of which TensorRT took a part; it remembers how it was made."""
+
+    made: ClassVar[list[Any]] = []
+
+    def __init__(self, *_: object, **settings: object) -> None:
+        """Notes the providers."""
+        self.made.append(settings["providers"])
+
+    def get_inputs(self) -> list[object]:
+        """Returns no inputs."""
+        return []
+
+    get_outputs = get_inputs
+
+    def get_providers(self) -> list[str]:
+        """Returns both providers."""
+        return sorted(PAIR, reverse=True)
+
+    def get_provider_graph_assignment_info(self) -> list[Assigned]:
+        """Returns what each provider took."""
+        return [
+            Assigned(ep_name="TensorrtExecutionProvider", operators=["Conv", "Relu"]),
+            Assigned(ep_name="CPUExecutionProvider", operators=["Unique"]),
+        ]
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """ONNX Runtime as on a machine with TensorRT; returns the providers of sessions made."""
+    names = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: names)
+    monkeypatch.setattr("onnxruntime.InferenceSession", Shared)
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(Shared, "made", [])
+    return Shared.made
+
+
+def test_a_strict_session_refuses_nodes_that_fell_back(shared: list[Any]) -> None:
+    session = Session(b"", provider="tensorrt")
+    assert session.nodes_by_provider == {"TensorrtExecutionProvider": 2, "CPUExecutionProvider": 1}
+    assert session.operators_by_provider["CPUExecutionProvider"] == {"Unique": 1}
+    with pytest.raises(ProviderUnavailableError, match="1 of 3 nodes fell back") as caught:
+        Session(b"", provider="tensorrt", strict=True)
+    assert caught.value.why == "CPUExecutionProvider runs Unique (1)"
+
+
+def test_cuda_takes_what_tensorrt_leaves(shared: list[Any]) -> None:
+    Session(b"", provider="tensorrt:device_id=1")
+    assert shared == [
+        [
+            ("TensorrtExecutionProvider", {"device_id": "1"}),
+            ("CUDAExecutionProvider", {"device_id": "1"}),
+        ]
+    ]
+
+
+def test_engines_are_kept_by_the_hash_of_the_model(
+    shared: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ONNXPRUNE_CACHE", str(tmp_path))
+    Session(b"one", provider="tensorrt").twin()
+    Session(b"two", provider="tensorrt")
+    Session(tmp_path / "m.onnx", provider="tensorrt", model_sha256=sha256(b"one").hexdigest())
+    Session(tmp_path / "m.onnx", provider="tensorrt")
+    one, twin, two, named, unknown = (providers[0][1] for providers in shared)
+    assert one == twin == named
+    assert sha256(b"one").hexdigest()[:32] in one["trt_engine_cache_path"]
+    assert Path(one["trt_engine_cache_path"]).is_dir()
+    assert one["trt_engine_cache_path"] != two["trt_engine_cache_path"]
+    assert unknown == {}
+
+
+def test_the_cpu_is_strict_with_itself() -> None:
+    session = Session(model(AFFINE), strict=True)
+    assert session.twin().providers == ("CPUExecutionProvider",)
 
 
 class Dropped:

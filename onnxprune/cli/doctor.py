@@ -1,0 +1,47 @@
+"""`onnxprune doctor`."""
+
+from __future__ import annotations
+
+import click
+
+from onnxprune.cli.console import output
+from onnxprune.cli.options import json_option, verbose_option
+from onnxprune.reports.doctor import describe_diagnosis, print_diagnosis
+from onnxprune.verify.health import diagnose
+
+
+@click.command(
+    short_help="Show which execution providers work here.",
+    epilog="""\b
+Examples:
+  onnxprune doctor
+  onnxprune doctor --provider cuda
+""",
+)
+@click.option(
+    "--provider",
+    metavar="NAME[:KEY=VALUE,…]",
+    help="Exit with 4 if this provider does not work.",
+)
+@json_option
+@verbose_option
+def doctor(provider: str | None) -> None:
+    """Show what is installed, and try every execution provider on a tiny model.
+
+    Each runs in a process of its own, and what it computes is compared with numpy. The report
+    belongs into every report of a bug.
+    """
+    out = output()
+    with out.progress():
+        out.stage("trying providers")
+        diagnosis = diagnose(provider)
+    out.record.update(describe_diagnosis(diagnosis))
+    if not out.as_json:
+        with out.stdout() as file:
+            print_diagnosis(out.record, file)
+    if diagnosis.broken is not None:
+        raise diagnosis.broken
+    if provider is not None:
+        diagnosis.require(provider)
+    if out.as_json:
+        out.document(out.record)
