@@ -245,8 +245,13 @@ class _Bench:
         return self.comparison.evaluate(data, [rule.name for rule in rules], output=output or None)
 
     def _speed(self, rule: SpeedRule) -> Iterator[Check]:
-        found = self.comparison.latency(rule.provider, rule.threads, rule.batch, rule.budget)
-        return of_speed(rule, found)
+        strict = rule.strict_provider
+        return of_speed(
+            rule,
+            self.comparison.latency(
+                rule.provider, rule.threads, rule.batch, rule.budget, strict=strict
+            ),
+        )
 
 
 def _output(rule: MetricRule) -> str:

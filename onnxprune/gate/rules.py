@@ -165,6 +165,7 @@ class SpeedRule:
 
     Attributes:
         provider: execution provider, with its options.
+        strict_provider: whether it is an error if a node falls back to another provider.
         threads: threads within an operator; 0 for all cores.
         batch: size of a dynamic leading axis.
         min_speedup: least ratio of the original's latency to the candidate's.
@@ -174,6 +175,7 @@ class SpeedRule:
     """
 
     provider: str = "cpu"
+    strict_provider: bool = False
     threads: int = 1
     batch: int = 1
     min_speedup: float | None = None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
+from threadpoolctl import threadpool_limits
+
 from onnxprune.coupling.axis_plan import compose
 from onnxprune.coupling.plan import KeptAxes, Plan, axis_plans, hash_of
 from onnxprune.coupling.ports import Port, as_entries
@@ -65,7 +67,9 @@ class Pipeline:
         """
         source = model if isinstance(model, Model) else load(model)
         work = Work(source, source, dict(input_shapes or {}), data)
-        with _collector_paused():
+        # Sums come out the same on any number of cores; and BLAS threads and those of ONNX Runtime
+        # are in each other's way.
+        with _collector_paused(), threadpool_limits(1, user_api="blas"):
             for step in self.passes:
                 if progress is not None:
                     progress(spec_of(step))
