@@ -35,8 +35,10 @@ TRUSTED = 1e-3
 DOUBTFUL = 10.0
 """Other inputs than the proof's own show a fault that it missed if they show so many bounds: how
 much a small tensor varies over two inputs is itself known to a factor of a few only."""
-_LOOKUPS = 64
-"""So many sets of indices are tried at most to look up every row of a table."""
+_LOOKUPS = 1024
+"""So many sets of indices are tried at most to look up every row of a table..."""
+_LOOKUP_BATCH = 16
+"""... with so many sequences in each, where the model takes so many."""
 _LOUD = 16.0
 _SEED = 7919
 """Far from the seeds that the proof draws its inputs with."""
@@ -215,10 +217,11 @@ def _evaluate(reference: ReferenceEvaluator, feeds: Feeds) -> Values:
 
 def _lookups(inputs: Inputs) -> Iterator[Feeds]:
     """Inputs whose indices go through all that the tables they look up hold."""
-    specs = inputs.specs(1)
+    specs = inputs.specs(_LOOKUP_BATCH)
     sizes = {s.name: int(np.prod(s.shape)) for s in specs if s.limit is not None}
     rounds = max((-(-(s.limit or 0) // sizes[s.name]) for s in specs if s.name in sizes), default=0)
-    for turn, feeds in enumerate(inputs.feeds(min(rounds, _LOOKUPS), 1) if rounds else ()):
+    rounds = min(rounds, _LOOKUPS)
+    for turn, feeds in enumerate(inputs.feeds(rounds, _LOOKUP_BATCH) if rounds else ()):
         for spec in specs:
             if spec.limit is not None:
                 size = sizes[spec.name]

@@ -36,7 +36,9 @@ from zoo_skeleton import find_models, name_of
 
 MODELS = 10
 """So many by default: the smallest files, of one architecture each."""
-CRITERIA = ("l2", "l1", "max", "fpgm", "norm-scale", "random", "activation", "wanda", "obs")
+CRITERIA = ("l2", "l1", "max", "fpgm", "norm-scale", "random")
+DATA_CRITERIA = ("activation", "wanda", "obs")
+"""These run the model on many inputs first, and are drawn less often."""
 SCOPES = ("uniform", "global", "isomorphic")
 RATIOS = (0.1, 0.7)
 """Sound prunings remove between these fractions of the channels."""
@@ -68,7 +70,7 @@ def main() -> int:
     for one in _sound(found, options.sound, options.seed):
         judged.append(one)
         print(sound_line(one), flush=True)
-    totals = summarise(made, judged, KINDS)
+    totals = summarise(made, judged, kinds)
     print(*total_lines(made, judged, totals), sep="\n")
     if options.json is not None:
         rows = {"mutants": [asdict(m) for m in made], "sound": [asdict(s) for s in judged]}
@@ -156,11 +158,11 @@ def _drawn(rng: np.random.Generator) -> Setting:
     return Setting(
         ratio=round(float(rng.uniform(*RATIOS)), 2),
         scope=str(rng.choice(SCOPES)),
-        criterion=str(rng.choice(CRITERIA)),
+        criterion=str(rng.choice(CRITERIA if rng.random() < 0.9 else DATA_CRITERIA)),
         round_to="auto" if rng.random() < 0.25 else 1,
         steps=2 if rng.random() < 0.2 else 1,
         seed=int(rng.integers(1000)),
-        repair=bool(rng.random() < 0.1),
+        repair=bool(rng.random() < 0.02),
     )
 
 
