@@ -3,7 +3,8 @@
 Every intermediate that survives in both is compared, each against its own variation over inputs:
 deep networks forget, and a wrong permutation in the middle can vanish below rounding at the
 output. A tensor that does not react to the input proves nothing; where too little reacts, or a
-branch that lost channels never runs, the verdict is "cannot tell".
+branch that lost channels never runs, the verdict is "cannot tell". Tables are compared as they are,
+for the inputs look up some of their rows only.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from onnxprune.runtime import Session
 from onnxprune.verify.deviation import Deviation, Noise, compare, noise_between
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.sessions import session_of
+from onnxprune.verify.tables import compare_tables
 from onnxprune.verify.taken import axes_taken, take
 from onnxprune.verify.tolerance import tolerance_of
 
@@ -159,6 +161,8 @@ def check_equivalence(
                     result.deviations.append(deviation)
         _excuse_rounding(result, first, reference, masked_feeds, types)
         excuse_overflow(analysis, result)
+        tables = compare_tables(analysis, keeps, pruned)
+        result.deviations += [table for table in tables if not table.passed]
         ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
     result.unreached = tuple(
         body for mark, body in marks.items() if not any(run[mark].any() for run in ran)

@@ -112,6 +112,29 @@ def test_a_bias_sliced_by_the_wrong_mask_is_found() -> None:
     must_fail(result)
 
 
+def test_a_wrong_row_that_no_input_looks_up_is_found() -> None:
+    model = network(
+        """g (int64[N,4] i) => (float[N,4,5] y) {
+        e = Gather(table, i)
+        h = MatMul(e, wa)
+        r = Relu(h)
+        y = MatMul(r, wb)
+        }""",
+        table=(3000, 24),
+        wa=(24, 16),
+        wb=(16, 5),
+    )
+    result = op.prune(model, 0.25, round_to=1)
+    assert result.verify().passed
+    table = result.model.constants["table"].numpy().copy()
+    assert table.shape == (3000, 18)
+    looked_up = {int(row) for feeds in result.feeds(8) for row in feeds["i"].reshape(-1)}
+    row = next(row for row in range(3000) if row not in looked_up)
+    table[row] = table[row - 1]
+    spoil(result, "table", table)
+    must_fail(result)
+
+
 def test_a_fault_that_amplifies_rounding_does_not_excuse_itself() -> None:
     """A jitter of its last bits moves the model with the detour by as much as the detour does."""
     model = network(
