@@ -131,7 +131,7 @@ def _arg(site: Site) -> None:
 
 
 OPERATORS = (
-    Operator("Gather", _gather, rewrite=_gather_index),
+    Operator("Gather", _gather, rewrite=_gather_index, looks_up=True),
     Operator("GatherElements", _gather_elements),
     Operator("GatherND", _gather_nd),
     Operator("ScatterElements", _scatter_elements),

@@ -60,6 +60,7 @@ class Operator:
         masked: name of the operator's masked form in `ops/masked.py`, where a mask over its
             reduced letters changes more than its operands.
         tells_sizes: whether the result lists sizes of the input, which pruning changes.
+        looks_up: whether the first operand is a table of which others choose the rows that are read.
         gain: what the operator multiplies each channel of its input with, if it does just that.
     """
 
@@ -72,6 +73,7 @@ class Operator:
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None
     masked: str = ""
     tells_sizes: bool = False
+    looks_up: bool = False
     gain: Gain | None = None
 
     def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:

@@ -10,6 +10,7 @@ import pytest
 import onnxprune as op
 from onnxprune.errors import EquivalenceError
 from onnxprune.ir.edit import with_constants
+from onnxprune.ir.graph import sort_nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor
 
@@ -108,6 +109,53 @@ def test_a_bias_sliced_by_the_wrong_mask_is_found() -> None:
     kept = len(result.model.constants["ba"].numpy())
     assert kept == 12
     spoil(result, "ba", model.constants["ba"].numpy()[:kept])
+    must_fail(result)
+
+
+def test_a_wrong_row_that_no_input_looks_up_is_found() -> None:
+    model = network(
+        """g (int64[N,4] i) => (float[N,4,5] y) {
+        e = Gather(table, i)
+        h = MatMul(e, wa)
+        r = Relu(h)
+        y = MatMul(r, wb)
+        }""",
+        table=(3000, 24),
+        wa=(24, 16),
+        wb=(16, 5),
+    )
+    result = op.prune(model, 0.25, round_to=1)
+    assert result.verify().passed
+    table = result.model.constants["table"].numpy().copy()
+    assert table.shape == (3000, 18)
+    looked_up = {int(row) for feeds in result.feeds(8) for row in feeds["i"].reshape(-1)}
+    row = next(row for row in range(3000) if row not in looked_up)
+    table[row] = table[row - 1]
+    spoil(result, "table", table)
+    must_fail(result)
+
+
+def test_a_fault_that_amplifies_rounding_does_not_excuse_itself() -> None:
+    """A jitter of its last bits moves the model with the detour by as much as the detour does."""
+    model = network(
+        """g (float[N,3,8,8] x) => (float[N,5,8,8] y) {
+        a = Conv(x, wa)
+        r = Relu(a)
+        y = Conv(r, wc)
+        }""",
+        wa=(16, 3, 1, 1),
+        wc=(5, 16, 1, 1),
+    )
+    result = op.prune(model, 0.25, round_to=1)
+    assert result.verify().passed
+    result.model = result.model.copy()
+    nodes = result.model.proto.graph.node
+    conv = next(node for node in nodes if "a" in node.output)
+    conv.output[0] = "exact"
+    for source, made, to in (("exact", "n", "BFLOAT16"), ("n", "a", "FLOAT")):
+        to_type = getattr(onnx.TensorProto, to)
+        nodes.append(onnx.helper.make_node("Cast", [source], [made], to=to_type))
+    sort_nodes(result.model.proto.graph)
     must_fail(result)
 
 
