@@ -60,7 +60,7 @@ class Operator:
         masked: name of the operator's masked form in `ops/masked.py`, where a mask over its
             reduced letters changes more than its operands.
         tells_sizes: whether the result lists sizes of the input, which pruning changes.
-        looks_up: whether the first operand is a table of which others choose the rows that are read.
+        looks_up: whether other operands choose which rows of the first one are read.
         gain: what the operator multiplies each channel of its input with, if it does just that.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from onnxprune.coupling.axis_plan import compose
 from onnxprune.coupling.plan import KeptAxes, Plan, axis_plans, hash_of
