@@ -267,4 +267,4 @@ def _guarded(name: str, measure: Callable[[], Iterator[Check]]) -> list[Check]:
 
 
 def _said(error: OnnxPruneError) -> str:
-    return " ".join(part for part in (error.message, error.where, error.why) if part)
+    return "; ".join(part for part in (error.message, error.where, error.why) if part)

@@ -41,7 +41,7 @@ def print_gate(record: Mapping[str, Any], file: IO[str]) -> None:
     out.print(table, "")
     for check in record["checks"]:
         if check["verdict"] != "pass":
-            said = " ".join(part for part in (measured_text(check), check["why"]) if part)
+            said = "; ".join(part for part in (measured_text(check), check["why"]) if part)
             out.print(f"{check['name']}: {said or check['verdict']}")
     for note in record["notes"]:
         out.print(f"Note: {note}.")

@@ -35,7 +35,7 @@ def junit_xml(record: Mapping[str, Any], suite: str = "onnxprune gate") -> str:
         )
     for check in checks:
         case = ElementTree.SubElement(tests, "testcase", classname=suite, name=check["name"])
-        said = " ".join(part for part in (measured_text(check), check["why"]) if part)
+        said = "; ".join(part for part in (measured_text(check), check["why"]) if part)
         result = _RESULTS.get(check["verdict"])
         if result is None and said:
             ElementTree.SubElement(case, "system-out").text = said

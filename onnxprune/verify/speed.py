@@ -99,12 +99,13 @@ class Speedup:
     @property
     def bounds(self) -> tuple[float, float]:
         """Where the true ratio lies: the interval, wider by what no difference at all shows."""
-        return self.low / max(self.noise_high, 1.0), self.high / min(self.noise_low, 1.0)
+        least = 1 + _RESOLUTION
+        return self.low / max(self.noise_high, least), self.high / min(self.noise_low, 1 / least)
 
     @property
     def spread(self) -> float:
-        """By what factor two measurements of one model may differ; 1 or more."""
-        return max(self.noise_high, 1 / self.noise_low)
+        """By what factor two measurements of one model may differ; above 1."""
+        return max(self.noise_high, 1 / self.noise_low, 1 + _RESOLUTION)
 
 
 def compare_latency(

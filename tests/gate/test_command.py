@@ -79,7 +79,7 @@ def test_what_cannot_be_told(run: Run, release: Path, monkeypatch: pytest.Monkey
     result = run("--policy", release / "policy.toml", "--junit", release / "gate.xml")
     assert (result.exit_code, "speed" in result.stderr) == (6, True)
     (error,) = ElementTree.parse(release / "gate.xml").getroot().iter("error")
-    assert error.get("message") == "1.200x (1.100x to 1.300x), at least 1.200x 20 pairs"
+    assert error.get("message") == "1.200x (1.100x to 1.300x), at least 1.200x; 20 pairs"
 
 
 @pytest.mark.parametrize(
