@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from onnxprune.errors import CannotTellError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
 from onnxprune.reports.benchmark import describe_batch, describe_observations, print_benchmark
+from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import SCHEMA, Record
 from onnxprune.reports.terminal import speedup_sentence
 from onnxprune.runtime import Load
@@ -99,6 +101,10 @@ def benchmark(
             load(original), load(pruned), options["input_shapes"], options["seed"]
         )
         _measure(comparison, conditions, _asked(comparison, batches), budget_s, out)
+        models = {"original": comparison.original, "pruned": comparison.pruned}
+        out.record["provenance"] = provenance(
+            models, seed=options["seed"], budget_s=budget_s, **asdict(conditions)
+        )
     if not out.as_json:
         with out.stdout() as file:
             print_benchmark(out.record, file, (original.name, pruned.name), profile)

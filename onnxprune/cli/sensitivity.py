@@ -32,6 +32,7 @@ from onnxprune.files import write_text
 from onnxprune.ir.load import load
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.pipelines.sensitivity import RATIOS, sensitivity
+from onnxprune.reports.provenance import provenance
 from onnxprune.reports.sensitivity import describe_sensitivity, plot, print_sensitivity
 
 _RANDOM = "random inputs: what real data would show may differ; give --data"
@@ -119,6 +120,9 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
                 threads=max(cores // jobs, 1),
             )
     out.record.update(describe_sensitivity(found))
+    out.record["provenance"] = provenance(
+        {"original": loaded}, {"data": options["data"]}, seed=options["seed"]
+    )
     if options["drawing"] is not None:
         write_text(options["drawing"], plot(out.record, model.name))
     if out.as_json:
