@@ -36,7 +36,8 @@ class Deviation:
             the tolerance grants have no part in it.
         reacts: whether it varies with the input.
         passed: whether the deviation is within tolerance.
-        overflows: whether it is not finite, and rounding decides where; that proves nothing.
+        overflows: whether it is not finite at other places; where rounding decides about them, that
+            proves nothing.
         elsewhere: whether one model alone computes it: the other one took another branch.
     """
 
@@ -80,7 +81,7 @@ def compare(
     if any(not _same_kinds(a[1], b[1]) for a, b in zip(first, second, strict=True)):
         overflows = not all(np.isfinite(array.astype(np.float32)).all() for array in reference)
         error = 0.0 if overflows else float("inf")
-        return Deviation(name, error, error, reacts=False, passed=overflows, overflows=overflows)
+        return Deviation(name, error, float("inf"), True, False, overflows=overflows)
     arrays, others = [a for a, _ in first], [b for b, _ in second]
     compared = list(zip(arrays, others, strict=True))
     error = max(largest_difference(a, b) for a, b in compared)
@@ -102,14 +103,20 @@ class Noise:
     Attributes:
         max_abs: how far it moves it, where it leaves it finite.
         elsewhere: whether it decides if the tensor is computed at all.
+        overflows: whether it decides where the tensor is finite.
     """
 
     max_abs: float = 0.0
     elsewhere: bool = False
+    overflows: bool = False
 
     def joined(self, other: Noise) -> Noise:
         """What it does in one run or another."""
-        return Noise(max(self.max_abs, other.max_abs), self.elsewhere or other.elsewhere)
+        return Noise(
+            max(self.max_abs, other.max_abs),
+            self.elsewhere or other.elsewhere,
+            self.overflows or other.overflows,
+        )
 
 
 def noise_between(plain: Array, moved: Array) -> Noise:
@@ -128,7 +135,7 @@ def noise_between(plain: Array, moved: Array) -> Noise:
     for extreme in (kinds, others):
         if extreme is not None:
             a, b = (np.where(extreme, array.dtype.type(0), array) for array in (a, b))
-    return Noise(largest_difference(a, b))
+    return Noise(largest_difference(a, b), overflows=not _same_kinds(kinds, others))
 
 
 def largest_difference(a: Array, b: Array) -> float:

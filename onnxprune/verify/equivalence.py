@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import isfinite, prod
-from typing import Any
+from math import prod
 
 import numpy as np
-import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keep, is_touched
 from onnxprune.coupling.analysis import Analysis
@@ -27,10 +25,10 @@ from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.model import Model
-from onnxprune.ir.probe import jittered, with_outputs
-from onnxprune.runtime import Session
-from onnxprune.verify.deviation import TOLERANCES, Deviation, Noise, compare, noise_between
+from onnxprune.ir.probe import with_outputs
+from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
 from onnxprune.verify.reference import masked_reference
+from onnxprune.verify.rounding import excuse_rounding
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tables import compare_tables
 from onnxprune.verify.taken import axes_taken, take
@@ -40,13 +38,6 @@ FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
 REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
-
-AMPLIFICATION = 20.0
-"""A deviation is rounding if it is at most so many times what a jitter of the last bits does."""
-DRAWS = 8
-"""So often is rounding tried: where it decides between two places, it seldom changes its mind."""
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(slots=True)
@@ -164,8 +155,9 @@ def check_equivalence(
                     shown = [take(a, taken[name]) for a, _ in pairs]
                     deviation = compare(name, shown, [b for _, b in pairs], tolerances)
                     result.deviations.append(deviation)
-        _excuse_rounding(result, first, reference, masked_feeds, types)
-        excuse_overflow(analysis, result)
+        result.deviations = excuse_rounding(
+            result.deviations, first, reference, masked_feeds, types, analysis
+        )
         tables = compare_tables(analysis, keeps, pruned, tolerances)
         result.deviations += [table for table in tables if not table.passed]
         ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
@@ -175,38 +167,6 @@ def check_equivalence(
     reacting = {d.name for d in result.deviations if d.reacts}
     _judge(result, _shown(analysis, keeps, outputs, reacting), tolerances)
     return result
-
-
-def _excuse_rounding(
-    result: Equivalence,
-    session: Session,
-    model: Model,
-    feeds: Sequence[Feeds],
-    types: Mapping[str, int],
-) -> None:
-    """Take deviations for rounding that a jitter of the last bits explains; see `_noise`.
-
-    The jitter is that of the model that the other one is held against: a fault that amplifies
-    rounding, such as a detour over a narrower type, must not excuse itself.
-
-    Args:
-        result: its deviations are replaced.
-        session: over `model`, with all that was compared as outputs.
-        model: the one that is right.
-        feeds: its inputs.
-        types: element type by value name.
-    """
-    suspects = [d.name for d in result.deviations if not d.passed and isfinite(d.max_abs)]
-    if not suspects:
-        return
-    noise, given = dict.fromkeys(suspects, Noise()), result.deviations
-    plain = [session.run(feed, suspects) for feed in feeds]
-    for seed in range(DRAWS):
-        for name, moved in _noise(model, feeds, types, plain, suspects, seed).items():
-            noise[name] = noise[name].joined(moved)
-        result.deviations = [_without_noise(d, noise.get(d.name, Noise())) for d in given]
-        if all(deviation.passed for deviation in result.deviations):
-            return
 
 
 def _shown(
@@ -245,67 +205,6 @@ def _bodies_that_lost(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> list[str
     return list(lost)
 
 
-def _noise(
-    model: Model,
-    feeds: Sequence[Feeds],
-    types: Mapping[str, int],
-    plain: Sequence[Mapping[str, Array]],
-    names: Sequence[str],
-    seed: int,
-) -> dict[str, Noise]:
-    """What rounding alone does to tensors of a model.
-
-    Some amplify the last bit: a softmax over large logits, the mean of what was just centred, a
-    chain of many layers. The model runs once more with its inputs changed by a few units in the
-    last place, and every result by up to one (`jittered`).
-    """
-    rng = np.random.default_rng(seed)
-    noise = dict.fromkeys(names, Noise())
-    with session_of(with_outputs(jittered(model, types, seed), names, types)) as other:
-        for feed, run in zip(feeds, plain, strict=True):
-            nudged = {name: _nudged(array, rng) for name, array in feed.items()}
-            for name, moved in other.run(nudged, names).items():
-                noise[name] = noise[name].joined(noise_between(run[name], moved))
-    return noise
-
-
-def _without_noise(deviation: Deviation, noise: Noise) -> Deviation:
-    """Take for rounding what is hardly more; it proves nothing, so it does not count as reacting.
-
-    What a nudge changes beyond all bounds tells nothing, and excuses nothing. That another branch
-    is taken is excused if a nudge does the same.
-    """
-    beyond = not deviation.max_abs <= AMPLIFICATION * noise.max_abs < float("inf")
-    if deviation.passed or beyond or (deviation.elsewhere and not noise.elsewhere):
-        return deviation
-    return Deviation(deviation.name, deviation.max_abs, 0.0, False, True)
-
-
-def excuse_overflow(analysis: Analysis, result: Equivalence) -> None:
-    """Judge nothing that is computed from a tensor of which rounding decides where it overflows.
-
-    Args:
-        analysis: of the canonical model.
-        result: its deviations are replaced.
-    """
-    lost = {d.name for d in result.deviations if d.overflows}
-    for placed in analysis.placed if lost else ():
-        if lost.intersection(placed.node.inputs):
-            lost.update(placed.node.outputs)
-    result.deviations = [
-        replace(d, max_rel=0.0, reacts=False, passed=True) if not d.passed and d.name in lost else d
-        for d in result.deviations
-    ]
-
-
-def _nudged(array: Array, rng: np.random.Generator) -> Array:
-    if array.dtype.kind != "f":
-        return array
-    steps = rng.choice(np.array((-4, 4), dtype=array.dtype), array.shape)
-    nudged: Array = array * (1 + np.finfo(array.dtype).eps * steps)
-    return nudged
-
-
 def check_outputs(
     original: Model,
     other: Model,
@@ -328,7 +227,7 @@ def check_outputs(
         for name in one[0]:
             before, after = ([run[name] for run in runs] for runs in (one, two))
             result.deviations.append(compare(name, before, after, tolerances))
-        _excuse_rounding(result, first, original, feeds, types or {})
+        result.deviations = excuse_rounding(result.deviations, first, original, feeds, types or {})
     _judge(result, any(deviation.reacts for deviation in result.deviations), tolerances)
     return result
 

@@ -30,10 +30,13 @@ def test_infinities_at_other_places_are_a_fault() -> None:
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-def test_a_reference_that_overflows_proves_nothing(value: float) -> None:
+def test_a_reference_that_overflows_may_do_so_elsewhere(value: float) -> None:
+    """Whether rounding decides where, as here, a jitter tells."""
     reference, other = f32([1, 2, value]), f32([1, value, 3])
     found = compare("x", [reference, SECOND], [other, SECOND])
-    assert (found.passed, found.reacts) == (True, False)
+    assert (found.passed, found.overflows, found.max_abs) == (False, True, 0)
+    assert noise_between(reference, other).overflows
+    assert not noise_between(reference, reference + 1).overflows
 
 
 def test_infinities_at_the_same_places_have_no_part_in_sizes() -> None:
@@ -52,8 +55,8 @@ def test_what_one_model_alone_computes_is_a_fault() -> None:
 
 
 def test_noise_is_told_where_it_leaves_numbers_finite() -> None:
-    assert noise_between(FIRST, f32([1, 2.5, np.nan])) == Noise(0.5)
-    assert noise_between(f32([np.inf, 2, 3]), FIRST) == Noise(0)
+    assert noise_between(FIRST, f32([1, 2.5, np.nan])) == Noise(0.5, overflows=True)
+    assert noise_between(f32([np.inf, 2, 3]), FIRST) == Noise(0, overflows=True)
     assert noise_between(np.array([1, 2]), np.array([1, 3])) == Noise(0.5)
     assert noise_between(FIRST, FIRST[:2]) == Noise(np.inf)
     assert noise_between(FIRST, f32([])) == Noise(0, elsewhere=True)

@@ -13,6 +13,7 @@ from onnxprune.ir.edit import with_constants
 from onnxprune.ir.graph import sort_nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor
+from tests.texts import model_of
 
 HEADER = '<ir_version: 8, opset_import: ["": 17]>\n'
 
@@ -180,3 +181,30 @@ def _output(model: Model, feed: dict[str, np.ndarray]) -> np.ndarray:
     from onnxprune.runtime import Session
 
     return Session(model.to_bytes()).run(feed)["y"]
+
+
+def test_infinities_of_a_mask_excuse_no_others() -> None:
+    """They lie where they do whatever the rounding: no overflow."""
+    model = model_of(
+        """g (float[N,6,8] x) => (float[N,6,5] y) {
+        h = MatMul(x, wa)
+        t = Transpose<perm=[0,2,1]>(h)
+        s = MatMul(h, t)
+        m = Where(mask, s, low)
+        p = Softmax(m)
+        o = MatMul(p, h)
+        y = MatMul(o, wc)
+        }""",
+        {
+            "wa": (8, 16),
+            "wc": (16, 5),
+            "mask": np.tril(np.ones((6, 6), dtype=bool)),
+            "low": np.array(-np.inf, dtype=np.float32),
+        },
+    )
+    result = op.prune(model, 0.25, round_to=1)
+    assert result.verify().passed
+    result.model = result.model.copy()
+    node = next(n for n in result.model.proto.graph.node if n.op_type == "Where")
+    node.input[1], node.input[2] = node.input[2], node.input[1]
+    must_fail(result)
