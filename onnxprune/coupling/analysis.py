@@ -23,6 +23,7 @@ from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
 from onnxprune.ir.graph import Node, nodes
 from onnxprune.ir.tensors import is_float_type
+from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup
 from onnxprune.ops.site import Interface, Site, Value
@@ -40,6 +41,8 @@ class Analysis:
         values: every value with a known shape, by name.
         placed: the nodes in order.
         sources: the constants that a value is computed from, for values that need nothing else.
+        encoded: the operator that reads a constant of integers as numbers, and how.
+        decoded: those integers, by the value of the numbers that an operator makes of nothing else.
         unknown: operator types without a signature, with the nodes that have them.
         opened: axes of graph inputs and outputs that may be pruned, as asked.
     """
@@ -49,6 +52,10 @@ class Analysis:
     values: dict[str, Value] = field(default_factory=dict[str, Value])
     placed: list[Placed] = field(default_factory=list[Placed])
     sources: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    encoded: dict[str, tuple[Placed, Encoding]] = field(
+        default_factory=dict[str, tuple[Placed, Encoding]]
+    )
+    decoded: dict[str, str] = field(default_factory=dict[str, str])
     unknown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     opened: frozenset[Port] = frozenset()
 
@@ -59,13 +66,37 @@ class Analysis:
 
     @property
     def weights(self) -> list[str]:
-        """Floating-point constants with more than one element, in file order."""
+        """Constants of more than one number, integers that stand for numbers too, in file order."""
         constants = self.canonical.model.constants
         return [
             name
             for name, tensor in constants.items()
-            if is_float_type(tensor.elem_type) and tensor.size > 1 and name in self.values
+            if (is_float_type(tensor.elem_type) or name in self.encoded)
+            and tensor.size > 1
+            and name in self.values
         ]
+
+    def numbers(self, weight: str) -> npt.NDArray[Any]:
+        """The elements of a weight, as the numbers that they stand for.
+
+        Raises:
+            ModelError: its data cannot be read.
+        """
+        constants = self.canonical.model.constants
+        if weight not in self.encoded:
+            return constants[weight].numpy()
+        placed, encoding = self.encoded[weight]
+
+        def read(index: int) -> npt.NDArray[Any] | None:
+            name = placed.node.inputs[index] if index < len(placed.node.inputs) else ""
+            return constants[name].numpy() if name in constants else None
+
+        return encoding.decoded(placed.site, read)
+
+    def weight_of(self, name: str) -> str:
+        """The weight that a value is: itself, or the integers that it is decoded from; else ""."""
+        constants = self.canonical.model.constants
+        return name if name in constants else self.decoded.get(name, "")
 
 
 def analyse(
@@ -209,7 +240,19 @@ def _place(analysis: Analysis, node: Node, versions: dict[str, int]) -> None:
     )
     operator = lookup(node.domain, node.op_type, site.version)
     _relate(analysis, node, site, operator)
-    analysis.placed.append(Placed(node, site, operator))
+    placed = Placed(node, site, operator)
+    analysis.placed.append(placed)
+    _note_encoded(analysis, placed)
+
+
+def _note_encoded(analysis: Analysis, placed: Placed) -> None:
+    node, constants = placed.node, analysis.canonical.model.constants
+    for encoding in placed.operator.encodings if placed.operator is not None else ():
+        weight = node.inputs[encoding.operand]
+        if weight in constants:
+            analysis.encoded.setdefault(weight, (placed, encoding))
+            if node.outputs[0] in analysis.sources:
+                analysis.decoded[node.outputs[0]] = weight
 
 
 def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | None) -> None:

@@ -99,6 +99,14 @@ def _bound(
     return tuple(shape)
 
 
+def bind(proto: onnx.ModelProto, shapes: Mapping[str, Shape]) -> None:
+    """Declare the inputs of a model with the given shapes."""
+    for info in graph_inputs(proto):
+        dims = info.type.tensor_type.shape.dim
+        for dim, size in zip(dims, shapes.get(info.name, ()), strict=False):
+            dim.dim_value = size
+
+
 def has_dynamic_axes(proto: onnx.ModelProto) -> bool:
     """Whether any input axis has no fixed size."""
     return input_shapes(proto, None, 0) != input_shapes(proto, None, 1)

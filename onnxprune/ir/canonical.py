@@ -26,7 +26,7 @@ from onnxprune.ir.editor import Editor
 from onnxprune.ir.folding import Folding
 from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.guards import guard_shapes, moving_sizes
-from onnxprune.ir.measure import measured_shapes
+from onnxprune.ir.measure import told_types
 from onnxprune.ir.model import Model
 from onnxprune.ir.readings import Axis
 from onnxprune.ir.shapes import Facts, Shape, interpret
@@ -187,7 +187,7 @@ def _all_facts(
     blind = _without_shape(model, facts)
     seen = blind & {name for node in model.proto.graph.node for name in node.output}
     if seen:
-        facts = interpret(model.proto, inputs, measured_shapes(model, inputs, seen), trips)
+        facts = interpret(model.proto, inputs, told_types(model, inputs, seen), trips)
         blind = _without_shape(model, facts)
     return facts, blind
 

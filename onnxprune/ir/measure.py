@@ -1,4 +1,4 @@
-"""Shapes that inference cannot tell, told by running the model."""
+"""Types and shapes that onnx's inference cannot tell, told by ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,38 +8,54 @@ import numpy as np
 import onnx
 
 from onnxprune.errors import OnnxPruneError
-from onnxprune.ir.bindings import graph_inputs
+from onnxprune.ir.bindings import bind, graph_inputs
 from onnxprune.ir.model import Model
-from onnxprune.ir.shapes import Shape
-from onnxprune.ir.tensors import dtype_of
-from onnxprune.runtime import Session
+from onnxprune.ir.shapes import Shape, Told
+from onnxprune.ir.tensors import dtype_of, type_names
+from onnxprune.runtime import Port, Session
+
+_NUMBERS = {f"tensor({name.lower()})": number for number, name in type_names.items()}
+"""Element types as ONNX Runtime spells them."""
 
 
-def measured_shapes(
-    model: Model, inputs: Mapping[str, Shape], names: Iterable[str]
-) -> dict[str, Shape]:
-    """Run a model and look at the shapes of some values.
+def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) -> dict[str, Told]:
+    """Load a model to learn the types of some values, and run it if loading does not tell shapes.
 
-    Only shapes that are equal for different inputs are given: what depends on the data stays
-    unknown. Nothing is given where ONNX Runtime cannot run the model.
+    ONNX Runtime knows the operators of its own that onnx does not. Of shapes that a run shows only
+    those are given that are equal for different inputs: what depends on the data stays unknown.
+    Nothing is given where ONNX Runtime cannot run the model.
 
     Args:
         model: the model.
         inputs: concrete shapes of its inputs.
         names: the values asked for.
     """
-    wanted = sorted(names)
     probe = model.copy()
+    bind(probe.proto, inputs)
     del probe.proto.graph.output[:]
-    for name in wanted:
+    del probe.proto.graph.value_info[:]
+    for name in sorted(names):
         probe.proto.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     try:
         session = Session(probe.to_bytes(), optimization="none", quiet=True)
+        ports = {port.name: port for port in session.outputs if port.dtype in _NUMBERS}
+        told = {name: Told(_NUMBERS[p.dtype], _static(p)) for name, p in ports.items()}
+        wanted = [name for name, known in told.items() if known.shape is None]
+        if not wanted:
+            return told
         runs = [session.run(simple_feeds(model, inputs, seed), wanted) for seed in range(4)]
     except OnnxPruneError:
         return {}
-    shapes = {name: {run[name].shape for run in runs} for name in wanted}
-    return {name: seen.pop() for name, seen in shapes.items() if len(seen) == 1}
+    for name in wanted:
+        seen = {run[name].shape for run in runs}
+        told[name] = Told(told[name].elem_type, seen.pop() if len(seen) == 1 else None)
+    return told
+
+
+def _static(port: Port) -> Shape | None:
+    """The shape of a value, if all its sizes are numbers; without any axis, nobody may know it."""
+    sizes = [size for size in port.shape if isinstance(size, int) and size > 0]
+    return tuple(sizes) if sizes and len(sizes) == len(port.shape) else None
 
 
 def simple_feeds(model: Model, inputs: Mapping[str, Shape], seed: int) -> dict[str, np.ndarray]:

@@ -140,18 +140,32 @@ class ProbeBuilder:
         self._nodes.append(onnx.helper.make_node(op_type, list(inputs), [name], **attributes))
         return name
 
-    def hide(self, x: str, mask: npt.NDArray[np.bool_], elem_type: int) -> str:
+    def hide(self, x: str, mask: npt.NDArray[np.bool_], elem_type: int, neutral: str = "") -> str:
         """Put a neutral element where `mask` is false.
 
         ONNX Runtime's Where knows few types on the CPU; the others take a detour over float.
+
+        Args:
+            x: a value.
+            mask: what is shown of it.
+            elem_type: its element type.
+            neutral: a value of one element and the same type; 0 unless given.
         """
         if elem_type == onnx.TensorProto.BOOL:
             return self.node("And", self.constant(mask), x)
-        if elem_type in _WHERE_TYPES or self._version < _WHERE_SINCE:
-            return self.typed(elem_type).where(mask, x, 0.0)
-        wide = self.node("Cast", x, to=onnx.TensorProto.FLOAT)
-        hidden = self.typed(onnx.TensorProto.FLOAT).where(mask, wide, 0.0)
-        return self.node("Cast", hidden, to=elem_type)
+        detour = elem_type not in _WHERE_TYPES and self._version >= _WHERE_SINCE
+        if detour:
+            wide = {"to": onnx.TensorProto.FLOAT}
+            x, neutral = (name and self.node("Cast", name, **wide) for name in (x, neutral))
+        if neutral:
+            shape = self.constant(np.array([], dtype=np.int64))
+            hidden = self.node(
+                "Where", self.constant(mask), x, self.node("Reshape", neutral, shape)
+            )
+        else:
+            kind = onnx.TensorProto.FLOAT if detour else elem_type
+            hidden = self.typed(kind).where(mask, x, 0.0)
+        return self.node("Cast", hidden, to=elem_type) if detour else hidden
 
     def where(self, mask: npt.NDArray[np.bool_], x: str, value: float) -> str:
         """Add `x` with `value` where `mask` is false.

@@ -33,6 +33,14 @@ _KNOWN_TYPES = frozenset((onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.T
 Shape = tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What somebody else tells of a tensor: its element type, and its shape if that is known."""
+
+    elem_type: int
+    shape: Shape | None
+
+
 @dataclass(slots=True, eq=False)
 class Facts:
     """What is known of the tensors of a graph under one binding.
@@ -68,7 +76,7 @@ class Facts:
 def interpret(
     proto: onnx.ModelProto,
     inputs: Mapping[str, Shape],
-    known: Mapping[str, Shape] | None = None,
+    known: Mapping[str, Told] | None = None,
     trips: int = TRIPS[0],
 ) -> Facts:
     """Follow shapes and small values through a model, bodies of control flow included.
@@ -77,7 +85,7 @@ def interpret(
         proto: the structure; initializers may lack their data if they are large. Names in bodies
             should be unique over the model: facts of values that share one are mixed up.
         inputs: concrete shapes of the graph inputs.
-        known: shapes found otherwise (by running the model), for what inference cannot tell.
+        known: what ONNX Runtime tells of values that inference cannot.
         trips: how often loops run that end when the data say so: a dynamic size like others.
 
     Returns:
@@ -99,7 +107,7 @@ class Interpreter:
         self,
         proto: onnx.ModelProto,
         inputs: Mapping[str, Shape],
-        known: Mapping[str, Shape],
+        known: Mapping[str, Told],
         trips: int,
     ) -> None:
         """Prepare the pass; see `interpret`."""
@@ -172,21 +180,17 @@ class Interpreter:
             self.forget(node.output)
 
     def _accept(self, node: onnx.NodeProto, name: str) -> None:
-        """Take a shape from elsewhere: from a run, or for an unknown operator from the file."""
+        """Take a type from elsewhere: from ONNX Runtime, or for an unknown operator the file."""
+        told = self._known.get(name)
         declared = self.types.get(name) or self._declared.get(name)
-        if declared is None or not declared.HasField("tensor_type"):
-            return
-        tensor = declared.tensor_type
-        shape = self._known.get(name)
-        if (
-            shape is None
-            and tensor.HasField("shape")
-            and not onnx.defs.has(node.op_type, node.domain)
-        ):
+        if told is not None and told.shape is not None:
+            self.note(name, told.elem_type, told.shape)
+        elif declared is not None and declared.HasField("tensor_type"):
+            tensor = declared.tensor_type
+            foreign = not onnx.defs.has(node.op_type, node.domain)
             sizes = [d.dim_value or self._symbols.get(d.dim_param, 0) for d in tensor.shape.dim]
-            shape = tuple(sizes) if all(sizes) else None
-        if shape is not None:
-            self.note(name, tensor.elem_type, shape)
+            if foreign and tensor.HasField("shape") and all(sizes):
+                self.note(name, tensor.elem_type, tuple(sizes))
 
     def _constant(self, node: onnx.NodeProto) -> None:
         array = constant_of(node)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keeps, kept_size
 from onnxprune.errors import ModelError
+from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.notation import Axis, Operand, Signature, parse
 from onnxprune.ops.site import Site, Value
 
@@ -62,6 +63,7 @@ class Operator:
         tells_sizes: whether the result lists sizes of the input, which pruning changes.
         looks_up: whether other operands choose which rows of the first one are read.
         gain: what the operator multiplies each channel of its input with, if it does just that.
+        encodings: operands whose integers stand for numbers.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Operator:
     tells_sizes: bool = False
     looks_up: bool = False
     gain: Gain | None = None
+    encodings: tuple[Encoding, ...] = ()
 
     def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:
         """What must change at the node for the given keep masks."""
@@ -116,6 +119,7 @@ def signature(
     role: str = "",
     gain: Gain | None = None,
     opaque: Mapping[str, str] | None = None,
+    encodings: tuple[Encoding, ...] = (),
 ) -> Operator:
     """An operator that one line describes.
 
@@ -133,6 +137,7 @@ def signature(
         role: what the operator does with axes that all its operands share, if that matters.
         gain: the factor that it multiplies each channel with.
         opaque: what an index of an opaque letter is, for the reports.
+        encodings: operands whose integers stand for numbers.
     """
     if isinstance(text, str):
         parse(text)
@@ -155,6 +160,7 @@ def signature(
         rewrite=rewrite,
         masked=masked,
         gain=gain,
+        encodings=encodings,
     )
 
 
@@ -260,7 +266,7 @@ def _sizes(site: Site, operands: list[Bound], told: Mapping[str, str]) -> dict[s
 
 
 def _note_shared(site: Site, role: str) -> None:
-    operands = [value for value in site.inputs if value is not None]
+    operands = [value for value in site.inputs if value is not None and prod(value.shape) > 1]
     if len(operands) > 1 and not any(value.constant for value in operands):
         for dim in site.y().dims:
             site.role(role, dim)

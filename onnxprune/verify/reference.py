@@ -7,7 +7,7 @@ form. It shares no slicing code with the compiler: if both agree, the surgery wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from onnxprune.axes import BoolArray, Dim, Keep, is_touched, tensor_mask
 from onnxprune.coupling.analysis import Analysis
@@ -51,12 +51,16 @@ def _add_node(
     """Add a node, or its masked form, which may leave out last outputs; tell what is made."""
     source = builder.source(place)
     names = tuple(f"{name}::raw" if name in masks else name for name in placed.node.outputs)
-    hidden = _reduced_masks(placed, keeps)
+    hidden = _masks_of(("reduced", "handed"), placed, keeps)
     types = analysis.canonical.facts.elem_types
     for operand, mask in hidden.items():
         name = placed.node.inputs[operand]
         if name in analysis.canonical.model.constants:
             source.input[operand] = builder.hide(source.input[operand], mask, types[name])
+    for operand, mask, zero in _encoded_masks(placed, keeps):
+        elem_type = types[placed.node.inputs[operand]]
+        name, neutral = source.input[operand], source.input[zero]
+        source.input[operand] = builder.hide(name, mask, elem_type, neutral)
     form = FORMS.get(placed.operator.masked) if placed.operator is not None else None
     if form is None or 0 not in hidden:
         source.output[:] = names
@@ -70,14 +74,37 @@ def _add_node(
     return placed.node.outputs[: len(results)]
 
 
-def _reduced_masks(placed: Placed, keeps: Mapping[Dim, Keep]) -> dict[int, BoolArray]:
-    """The masks of operands in which a hidden value counts, by input index.
+def _encoded_masks(
+    placed: Placed, keeps: Mapping[Dim, Keep]
+) -> Iterator[tuple[int, BoolArray, int]]:
+    """(operand, mask, zero point) of integers that are summed over, where they stand for numbers.
 
-    The operator reduces over a touched dim of it, or hands it on to a body.
+    Their zero point has to take the place of what is hidden.
+    """
+    encodings = placed.operator.encodings if placed.operator is not None else ()
+    masks = _masks_of(("contracted", "reduced"), placed, keeps) if encodings else {}
+    for encoding in encodings:
+        zero = encoding.neutral(placed.site)
+        if zero is not None and encoding.operand in masks:
+            yield encoding.operand, masks[encoding.operand], zero
+
+
+def _masks_of(
+    names: tuple[str, ...], placed: Placed, keeps: Mapping[Dim, Keep]
+) -> dict[int, BoolArray]:
+    """The masks of operands of which the operator does something with a touched dim.
+
+    Args:
+        names: roles: ``reduced`` where a hidden value counts, ``handed`` on to a body.
+        placed: the operator.
+        keeps: what stays.
+
+    Returns:
+        By input index.
     """
     masks: dict[int, BoolArray] = {}
     for role in placed.site.roles:
-        if role.name in ("reduced", "handed") and is_touched(role.dim, keeps):
+        if role.name in names and role.operand >= 0 and is_touched(role.dim, keeps):
             mask = tensor_mask(placed.site.x(role.operand).dims, keeps)
             if mask is not None:
                 masks[role.operand] = mask

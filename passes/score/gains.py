@@ -68,5 +68,5 @@ def _weights(analysis: Analysis, maker: Placed, readers: Counter[str]) -> list[s
     """The constants of a layer that it alone reads and carries into its result."""
     operands = {role.operand for role in maker.site.roles if role.name in ("outer", "batch")}
     names = [maker.node.inputs[operand] for operand in sorted(operands) if operand >= 0]
-    constants = analysis.canonical.model.constants
-    return [name for name in names if name in constants and readers[name] == 1]
+    weights = {name: analysis.weight_of(name) for name in names}
+    return [weight for name, weight in weights.items() if weight and readers[name] == 1]

@@ -39,8 +39,8 @@ def find_readers(analysis: Analysis, groups: Iterable[Group]) -> dict[Group, lis
             if role.name == "contracted" and role.operand >= 0 and not placed.node.within
         ]
         for role in summed:
-            weight = inputs[role.operand]
-            if weight not in analysis.canonical.model.constants:
+            weight = analysis.weight_of(inputs[role.operand])
+            if not weight:
                 continue
             for leaf in {*role.dim.leaves()} & by_leaf.keys():
                 for axis, dim in enumerate(analysis.values[weight].dims):

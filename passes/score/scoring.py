@@ -61,7 +61,7 @@ class Scoring:
 
     def table(self, group: Group, member: Member) -> Table:
         """A weight channel by channel, as it is."""
-        array = _wide(self.analysis.canonical.model.constants[member.weight].numpy())
+        array = _wide(self.analysis.numbers(member.weight))
         dims = self.analysis.values[member.weight].dims
         return channel_table(array, dims, member.axis, group.leaf, group.over)
 
@@ -84,7 +84,7 @@ class Scoring:
                 by_weight.setdefault(member.weight, []).append((group, member))
         found: dict[Group, list[Scores]] = {group: [] for group in self.groups}
         for name, parts in by_weight.items():
-            array = _wide(self.analysis.canonical.model.constants[name].numpy())
+            array = _wide(self.analysis.numbers(name))
             for group, member in parts:
                 scores = measure(self._gained(array, group, member, gains)).astype(np.float64)
                 found[group].append(scores if self.normalization == "none" else by_mean(scores))

@@ -104,7 +104,9 @@ def test_unknown_operators_go_by_what_the_file_declares(
 
 
 def test_shapes_that_were_found_otherwise() -> None:
-    facts = interpret(custom("<float[m,5] a>"), {"x": (4, 3)}, {"a": (4, 7)})
+    facts = interpret(
+        custom("<float[m,5] a>"), {"x": (4, 3)}, {"a": Told(onnx.TensorProto.FLOAT, (4, 7))}
+    )
     assert facts.shapes["a"] == (4, 7)
     assert facts.shapes["y"] == (4, 7)
 

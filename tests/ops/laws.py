@@ -42,6 +42,8 @@ from tests.ops.case import AnyArray, Case, Draw
 Arrays = Mapping[str, AnyArray]
 Keeps = dict[Dim, Keep]
 _IR_VERSION = 10
+_STANDARD = 17
+"""The standard opset beside an operator of another domain."""
 _FIRST_BROADCAST = 7
 """First opset that a masked reference can be written in."""
 _RAGGED = {
@@ -160,12 +162,21 @@ def _proto(case: Case, arrays: Arrays, fed: list[str]) -> onnx.ModelProto:
         [onnx.numpy_helper.from_array(arrays[name], name) for name in arrays if name not in fed],
     )
     opsets = [helper.make_opsetid(case.domain, case.opset)]
+    if case.domain:
+        opsets.append(helper.make_opsetid("", _STANDARD))
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
     inferred = onnx.shape_inference.infer_shapes(proto)
+    untyped = [x for x in inferred.graph.output if not x.type.tensor_type.elem_type]
+    told = (
+        _run(inferred.SerializeToString(), {name: arrays[name] for name in fed}, case.results)
+        if untyped
+        else {}
+    )
     for info in inferred.graph.output:
         kind = info.type.tensor_type
         kind.ClearField("shape")
-        kind.elem_type = kind.elem_type or inferred.graph.input[0].type.tensor_type.elem_type
+        if info in untyped:
+            kind.elem_type = helper.np_dtype_to_tensor_dtype(told[info.name].dtype)
     return inferred
 
 
@@ -244,7 +255,7 @@ def check(bench: Bench, keeps: Keeps) -> int:
     for feeds in hidings if not reduced else ():
         full = run(bench.model, feeds, bench.wanted)
         count += _compare("contracted", bench, keeps, small, full)
-    if bench.case.opset < _FIRST_BROADCAST:
+    if bench.model.opset[""] < _FIRST_BROADCAST:
         return count
     reference = masked_reference(bench.analysis, keeps)
     for feeds in hidings:
@@ -257,12 +268,17 @@ def _hidings(bench: Bench, keeps: Keeps, leaves: set[Dim]) -> Iterator[Arrays]:
 
     Where something is reduced, that is the operand that it is reduced on.
     """
-    hidden = {name: zero(x, bench.analysis.values[name], keeps) for name, x in bench.feeds.items()}
+    neutral = _neutral(bench)
+    hidden = {
+        name: zero(x, bench.analysis.values[name], keeps, neutral.get(name))
+        for name, x in bench.feeds.items()
+    }
     yield hidden
     reduced = leaves & bench.roles("reduced")
     for name in hidden if leaves and len(hidden) > 1 else ():
         carried = {leaf for dim in bench.analysis.values[name].dims for leaf in dim.leaves()}
-        if leaves <= carried and reduced <= bench.roles("reduced", name):
+        known = neutral.get(name, name) is not None
+        if known and leaves <= carried and reduced <= bench.roles("reduced", name):
             yield {**bench.feeds, name: hidden[name]}
 
 
@@ -297,8 +313,12 @@ def run(model: Model, feeds: Arrays, wanted: list[str]) -> Arrays:
     Raises:
         BrokenLawError: ONNX Runtime refuses it.
     """
+    return _run(model.to_bytes(), feeds, wanted)
+
+
+def _run(model: bytes, feeds: Arrays, wanted: list[str]) -> Arrays:
     try:
-        return Session(model.to_bytes(), optimization="none").run(feeds, wanted)
+        return Session(model, optimization="none").run(feeds, wanted)
     except RuntimeFailureError as error:
         raise BrokenLawError(f"ONNX Runtime does not run it: {error}") from error
 
@@ -341,7 +361,21 @@ def take(array: AnyArray, value: Value, keeps: Keeps) -> AnyArray:
     return array[np.broadcast_to(mask, array.shape)].reshape(sizes)
 
 
-def zero(array: AnyArray, value: Value, keeps: Keeps) -> AnyArray:
-    """The tensor with zeros where an index is removed."""
+def zero(array: AnyArray, value: Value, keeps: Keeps, neutral: AnyArray | None = None) -> AnyArray:
+    """The tensor with zeros, or what stands for them, where an index is removed."""
     mask = tensor_mask(value.dims, keeps)
-    return array if mask is None else np.where(mask, array, np.zeros((), array.dtype))
+    hidden = np.zeros((), array.dtype) if neutral is None else neutral
+    return array if mask is None else np.where(mask, array, hidden)
+
+
+def _neutral(bench: Bench) -> dict[str, AnyArray | None]:
+    """Zero points by operand whose integers stand for numbers; None if there are several."""
+    placed = bench.analysis.placed[0]
+    arrays = {**{n: t.numpy() for n, t in bench.model.constants.items()}, **bench.feeds}
+    found: dict[str, AnyArray | None] = {}
+    for encoding in placed.operator.encodings if placed.operator is not None else ():
+        if encoding.zero is not None and placed.site.has(encoding.zero):
+            index = encoding.neutral(placed.site)
+            zero_point = None if index is None else arrays[placed.node.inputs[index]].reshape(())
+            found[placed.node.inputs[encoding.operand]] = zero_point
+    return found

@@ -1,0 +1,81 @@
+"""Integers that stand for numbers: what quantized operands mean.
+
+An integer q stands for ``(q - zero) * scale``. Scale and zero point are one number each, or one for
+each index along an axis, or one for each block of indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from onnxprune.ops.site import Site
+
+Array = npt.NDArray[Any]
+
+
+def _last(site: Site) -> int:
+    return -1
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How an operator reads an operand of integers.
+
+    Attributes:
+        operand: input index of the integers.
+        scale: input index of their scale; None where the operator leaves it to others.
+        zero: input index of their zero point, which may be absent; None where it is 0.
+        axis: site -> the axis of the operand that a vector of scales lies along.
+        unpack: (site, elements as stored) -> integers, where an element holds several.
+    """
+
+    operand: int
+    scale: int | None = None
+    zero: int | None = None
+    axis: Callable[[Site], int] = _last
+    unpack: Callable[[Site, Array], Array] | None = None
+
+    def neutral(self, site: Site) -> int | None:
+        """The input index of what stands for 0 in every place; None where 0 does, or nothing."""
+        if self.zero is None or not site.has(self.zero):
+            return None
+        return self.zero if prod(site.x(self.zero).shape) == 1 else None
+
+    def decoded(self, site: Site, read: Callable[[int], Array | None]) -> Array:
+        """The numbers that constant integers stand for, float32.
+
+        Args:
+            site: the operator.
+            read: the elements of a constant input by index; None where it is absent or computed.
+        """
+        stored = read(self.operand)
+        assert stored is not None
+        numbers = stored if self.unpack is None else self.unpack(site, stored)
+        result = numbers.astype(np.float32)
+        for index, combine in ((self.zero, np.subtract), (self.scale, np.multiply)):
+            parameter = None if index is None else read(index)
+            if parameter is not None:
+                spread = _spread(parameter.astype(np.float32), result.shape, self.axis(site))
+                result = combine(result, spread)
+        return result
+
+
+def _spread(parameter: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """Scales or zero points, one for each element, or broadcastable to them."""
+    if parameter.size == 1:
+        return parameter.reshape(())
+    if parameter.ndim == 1 and len(shape) > 1:
+        places = [1] * len(shape)
+        places[axis] = parameter.size
+        parameter = parameter.reshape(places)
+    for place, (count, size) in enumerate(zip(parameter.shape, shape, strict=True)):
+        if 1 < count < size:
+            block = -(-size // count)
+            parameter = np.repeat(parameter, block, axis=place).take(range(size), axis=place)
+    return parameter
