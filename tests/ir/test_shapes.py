@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from onnxprune.ir.bindings import input_shapes
-from onnxprune.ir.shapes import VALUE_LIMIT, Facts, constant_of, interpret
+from onnxprune.ir.shapes import VALUE_LIMIT, Facts, Told, constant_of, interpret
 from tests.texts import Weight, f32, proto_of
 
 
