@@ -153,6 +153,9 @@ class ProbeBuilder:
         """
         if elem_type == onnx.TensorProto.BOOL:
             return self.node("And", self.constant(mask), x)
+        if elem_type == onnx.TensorProto.STRING:
+            empty = self.constant(np.array("", dtype=np.object_))
+            return self.node("Where", self.constant(mask), x, empty)
         detour = elem_type not in _WHERE_TYPES and self._version >= _WHERE_SINCE
         if detour:
             wide = {"to": onnx.TensorProto.FLOAT}

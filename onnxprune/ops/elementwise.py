@@ -13,6 +13,7 @@ _UNARY = [
     "Asinh",
     "Atan",
     "Atanh",
+    "BitCast",
     "BitwiseNot",
     "Cast",
     "Ceil",
@@ -35,6 +36,7 @@ _UNARY = [
     "Neg",
     "Not",
     "Reciprocal",
+    "RegexFullMatch",
     "Relu",
     "Round",
     "Selu",
@@ -68,7 +70,9 @@ _BINARY = [
     "Or",
     "PRelu",
     "Pow",
+    "StringConcat",
     "Sub",
+    "SwiGLU",
     "Xor",
 ]
 _BROADCASTS = 7
@@ -87,6 +91,10 @@ def _variadic(site: Site) -> str:
 OPERATORS = (
     *(signature(name, "x[*a] -> y[*a]") for name in _UNARY),
     *(signature(name, "a[*a], b[*a] -> y[*a]", since=_BROADCASTS) for name in _BINARY),
+    *(
+        signature(name, "x[*a] -> y[*a]", domain="ai.onnx.ml")
+        for name in ("Binarizer", "CategoryMapper", "LabelEncoder")
+    ),
     *(signature(name, _variadic) for name in _VARIADIC),
     signature("Add", "a[*a], b[*a] -> y[*a]", since=_BROADCASTS, role="sum"),
     signature("Sum", _variadic, role="sum"),

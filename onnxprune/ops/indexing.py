@@ -130,6 +130,80 @@ def _arg(site: Site) -> None:
     site.block(x.dims[axis], "the index of an extreme value becomes a value")
 
 
+def _passing(site: Site, axis: int, reason: str) -> None:
+    """All results have the axes of the first operand, but for one that is blocked."""
+    for value in (site.x(), *(value for value in site.outputs if value is not None)):
+        for place, (dim, out) in enumerate(zip(site.x().dims, value.dims, strict=True)):
+            if place == axis:
+                site.block(out, reason)
+            else:
+                site.same(dim, out)
+
+
+def _top_k(site: Site) -> None:
+    axis = site.axis(site.attribute("axis", -1), len(site.x().shape))
+    _passing(site, axis, "the indices of the largest values become values")
+    if site.has(1):
+        _block_list(site, 1)
+
+
+def _compress(site: Site) -> None:
+    """What a condition picks along one axis, or of all elements in a row."""
+    if "axis" in site.attributes:
+        _passing(site, site.axis(site.attribute("axis", 0), len(site.x().shape)), _RUNTIME)
+        _block_list(site, 1)
+    else:
+        site.block_all(_RUNTIME)
+
+
+def _one_hot(site: Site) -> None:
+    """The indices get one more axis, whose size is a value."""
+    x, y = site.x(), site.y()
+    axis = site.axis(site.attribute("axis", -1), len(y.dims))
+    for dim, out in zip(x.dims, (*y.dims[:axis], *y.dims[axis + 1 :]), strict=True):
+        site.same(dim, out)
+    site.block(y.dims[axis], "its index is a value")
+    _block_list(site, 1)
+    _block_list(site, 2)
+
+
+def _block_list(site: Site, index: int) -> None:
+    for dim in site.x(index).dims:
+        site.block(dim, f"{site.op_type}: a list of values", inherent=True)
+
+
+def _reverse_sequence(site: Site) -> None:
+    """Steps are turned round, sample by sample."""
+    time, batch = site.attribute("time_axis", 0), site.attribute("batch_axis", 1)
+    _passing(site, time, "an index along this axis is a step")
+    site.same(site.x(1).dims[0], site.x().dims[batch])
+
+
+def _tensor_scatter(site: Site) -> None:
+    """Steps are written into a cache; all other axes are the same."""
+    axis = site.axis(site.attribute("axis", -2), len(site.x().shape))
+    _passing(site, axis, "an index along this axis is a step")
+    for place, (dim, update) in enumerate(zip(site.x().dims, site.x(1).dims, strict=True)):
+        if place == axis:
+            site.block(update, "an index along this axis is a step")
+        else:
+            site.same(dim, update)
+    if site.has(2):
+        site.same(site.x(2).dims[0], site.x().dims[0])
+
+
+def _feature_extractor(site: Site) -> None:
+    """Features are looked up along the last axis."""
+    *rest, last = site.x().dims
+    *others, picked = site.y().dims
+    for dim, out in zip(reversed(rest), reversed(others), strict=False):
+        site.same(dim, out)
+    site.block(last, _RUNTIME)
+    site.block(picked, _RUNTIME)
+    for dim in (*site.x(1).dims, *others[: len(others) - len(rest)]):
+        site.block(dim, _RUNTIME)
+
+
 OPERATORS = (
     Operator("Gather", _gather, rewrite=_gather_index, looks_up=True),
     Operator("GatherElements", _gather_elements),
@@ -138,4 +212,11 @@ OPERATORS = (
     Operator("ScatterND", _scatter_nd),
     Operator("ArgMax", _arg),
     Operator("ArgMin", _arg),
+    Operator("Scatter", _scatter_elements, since=9),
+    Operator("TensorScatter", _tensor_scatter, since=24),
+    Operator("TopK", _top_k),
+    Operator("Compress", _compress, since=9),
+    Operator("OneHot", _one_hot, since=9),
+    Operator("ReverseSequence", _reverse_sequence, since=10),
+    Operator("ArrayFeatureExtractor", _feature_extractor, domain="ai.onnx.ml"),
 )

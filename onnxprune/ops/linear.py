@@ -1,4 +1,4 @@
-"""Matrix products: Gemm, MatMul, Einsum."""
+"""Matrix products: Gemm, MatMul, Einsum; what is made of whole matrices."""
 
 from __future__ import annotations
 
@@ -63,4 +63,6 @@ OPERATORS = (
     signature("Gemm", _gemm, since=7, macs="m n k"),
     signature("MatMul", _matmul, macs="b m n k"),
     signature("Einsum", _einsum_sums, since=12),
+    signature("Det", "x[*b, #m, #n] -> y[*b]", since=11),
+    signature("Trilu", "x[*b, #m, #n], k[*u]? -> y[*b, m, n]", since=14),
 )

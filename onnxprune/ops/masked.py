@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.axes import BoolArray
+from onnxprune.ops.normalization import MEAN_VARIANCE_EPSILON, standardised_axes
 from onnxprune.ops.reduction import reduced_axes
 from onnxprune.ops.site import Site
 
@@ -81,7 +82,12 @@ def _replaced(value: float) -> MaskedForm:
 
 
 def _standardised(
-    builder: Builder, site: Site, x: str, mask: BoolArray, axes: Sequence[int]
+    builder: Builder,
+    site: Site,
+    x: str,
+    mask: BoolArray,
+    axes: Sequence[int],
+    otherwise: float = 1e-5,
 ) -> tuple[str, str, str]:
     """(x - mean) / d over the elements of `x` that stay; mean; d = sqrt(var + eps)."""
     mean = _shown_mean(builder, x, mask, axes)
@@ -89,7 +95,7 @@ def _standardised(
     shown = builder.where(mask, centred, 0.0)
     square = builder.node("Mul", shown, shown)
     variance = _shown_mean(builder, square, mask, axes)
-    epsilon = builder.like(site.attribute("epsilon", 1e-5))
+    epsilon = builder.like(site.attribute("epsilon", otherwise))
     deviation = builder.node("Sqrt", builder.node("Add", variance, epsilon))
     return builder.node("Div", shown, deviation), mean, deviation
 
@@ -131,6 +137,11 @@ def _instance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tu
     return (_affine(builder, y, _per_channel(builder, site, x[1:3])),)
 
 
+def _mean_variance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    axes = standardised_axes(site)
+    return (_standardised(builder, site, x[0], mask, axes, MEAN_VARIANCE_EPSILON)[0],)
+
+
 def _batch(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
     axes = [axis for axis in range(len(site.x().shape)) if axis != 1]
     y, *_ = _standardised(builder, site, x[0], mask, axes)
@@ -153,10 +164,13 @@ def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple
 
 FORMS: dict[str, MaskedForm] = {
     "BatchNormalization": _batch,
+    "CumProd": _replaced(1.0),
     "GroupNormalization": _group,
+    "Hardmax": _replaced(-np.inf),
     "InstanceNormalization": _instance,
     "LayerNormalization": _layer,
     "LogSoftmax": _replaced(-np.inf),
+    "MeanVarianceNormalization": _mean_variance,
     "RMSNormalization": _rms,
     "ReduceLogSumExp": _replaced(-np.inf),
     "ReduceMax": _replaced(-np.inf),

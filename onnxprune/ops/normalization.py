@@ -11,6 +11,8 @@ from onnxprune.ops.operator import Gain, signature
 from onnxprune.ops.site import Site
 
 Array = npt.NDArray[Any]
+MEAN_VARIANCE_EPSILON = 1e-9
+"""What MeanVarianceNormalization adds to the deviation, by its definition."""
 
 
 def _batch(site: Site) -> str:
@@ -51,11 +53,30 @@ def _layer(site: Site) -> str:
 def _along_axis(site: Site) -> str:
     """One normalised axis; before opset 13 softmax normalises all axes from it on."""
     rank = len(site.x().shape)
-    coerced = site.op_type in ("Softmax", "LogSoftmax") and site.version < 13
+    coerced = site.op_type in ("Softmax", "LogSoftmax", "Hardmax") and site.version < 13
     axis = site.axis(site.attribute("axis", 1 if coerced else -1), rank)
     marked = range(axis, rank) if coerced else (axis,)
     axes = ", ".join(f"a{i}!" if i in marked else f"a{i}" for i in range(rank))
     return f"x[{axes}] -> y[{axes}]"
+
+
+def standardised_axes(site: Site) -> list[int]:
+    """The axes that MeanVarianceNormalization takes its statistics over."""
+    rank = len(site.x().shape)
+    return sorted(site.axis(axis, rank) for axis in site.ints("axes") or (0, 2, 3))
+
+
+def _mean_variance(site: Site) -> str:
+    axes = standardised_axes(site)
+    x = ", ".join(f"a{i}!" if i in axes else f"a{i}" for i in range(len(site.x().shape)))
+    return f"x[{x}] -> y[{x}]"
+
+
+def _normalizer(site: Site) -> str:
+    """Sums of what is hidden are 0; a maximum is not."""
+    last = "#c" if site.attribute("norm", "MAX") == "MAX" else "c!"
+    batch = "n, " * (len(site.x().shape) - 1)
+    return f"x[{batch}{last}] -> y[{batch}{last}]"
 
 
 OPERATORS = (
@@ -82,4 +103,17 @@ OPERATORS = (
     signature("LpNormalization", _along_axis),
     signature("Softmax", _along_axis, masked="Softmax"),
     signature("LogSoftmax", _along_axis, masked="LogSoftmax"),
+    signature("Hardmax", _along_axis, masked="Hardmax"),
+    signature(
+        "MeanVarianceNormalization",
+        _mean_variance,
+        since=9,
+        masked="MeanVarianceNormalization",
+    ),
+    signature(
+        "LRN",
+        "x[n, #c, *s] -> y[n, c, *s]",
+        opaque={"c": "neighbouring channels are normalised together"},
+    ),
+    signature("Normalizer", _normalizer, domain="ai.onnx.ml"),
 )

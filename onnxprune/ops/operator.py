@@ -46,6 +46,10 @@ class Gain:
     compute: Callable[..., npt.NDArray[np.float64]]
 
 
+Text = str | Callable[[Site], str]
+"""A signature line, or what writes it for a site."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """One operator over a range of opset versions.
@@ -64,6 +68,7 @@ class Operator:
         looks_up: whether other operands choose which rows of the first one are read.
         gain: what the operator multiplies each channel of its input with, if it does just that.
         encodings: operands whose integers stand for numbers.
+        text: the signature line, or what writes it; None where `relate` says more than a line.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Operator:
     looks_up: bool = False
     gain: Gain | None = None
     encodings: tuple[Encoding, ...] = ()
+    text: Text | None = None
 
     def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:
         """What must change at the node for the given keep masks."""
@@ -100,9 +106,6 @@ class Operator:
             )
             for product in self.macs
         )
-
-
-Text = str | Callable[[Site], str]
 
 
 def signature(
@@ -161,6 +164,7 @@ def signature(
         masked=masked,
         gain=gain,
         encodings=encodings,
+        text=text,
     )
 
 

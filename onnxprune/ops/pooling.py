@@ -26,5 +26,16 @@ OPERATORS = (
         signature(name, "x[n, c, *s] -> y[n, c, *t]")
         for name in ("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool")
     ),
+    signature(
+        "RoiAlign",
+        "x[#n, c, #h, #w], regions[r, #k], samples[r] -> y[r, c, #p, #q]",
+        since=10,
+        opaque={"n": "regions tell samples by their number"},
+    ),
+    signature(
+        "MaxRoiPool",
+        "x[#n, c, #h, #w], regions[r, #k] -> y[r, c, #p, #q]",
+        opaque={"n": "regions tell samples by their number"},
+    ),
     signature("GridSample", "x[n, c, *s], grid[n, *t, #k] -> y[n, c, *t]", since=16),
 )

@@ -42,4 +42,5 @@ OPERATORS = (
     *(signature(name, _reduce) for name in NEUTRAL_ZERO),
     *(signature(name, _reduce, masked=name) for name in _COUNTED),
     signature("CumSum", _cumulative, since=11),
+    signature("CumProd", _cumulative, since=26, masked="CumProd"),
 )

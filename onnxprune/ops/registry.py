@@ -13,11 +13,13 @@ from onnxprune.ops import (
     layout,
     linear,
     normalization,
+    opaque,
     pooling,
     quantized,
     recurrent,
     reduction,
     segments,
+    signals,
 )
 from onnxprune.ops.operator import Operator
 
@@ -30,11 +32,13 @@ FAMILIES = (
     layout,
     linear,
     normalization,
+    opaque,
     pooling,
     quantized,
     recurrent,
     reduction,
     segments,
+    signals,
 )
 
 

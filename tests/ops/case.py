@@ -48,6 +48,7 @@ class Case:
         unread: results that are made but that nobody reads.
         blocked: axes of which no index may be removed. All others must be free.
         partly: axes of which some indices may be removed and others not.
+        by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
     """
 
     op_type: str
@@ -59,6 +60,7 @@ class Case:
     unread: frozenset[str]
     blocked: frozenset[str]
     partly: frozenset[str]
+    by_reference: bool = False
 
     @property
     def results(self) -> list[str]:
@@ -81,6 +83,7 @@ def case(
     outputs: str = "y0",
     blocked: str = "",
     partly: str = "",
+    by_reference: bool = False,
     **attributes: object,
 ) -> Case:
     """A case in few words.
@@ -94,6 +97,7 @@ def case(
             where nobody reads one that is made.
         blocked: axes as ``x0.23 y0.3``: the last two of input 0, the last of output 0.
         partly: axes likewise.
+        by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
         attributes: the node's attributes.
     """
     return Case(
@@ -106,6 +110,7 @@ def case(
         frozenset(name[1:] for name in outputs.split() if name[0] == "~"),
         _axes(blocked),
         _axes(partly),
+        by_reference,
     )
 
 
@@ -142,6 +147,12 @@ def whole(*shape: int, low: int = 0, high: int = 9, dtype: str = "int64") -> Dra
 def flags(*shape: int) -> Draw:
     """Random booleans."""
     return Draw(shape, "bool")
+
+
+def texts(*shape: int) -> AnyArray:
+    """A constant of random words."""
+    drawn = np.random.default_rng(shape).choice(["ab", "a", "bcd", "ca"], shape)
+    return np.asarray(drawn, dtype=np.object_)
 
 
 def positive(*shape: int) -> Draw:

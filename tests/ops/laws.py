@@ -23,6 +23,7 @@ from zlib import crc32
 import numpy as np
 import onnx
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 from onnxprune.axes import BoolArray, Dim, DimSpace, Keep, kept_size, tensor_mask
 from onnxprune.coupling.analysis import Analysis
@@ -118,7 +119,7 @@ def build(case: Case, operator: Operator | None = None) -> Bench:
     canonical = canonicalise(Model.load(_proto(case, arrays, fed)))
     if canonical.blind:
         feeds = {name: arrays[name] for name in fed}
-        told = run(canonical.model, feeds, sorted(canonical.blind))
+        told = run(case, canonical.model, feeds, sorted(canonical.blind))
         canonical.facts.shapes.update({name: array.shape for name, array in told.items()})
     analysis = Analysis(canonical, DimSpace())
     for name in (*fed, *canonical.model.constants):
@@ -168,7 +169,7 @@ def _proto(case: Case, arrays: Arrays, fed: list[str]) -> onnx.ModelProto:
     inferred = onnx.shape_inference.infer_shapes(proto)
     untyped = [x for x in inferred.graph.output if not x.type.tensor_type.elem_type]
     told = (
-        _run(inferred.SerializeToString(), {name: arrays[name] for name in fed}, case.results)
+        _run(case, inferred.SerializeToString(), {name: arrays[name] for name in fed}, case.results)
         if untyped
         else {}
     )
@@ -239,27 +240,29 @@ def check(bench: Bench, keeps: Keeps) -> int:
     """
     values = bench.analysis.values
     taken = {name: take(array, values[name], keeps) for name, array in bench.feeds.items()}
-    small = run(sliced(bench, keeps), taken, bench.wanted)
+    small = run(bench.case, sliced(bench, keeps), taken, bench.wanted)
     if any(p.operator is not None and p.operator.tells_sizes for p in bench.analysis.placed):
         # Sizes that are read as values keep what they were: the canonical form sees to it.
-        full = run(bench.model, bench.feeds, bench.wanted)
+        full = run(bench.case, bench.model, bench.feeds, bench.wanted)
         return _compare("sizes", bench, keeps, small, full)
     reduced = keeps.keys() & bench.roles("reduced")
     carried = {leaf for name in bench.wanted for dim in values[name].dims for leaf in dim.leaves()}
     gone = keeps.keys() - carried
     count = 0
     if not reduced and not gone:
-        full = run(bench.model, bench.feeds, bench.wanted)
+        full = run(bench.case, bench.model, bench.feeds, bench.wanted)
         count += _compare("kept", bench, keeps, small, full)
     hidings = list(_hidings(bench, keeps, gone | reduced))
     for feeds in hidings if not reduced else ():
-        full = run(bench.model, feeds, bench.wanted)
+        full = run(bench.case, bench.model, feeds, bench.wanted)
         count += _compare("contracted", bench, keeps, small, full)
     if bench.model.opset[""] < _FIRST_BROADCAST:
         return count
     reference = masked_reference(bench.analysis, keeps)
     for feeds in hidings:
-        count += _compare("masked", bench, keeps, small, run(reference, feeds, bench.wanted))
+        count += _compare(
+            "masked", bench, keeps, small, run(bench.case, reference, feeds, bench.wanted)
+        )
     return count
 
 
@@ -307,16 +310,19 @@ def _close(actual: AnyArray, expected: AnyArray) -> bool:
     return np.allclose(actual, expected, rtol=tolerance, atol=tolerance / 10, equal_nan=True)
 
 
-def run(model: Model, feeds: Arrays, wanted: list[str]) -> Arrays:
+def run(case: Case, model: Model, feeds: Arrays, wanted: list[str]) -> Arrays:
     """Run a model as it stands.
 
     Raises:
         BrokenLawError: ONNX Runtime refuses it.
     """
-    return _run(model.to_bytes(), feeds, wanted)
+    return _run(case, model.to_bytes(), feeds, wanted)
 
 
-def _run(model: bytes, feeds: Arrays, wanted: list[str]) -> Arrays:
+def _run(case: Case, model: bytes, feeds: Arrays, wanted: list[str]) -> Arrays:
+    if case.by_reference:
+        evaluator = ReferenceEvaluator(onnx.load_from_string(model))
+        return dict(zip(wanted, evaluator.run(wanted, dict(feeds)), strict=True))
     try:
         return Session(model, optimization="none").run(feeds, wanted)
     except RuntimeFailureError as error:

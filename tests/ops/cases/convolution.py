@@ -1,6 +1,6 @@
 """Convolutions: ranks, groups, depthwise, strides and padding, with and without bias."""
 
-from tests.ops.case import case
+from tests.ops.case import case, positive
 
 CASES = (
     case("Conv", (2, 4, 9), (6, 4, 3), (6,), opset=11, blocked="x0.2 x1.2 y0.2"),
@@ -48,5 +48,27 @@ CASES = (
     case("ConvTranspose", (1, 6, 4, 5), (6, 1, 3, 3), (6,), group=6, blocked="x0.23 x1.23 y0.23"),
     case(
         "ConvTranspose", (1, 6, 4, 3, 2), (6, 5, 2, 2, 2), group=2, blocked="x0.234 x1.234 y0.234"
+    ),
+    case(
+        "DeformConv",
+        (2, 6, 7, 9),
+        (8, 3, 3, 2),
+        (2, 12, 5, 8),
+        (8,),
+        group=2,
+        opset=19,
+        blocked="x0.23 x1.23 x2.123 y0.23",
+    ),
+    case(
+        "DeformConv",
+        (2, 6, 7, 9),
+        (8, 6, 3, 2),
+        (2, 24, 5, 8),
+        None,
+        positive(2, 12, 5, 8),
+        offset_group=2,
+        opset=22,
+        blocked="x0.23 x1.23 x2.123 x4.123 y0.23",
+        partly="x0.1 x1.1",
     ),
 )

@@ -1,6 +1,6 @@
 """Operators that work index by index: alone, on equal shapes, and broadcasting every way."""
 
-from tests.ops.case import Draw, case, flags, floats, positive, scalar, whole
+from tests.ops.case import Draw, case, flags, floats, positive, scalar, texts, whole
 
 _UNARY = {
     "Abs": 17,
@@ -97,4 +97,25 @@ CASES = (
     case("Where", flags(3, 1), (2, 3, 4), (4,)),
     case("Where", flags(2, 3, 4), (3, 1), ()),
     case("Where", flags(2, 1, 1), floats(1.0, 2.0, 3.0, 4.0), (1, 3, 1), opset=9),
+    case("BitCast", (2, 3), to=6, opset=26),
+    case("SwiGLU", (2, 3), (2, 3), opset=28, by_reference=True),
+    case("StringConcat", texts(2, 3), texts(3), opset=20),
+    case("RegexFullMatch", texts(2, 3), pattern="a.*", opset=20),
+    case("Binarizer", (2, 3), threshold=0.5, domain="ai.onnx.ml", opset=3),
+    case(
+        "LabelEncoder",
+        whole(2, 3),
+        keys_int64s=[1, 2],
+        values_floats=[0.5, 3.0],
+        domain="ai.onnx.ml",
+        opset=3,
+    ),
+    case(
+        "CategoryMapper",
+        whole(2, 3),
+        cats_int64s=[1, 2],
+        cats_strings=["a", "b"],
+        domain="ai.onnx.ml",
+        opset=3,
+    ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.ops.case import case, ints, scalar, whole
+from tests.ops.case import case, floats, ints, scalar, whole
 
 CASES = (
     case("Gather", (5, 3), scalar(2, "int64")),
@@ -45,4 +45,45 @@ CASES = (
     *(case(name, (3, 5, 4), axis=1, blocked="x0.1") for name in ("ArgMax", "ArgMin")),
     case("ArgMax", (3, 5, 4), axis=-1, keepdims=0, blocked="x0.2"),
     case("ArgMax", (3, 5, 4), blocked="x0.0", opset=11),
+    case(
+        "Scatter",
+        (3, 5, 4),
+        whole(3, 2, 4, high=4),
+        (3, 2, 4),
+        axis=1,
+        blocked="x0.1 x1.1 x2.1 y0.1",
+        opset=9,
+    ),
+    case(
+        "TensorScatter",
+        (2, 3, 7, 4),
+        (2, 3, 2, 4),
+        whole(2, high=5),
+        blocked="x0.2 x1.2 y0.2",
+        opset=24,
+    ),
+    case("TensorScatter", (2, 7, 4), (2, 7, 4), axis=1, blocked="x0.1 x1.1 y0.1", opset=24),
+    case("TopK", (3, 5, 4), ints(2), axis=1, outputs="y0 y1", blocked="x0.1 y0.1 y1.1"),
+    case("TopK", (3, 5), k=2, outputs="y0 y1", blocked="x0.1 y0.1 y1.1", opset=9),
+    case("Compress", (3, 5, 4), np.array([True, False, True]), axis=1, blocked="x0.1 y0.1"),
+    case("Compress", (3, 5), np.array([True, False, True]), blocked="x0.01 y0.0"),
+    case("OneHot", whole(3, 5, high=3), np.array(4), floats(0.0, 1.0), blocked="x2.0 y0.2"),
+    case("OneHot", whole(3, 5, high=3), np.array(4), floats(0.0, 1.0), axis=1, blocked="x2.0 y0.1"),
+    case("ReverseSequence", (7, 3, 4), np.array([7, 2, 5]), blocked="x0.0 y0.0"),
+    case(
+        "ReverseSequence",
+        (3, 7, 4),
+        whole(3, low=1, high=7),
+        time_axis=1,
+        batch_axis=0,
+        blocked="x0.1 y0.1",
+    ),
+    case(
+        "ArrayFeatureExtractor",
+        (3, 5, 4),
+        ints(2, 0),
+        domain="ai.onnx.ml",
+        opset=3,
+        blocked="x0.2 y0.2",
+    ),
 )

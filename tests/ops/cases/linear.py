@@ -1,5 +1,7 @@
 """Matrix products in all combinations of ranks, transpositions and broadcasts."""
 
+import numpy as np
+
 from tests.ops.case import case
 
 CASES = (
@@ -45,4 +47,7 @@ CASES = (
     case("Einsum", (3, 4), (3, 4), equation="ij,ij->"),
     case("Einsum", (3, 3), equation="ii->i"),
     case("Einsum", (3, 3), equation="ii"),
+    case("Det", (2, 5, 3, 3), blocked="x0.23"),
+    case("Trilu", (2, 5, 3, 4), blocked="x0.23 y0.23"),
+    case("Trilu", (2, 5, 3, 4), np.array(1), upper=0, blocked="x0.23 y0.23"),
 )

@@ -1,6 +1,6 @@
 """Normalisations: over channels, rows, groups, batches; every form that the definitions had."""
 
-from tests.ops.case import Draw, case
+from tests.ops.case import Draw, case, positive
 
 CASES = (
     case("BatchNormalization", (2, 3, 4, 5), (3,), (3,), (3,), Draw((3,), low=0.2), opset=9),
@@ -38,4 +38,15 @@ CASES = (
     case("Softmax", Draw((2, 3, 8), "float16")),
     case("Softmax", Draw((2, 8), "float64")),
     case("LayerNormalization", *[Draw(s, "float16") for s in ((2, 3, 8), (8,), (8,))]),
+    case("Hardmax", (2, 3, 8)),
+    case("Hardmax", (2, 3, 8), axis=1),
+    case("Hardmax", (2, 3, 8), axis=1, opset=11),
+    case("MeanVarianceNormalization", (2, 5, 3, 4)),
+    case("MeanVarianceNormalization", (2, 5, 3, 4), axes=[1, 3], opset=9),
+    case("LRN", (2, 7, 3, 4), size=3, blocked="x0.1 y0.1"),
+    case("Normalizer", (3, 5), norm="L2", domain="ai.onnx.ml", opset=3),
+    case("Normalizer", (3, 5), norm="L1", domain="ai.onnx.ml", opset=3),
+    case(
+        "Normalizer", positive(3, 5), norm="MAX", domain="ai.onnx.ml", opset=3, blocked="x0.1 y0.1"
+    ),
 )

@@ -1,6 +1,13 @@
 """Pooling in one, two and three dimensions."""
 
-from tests.ops.case import case
+import numpy as np
+
+from tests.ops.case import case, floats, whole
+
+BOXES = floats(1, 1, 5, 5, 0, 2, 6, 7, 2, 0, 8, 4).reshape(3, 4)
+"""Regions as corners."""
+NUMBERED = np.concatenate([floats(1, 0, 1)[:, None], BOXES], axis=1)
+"""Regions behind the number of their sample."""
 
 CASES = (
     *(
@@ -36,4 +43,23 @@ CASES = (
         outputs="y0 y1",
         blocked="x0.0123 y0.0123 y1.0123",
     ),
+    case(
+        "RoiAlign",
+        (2, 5, 9, 7),
+        BOXES,
+        np.array([1, 0, 1]),
+        output_height=2,
+        output_width=3,
+        blocked="x0.023 x1.1 y0.23",
+    ),
+    case(
+        "RoiAlign",
+        (2, 5, 9, 7),
+        BOXES,
+        whole(3, high=1),
+        opset=10,
+        mode="max",
+        blocked="x0.023 x1.1",
+    ),
+    case("MaxRoiPool", (2, 5, 9, 7), NUMBERED, pooled_shape=[2, 3], blocked="x0.023 x1.1 y0.23"),
 )

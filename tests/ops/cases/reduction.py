@@ -1,5 +1,7 @@
 """Reductions and running sums: axes as attribute and as input, kept and dropped, all and none."""
 
+import numpy as np
+
 from tests.ops.case import Draw, case, ints, positive, scalar, whole
 
 _SINCE_INPUT = {
@@ -48,4 +50,5 @@ CASES = (
     ),
     case("CumSum", (2, 6), ints(1), opset=11),
     case("CumSum", (2, 6), whole(low=1, high=1), opset=14),
+    case("CumProd", (2, 3, 4), np.array(1, np.int64), opset=26),
 )

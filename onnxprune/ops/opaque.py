@@ -1,0 +1,97 @@
+"""Operators of which nothing is pruned, and why.
+
+Along their axes an index means a place, a value or a random number, or what they do cannot be told
+from the model. What they read and make is blocked, with the reason.
+"""
+
+from __future__ import annotations
+
+from onnxprune.ops.operator import Operator
+from onnxprune.ops.site import Site
+
+_BOXES = "boxes are picked by their values"
+_CLASSES = "labels are numbers of classes"
+_CONTAINER = "a sequence, an optional or a map may hold tensors of any shape"
+_COORDINATES = "an index is a coordinate"
+_FEATURES = "its attributes refer to features by their numbers"
+_LEVELS = "an index is a place in a window or a spectrum"
+_NEWER = "ONNX Runtime loads no model of its operator set"
+_PLACES = "the elements are places in a whole tensor"
+_RANDOM = "a random number depends on how many are drawn before it"
+_STRINGS = "how many strings come out depends on those that go in"
+_TRAINING = "a training step is no inference"
+
+_STANDARD = {
+    _BOXES: ("NonMaxSuppression",),
+    _CLASSES: ("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
+    _CONTAINER: (
+        "ConcatFromSequence",
+        "Optional",
+        "OptionalGetElement",
+        "OptionalHasElement",
+        "SequenceAt",
+        "SequenceConstruct",
+        "SequenceEmpty",
+        "SequenceErase",
+        "SequenceInsert",
+        "SequenceLength",
+        "SequenceMap",
+        "SplitToSequence",
+    ),
+    _COORDINATES: ("AffineGrid", "EyeLike"),
+    _LEVELS: ("BlackmanWindow", "HammingWindow", "HannWindow", "MelWeightMatrix"),
+    _NEWER: ("CausalConvWithState", "LinearAttention"),
+    _PLACES: ("MaxUnpool", "NonZero", "Unique"),
+    _RANDOM: (
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    ),
+    _STRINGS: ("StringNormalizer", "StringSplit", "TfIdfVectorizer"),
+    "it becomes an initializer when a model is loaded": ("Constant",),
+    "it decodes a file": ("ImageDecoder",),
+}
+_CLASSICAL = {
+    _CONTAINER: ("CastMap", "DictVectorizer", "ZipMap"),
+    _FEATURES: (
+        "FeatureVectorizer",
+        "Imputer",
+        "LinearClassifier",
+        "LinearRegressor",
+        "SVMClassifier",
+        "SVMRegressor",
+        "Scaler",
+        "TreeEnsemble",
+        "TreeEnsembleClassifier",
+        "TreeEnsembleRegressor",
+    ),
+    "an index is a category": ("OneHotEncoder",),
+}
+_PREVIEW = {_NEWER: ("FlexAttention",)}
+_STEPS = {_TRAINING: ("Adagrad", "Adam", "Gradient", "Momentum")}
+
+OPAQUE: dict[tuple[str, str], str] = {
+    (domain, name): reason
+    for domain, families in (
+        ("", _STANDARD),
+        ("ai.onnx.ml", _CLASSICAL),
+        ("ai.onnx.preview", _PREVIEW),
+        ("ai.onnx.preview.training", _STEPS),
+    )
+    for reason, names in families.items()
+    for name in names
+}
+"""Why nothing is pruned that an operator touches, by its domain and type."""
+
+
+def _opaque(domain: str, name: str, reason: str) -> Operator:
+    def relate(site: Site) -> None:
+        site.block_all(f"{name}: {reason}")
+
+    return Operator(name, relate, domain=domain)
+
+
+OPERATORS = tuple(_opaque(*operator, reason) for operator, reason in OPAQUE.items())

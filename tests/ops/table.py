@@ -1,0 +1,80 @@
+"""The table of operators in `onnxprune/ops/README.md`; `python -m tests.ops.table` writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+from onnxprune.ops.opaque import OPAQUE
+from onnxprune.ops.operator import Operator
+from onnxprune.ops.registry import FAMILIES, lookup
+from tests.ops.case import Case
+from tests.ops.laws import build
+
+README = Path(__file__).parents[2] / "onnxprune/ops/README.md"
+BEGIN, END = "<!-- operators: python -m tests.ops.table -->\n", "<!-- end of operators -->\n"
+_HEADER = ("| Operator | Signature, or what stands for it |", "|---|---|")
+
+
+def table() -> str:
+    """All operators by family: those with one line together."""
+    rows: dict[str, list[str]] = {}
+    examples = _examples()
+    for family in FAMILIES:
+        for operator in family.OPERATORS:
+            rows.setdefault(_said(operator, examples), []).append(_title(operator))
+    lines = [f"| {', '.join(dict.fromkeys(names))} | {said} |" for said, names in rows.items()]
+    return "\n".join((*_HEADER, *lines, ""))
+
+
+def written(readme: str) -> str:
+    """The page with the table as it should be."""
+    head, _, rest = readme.partition(BEGIN)
+    return f"{head}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}"
+
+
+def _title(operator: Operator) -> str:
+    domain = f"{operator.domain}." if operator.domain else ""
+    since = f"-{operator.since}" if operator.since > 1 else ""
+    return f"{domain}{operator.name}{since}"
+
+
+def _said(operator: Operator, examples: dict[int, Case]) -> str:
+    """The line; of a function that writes it, what it writes for the first case of the tests."""
+    reason = OPAQUE.get((operator.domain, operator.name))
+    if reason is not None:
+        return f"opaque: {reason}"
+    if isinstance(operator.text, str):
+        return f"`{operator.text}`"
+    if operator.text is None:
+        return (operator.relate.__doc__ or "").partition("\n")[0]
+    case = examples[id(operator)]
+    site = next(
+        placed.site
+        for placed in build(case).analysis.placed
+        if placed.node.op_type == operator.name
+    )
+    shapes = ", ".join("-" if x is None else str(list(x.shape)) for x in case.operands)
+    line = re.sub(r"\s+", " ", operator.text(site))
+    return f"`{line}`, for example, of {shapes}"
+
+
+def _examples() -> dict[int, Case]:
+    """The first case of each operator."""
+    found: dict[int, Case] = {}
+    for case in _cases():
+        found.setdefault(id(lookup(case.domain, case.op_type, case.opset)), case)
+    return found
+
+
+def _cases() -> Iterable[Case]:
+    for family in FAMILIES:
+        name = family.__name__.rpartition(".")[2]
+        if (Path(__file__).parent / "cases" / f"{name}.py").exists():
+            yield from import_module(f"tests.ops.cases.{name}").CASES
+
+
+if __name__ == "__main__":
+    README.write_text(written(README.read_text()))
