@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 
@@ -130,7 +132,7 @@ def test_a_quantized_node_by_itself_keeps_its_zero_points_equal() -> None:
     g (uint8[1,3,6,6] a) => (uint8[1,16,4,4] y) {
         y = QLinearConv (a, s, z, w, ws, wz, s, z, b)
     }"""
-    wide = {
+    wide: dict[str, npt.NDArray[Any]] = {
         "s": np.array(0.1, np.float32),
         "z": np.array(7, np.uint8),
         "w": np.ones((16, 3, 3, 3), np.int8),
