@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
+from onnx.version_converter import convert_version
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -26,6 +27,10 @@ from onnxprune.pipelines.inputs import Inputs
 _SAMPLES = 4
 _BLOCK = 32
 """Elements of a row that share a scale, where weights have four bits."""
+_UNTOLD = {"DefaultTensorType": onnx.TensorProto.FLOAT}
+"""What tensors are of whose type the quantizers cannot tell."""
+_BLOCKS_SINCE = 21
+"""First opset in which DequantizeLinear knows blocks."""
 _SIGNED_KERNELS = ("MatMul", "Gemm", "Gather", "LSTM", "Attention")
 """What takes signed weights beside unsigned activations: ONNX Runtime's ConvInteger does not."""
 
@@ -51,6 +56,7 @@ def _dynamic(model: onnx.ModelProto, weights: QuantType, per_channel: bool) -> o
             op_types_to_quantize=signed,
             per_channel=per_channel,
             weight_type=weights,
+            extra_options=_UNTOLD,
         )
         return onnx.load(path)
 
@@ -67,6 +73,7 @@ def _static(model: onnx.ModelProto, form: QuantFormat) -> onnx.ModelProto:
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options=_UNTOLD,
         )
         return onnx.load(path)
 
@@ -75,10 +82,16 @@ def _four_bits(model: onnx.ModelProto, form: QuantFormat) -> onnx.ModelProto:
     # Here, for it imports a package that only this quantizer needs.
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
+    if form is QuantFormat.QDQ and _opset(model) < _BLOCKS_SINCE:  # it would only claim so
+        model = convert_version(model, _BLOCKS_SINCE)
     quantizer = MatMulNBitsQuantizer(model, block_size=_BLOCK, quant_format=form)
     quantizer.process()
     made: onnx.ModelProto = quantizer.model.model
     return made
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next(entry.version for entry in model.opset_import if not entry.domain)
 
 
 def _prepared(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
