@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from zoo_model import Pruning, Row
+from zoo_reach import LOST_AT_MOST, Reach, lost, reasons_for_less
 from zoo_totals import GAP_AT_MOST, TOUCHED_AT_LEAST, blocked, gap
 
 LEGEND = """\
@@ -30,6 +31,25 @@ def row_lines(row: Row) -> Iterator[str]:
         yield f"{model}  {pruning.name:<14} {_pruning_cells(pruning)}".rstrip()
         if pruning.why:
             yield f"{'':<8}-- {pruning.why}"
+    if row.reach:
+        yield from _reach_lines(*row.reach)
+
+
+def _reach_lines(variant: Reach, original: Reach) -> Iterator[str]:
+    """What of a variant can be pruned beside what can be of its original."""
+    touched, free = variant.touched - original.touched, variant.free - original.free
+    too_little = lost(variant, original) > LOST_AT_MOST
+    yield (
+        f"{'':<8}-- original: can be {original.touched:.1%} ({_points(touched)}), free "
+        f"{original.free:.1%} ({_points(free)})" + ": LESS" * too_little
+    )
+    if too_little:
+        for why, share in reasons_for_less(variant, original):
+            yield f"{'':<11}{share:>6.1%} more  {why}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f} points"
 
 
 def _pruning_cells(pruning: Pruning) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 from zoo_blocked import Blocks, Cause, causes
+from zoo_reach import Reach, reach_of
 from zoo_shares import Shares, measure_shares, weigh
 from zoo_skeleton import name_of, read_model
 from zoo_variants import Variant
@@ -42,6 +43,7 @@ class Task:
         settings: what to prune it with, one after the other.
         variant: what is done to it before.
         keep: folder that pruned models are left in; None for none.
+        made: folder that variants are left in; None for none.
         speed: whether latencies are compared.
         confidence: of the latencies' intervals.
     """
@@ -50,6 +52,7 @@ class Task:
     settings: tuple[RemoveChannels, ...]
     variant: Variant
     keep: Path | None
+    made: Path | None
     speed: bool
     confidence: float
 
@@ -98,10 +101,11 @@ class Row:
         name: the model.
         prunings: one for each of the task's settings.
         parameters: of the original.
-        weights: elements of the floating-point constants of its canonical form.
+        weights: elements of the weights of its canonical form, quantized ones included.
         touched: share of these that is in weights that an offered group touches, in [0, 1].
         causes: why the others stay as they are, most parameters first.
         nodes: operators of the original.
+        reach: what of it can be pruned, and its original's, if it is a variant.
         load_s: seconds to read it.
         peak_mb: largest memory of the process.
     """
@@ -113,6 +117,7 @@ class Row:
     touched: float = 0.0
     causes: list[Cause] = field(default_factory=list)
     nodes: int = 0
+    reach: tuple[Reach, Reach] | None = None
     load_s: float = 0.0
     peak_mb: int = 0
 
@@ -170,9 +175,8 @@ def _telling(prunings: Iterable[Pruning]) -> Iterator[None]:
 
 
 def _read(task: Task) -> onnx.ModelProto:
-    proto = read_model(task.path)
     try:
-        return task.variant.of(proto)
+        return task.variant.cached(read_model(task.path), name_of(task.path), task.made)
     except Exception as error:  # whatever the converter raises
         raise _NoVariantError(f"no such variant: {error}"[:300]) from error
 
@@ -186,7 +190,7 @@ def _examine(
     removal = result.removals[0]
     whole = count_macs(removal.analysis)
     pruning.macs = count_macs(removal.analysis, removal.keeps) / whole if whole else 1.0
-    _measure(removal, settings, row, pruning)
+    _measure(task, removal, settings, row, pruning)
     if not result.is_pruned:
         pruning.status = NOTHING
         pruning.why = "; ".join(cause.reason for cause in row.causes[:_CAUSES_SHOWN])
@@ -199,11 +203,16 @@ def _examine(
         _compare_speed(result, pruning, task.confidence)
 
 
-def _measure(removal: Removal, settings: RemoveChannels, row: Row, pruning: Pruning) -> None:
+def _measure(
+    task: Task, removal: Removal, settings: RemoveChannels, row: Row, pruning: Pruning
+) -> None:
     blocks = Blocks(removal.analysis)
     row.weights, row.touched = weigh(removal)
     row.causes = causes(removal, blocks)
     pruning.shares, pruning.short = measure_shares(removal, settings, blocks)
+    if str(task.variant) and row.reach is None:
+        original = reach_of(read_model(task.path), settings)
+        row.reach = (Reach.of(removal, settings.ratio), original)
 
 
 def _prove(result: op.Result, pruning: Pruning) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from zoo_lines import HEADER, LEGEND, row_lines, total_lines
 from zoo_model import Row, Task, examine, new_row
+from zoo_quantizers import QUANTIZERS
 from zoo_skeleton import find_models, name_of
 from zoo_totals import Expectation, summarise
-from zoo_variants import LEVELS, Variant
+from zoo_variants import LEVELS, TRANSFORMERS, Variant
 
 from onnxprune.errors import UsageError
 from onnxprune.passes import RemoveChannels
@@ -40,10 +41,11 @@ def main() -> int:
         return 2
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
-    variant = Variant(options.float16, options.optimized)
+    variant = Variant(options.float16, options.transformers, options.quantized, options.optimized)
     speed = not options.no_speed and options.jobs == 1
     confidence = 1 - 0.05 / (len(paths) * len(settings))
-    tasks = [Task(path, settings, variant, options.keep, speed, confidence) for path in paths]
+    folders = options.keep, options.made
+    tasks = [Task(path, settings, variant, *folders, speed, confidence) for path in paths]
     print(LEGEND, *(["", f"Models made {variant}."] * bool(str(variant))), "", HEADER, sep="\n")
     rows = []
     for row in _run(tasks, options.jobs):
@@ -53,7 +55,7 @@ def main() -> int:
     print(*total_lines(rows, totals), sep="\n")
     if options.json is not None:
         document = {
-            "schema": 2,
+            "schema": 3,
             "variant": asdict(variant),
             "totals": totals,
             "models": [asdict(row) for row in rows],
@@ -70,6 +72,16 @@ def _options() -> argparse.Namespace:
     add("--scope", default="uniform", metavar="S,...", help="scopes of selection")
     add("--optimized", default="", choices=LEVELS, help="first optimized by ONNX Runtime")
     add("--float16", action="store_true", help="first converted to float16")
+    add(
+        "--transformers",
+        default="",
+        choices=TRANSFORMERS,
+        metavar="TYPE",
+        help="first through ONNX Runtime's transformer optimizer, as models of this type: bert, "
+        "gpt2, vit, ...",
+    )
+    add("--quantized", default="", choices=tuple(QUANTIZERS), help="first quantized")
+    add("--made", type=Path, metavar="DIR", help="leave such variants there, for later runs")
     add(
         "--expect",
         type=Expectation.parse,

@@ -1,6 +1,6 @@
 """Shares of a model's parameters: what can be pruned, what was, and what could be at most.
 
-All shares are of the elements of the floating-point constants of the canonical model.
+All shares are of the elements of the weights of the canonical model, quantized ones included.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -66,6 +66,13 @@ def measure_shares(
         1 - _kept(analysis, freed) / total,
     )
     return shares, _short_groups(best, keeps, ratio)
+
+
+def free_share(removal: Removal, ratio: float) -> float:
+    """Returns the share that is removed if every free axis loses the ratio; see `Shares.free`."""
+    analysis = removal.analysis
+    kept = _kept(analysis, _fractions(_best(removal, ratio), ratio))
+    return 1 - kept / max(_size(analysis, _whole), 1)
 
 
 def nearest(size: int, ratio: float) -> float:

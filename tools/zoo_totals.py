@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo_blocked import CONVENIENCE, NATURE, OPTION, Cause
 from zoo_model import FAILED, NOTHING, PRUNED, Pruning, Row
+from zoo_reach import LOST_AT_MOST, lost
 
 TOUCHED_AT_LEAST = 0.95
 MEDIAN_TOUCHED_AT_LEAST = 0.99
@@ -150,6 +151,12 @@ def _checks(
         f"what uniform pruning removes before rounding is within {GAP_AT_MOST:.0%} of the bound",
         [_title(p) for p in pairs if _is_bounded(p[1]) and gap(p[1]) > GAP_AT_MOST],
     )
+    variants = [row for row in rows if row.reach]
+    if variants:
+        yield _check(
+            f"of each variant as much can be pruned as of its original, less {LOST_AT_MOST:.0%}",
+            [row.name for row in variants if lost(*row.reach) > LOST_AT_MOST],
+        )
     for expectation in expected:
         yield _check(
             f"of {expectation.pattern} at least {expectation.share:.0%} is gone, uniform",

@@ -13,11 +13,11 @@ from onnxprune.cost.latency import LatencyTable
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.blocks import Block
 from onnxprune.coupling.groups import Group
-from onnxprune.ir.tensors import is_float_type
+from onnxprune.ir.tensors import is_weight_type
 
 QUANTITIES = ("macs", "params", "size", "memory", "latency")
-"""What can be counted: multiply-accumulates of a run, elements of floating-point constants, bytes
-of the file, bytes of activations held at once, and milliseconds."""
+"""What can be counted: multiply-accumulates of a run, elements of weights, bytes of the file, bytes
+of activations held at once, and milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Costs:
 
     Attributes:
         macs: multiply-accumulates of one run.
-        params: elements of all floating-point constants.
+        params: elements of all weights, quantized ones included.
         size: bytes of the file.
         memory: most bytes of activations held at once; see `Activations`.
         pressure: a smooth number that follows `memory`.
@@ -105,7 +105,7 @@ class Ledger:
         self._parts = self._counted(everything, {})
         self._parts.elements = everything.elements
         sizes = analysis.canonical.model.size_bytes
-        params = sum(t.size for t in self._constants.values() if is_float_type(t.elem_type))
+        params = sum(t.size for t in self._constants.values() if is_weight_type(t.elem_type))
         self._held = sum(self._parts.held.values())
         latency = sum(self._parts.times.values()) + (table.rest_ms if table else 0.0)
         macs = sum(self._parts.macs.values())
@@ -170,7 +170,7 @@ class Ledger:
         for name, size in new.elements.items():
             tensor = self._constants[name]
             less = old.elements[name] - size
-            params -= less if is_float_type(tensor.elem_type) else 0
+            params -= less if is_weight_type(tensor.elem_type) else 0
             nbytes -= less * tensor.nbytes / max(tensor.size, 1)
         macs = now.macs + sum(n - old.macs[place] for place, n in new.macs.items())
         latency = now.latency + sum(t - old.times[place] for place, t in new.times.items())

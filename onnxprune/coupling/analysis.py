@@ -22,7 +22,7 @@ from onnxprune.errors import ModelError
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
 from onnxprune.ir.graph import Node, nodes
-from onnxprune.ir.tensors import is_float_type
+from onnxprune.ir.tensors import is_weight_type
 from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup
@@ -66,12 +66,15 @@ class Analysis:
 
     @property
     def weights(self) -> list[str]:
-        """Constants of more than one number, integers that stand for numbers too, in file order."""
+        """Constants of more than one number, integers that stand for numbers too, in file order.
+
+        Narrow integers do so even where no operator tells how.
+        """
         constants = self.canonical.model.constants
         return [
             name
             for name, tensor in constants.items()
-            if (is_float_type(tensor.elem_type) or name in self.encoded)
+            if (is_weight_type(tensor.elem_type) or name in self.encoded)
             and tensor.size > 1
             and name in self.values
         ]

@@ -23,7 +23,7 @@ from onnxprune.ir.graph import all_nodes, captured, label, subgraphs
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts
 from onnxprune.ir.surgeon import operate
-from onnxprune.ir.tensors import dtype_of, is_float_type
+from onnxprune.ir.tensors import dtype_of, is_weight_type
 
 T = TypeVar("T")
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))
@@ -40,7 +40,7 @@ Array = npt.NDArray[Any]
 def has_empty(model: Model) -> bool:
     """Whether some weight of a model has no elements."""
     tensors = model.constants.values()
-    return any(not tensor.size and is_float_type(tensor.elem_type) for tensor in tensors)
+    return any(not tensor.size and is_weight_type(tensor.elem_type) for tensor in tensors)
 
 
 def fold_empty(model: Model, facts: Facts) -> Model:
@@ -68,7 +68,7 @@ def _check_bodies(model: Model, facts: Facts) -> None:
 
 def _is_empty(facts: Facts, name: str) -> bool:
     """Whether a tensor lost all its channels; a list of sizes may be empty by itself."""
-    return 0 in facts.shapes.get(name, (1,)) and is_float_type(facts.elem_types[name])
+    return 0 in facts.shapes.get(name, (1,)) and is_weight_type(facts.elem_types[name])
 
 
 def _channels(op_type: str, inputs: Sequence[T]) -> Sequence[T]:

@@ -12,7 +12,7 @@ import onnx
 
 from onnxprune.errors import InternalError, ModelError
 from onnxprune.ir.graph import all_graphs, all_nodes
-from onnxprune.ir.tensors import ExternalTensor, FileStamp, InlineTensor, Tensor, is_float_type
+from onnxprune.ir.tensors import ExternalTensor, FileStamp, InlineTensor, Tensor, is_weight_type
 
 STUB_DATA_LIMIT: Final = 1024
 """Initializers of at most so many elements keep their data in the structure as well.
@@ -89,9 +89,9 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """Number of elements of all floating-point constants, those in bodies included.
+        """Number of elements of all weights, those in bodies included; see `is_weight_type`.
 
-        Initializers and `Constant` nodes count alike; integers do not, they are shapes and
+        Initializers and `Constant` nodes count alike; wide integers do not, they are shapes and
         indices.
         """
         nested = [
@@ -103,8 +103,8 @@ class Model:
         ]
         for part in all_graphs(self.proto.graph):
             nested.extend(part.initializer if part is not self.proto.graph else ())
-        return sum(t.size for t in self.constants.values() if is_float_type(t.elem_type)) + sum(
-            prod(t.dims) for t in nested if is_float_type(t.data_type)
+        return sum(t.size for t in self.constants.values() if is_weight_type(t.elem_type)) + sum(
+            prod(t.dims) for t in nested if is_weight_type(t.data_type)
         )
 
     @property

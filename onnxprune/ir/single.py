@@ -24,7 +24,8 @@ def single_node(
 ) -> Model:
     """A model that runs one node, with operands of given shapes.
 
-    Floating-point constants are filled with random numbers, which take as long as any others.
+    Floating-point constants are filled with random numbers, which take as long as any others;
+    others are cut or repeated, for zero points of channels may have to be equal.
 
     Args:
         model: the model.
@@ -50,8 +51,11 @@ def single_node(
         elif is_float_type(tensor.elem_type):
             drawn = rng.standard_normal(shapes[name]).astype(np.float32)
             constants[name] = ArrayTensor(drawn.astype(tensor.dtype), tensor.elem_type)
-        else:
+        elif tensor.shape == shapes[name]:
             constants[name] = tensor
+        else:
+            fitting = np.resize(tensor.numpy(), shapes[name])
+            constants[name] = ArrayTensor(fitting, tensor.elem_type)
     for name in node.output:
         if name:
             info = onnx.helper.make_tensor_value_info(name, elem_types[name], None)

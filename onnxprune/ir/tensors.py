@@ -40,6 +40,24 @@ _FLOAT_TYPES: Final[frozenset[int]] = frozenset(
 )
 
 
+_NARROW_TYPES: Final[frozenset[int]] = frozenset(
+    number
+    for number, name in type_names.items()
+    if name.lstrip("U") in ("INT2", "INT4", "INT8", "INT16")
+)
+
+
+def is_weight_type(elem_type: int) -> bool:
+    """Says whether constants of an element type are weights: floating point, or quantized.
+
+    Wider integers are shapes and indices, and the biases of quantized layers, which are few.
+
+    Args:
+        elem_type: A number of `onnx.TensorProto.DataType`.
+    """
+    return elem_type in _FLOAT_TYPES or elem_type in _NARROW_TYPES
+
+
 def is_float_type(elem_type: int) -> bool:
     """Says whether an element type is floating point, complex numbers included.
 

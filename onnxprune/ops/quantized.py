@@ -27,8 +27,9 @@ def _along(site: Site, index: int, axes: str) -> str:
 
 
 def _scaled_axis(site: Site) -> int:
+    """The axis of a vector of scales; its default lies beyond the last axis of a vector."""
     rank = len(site.x().shape)
-    return site.axis(site.attribute("axis", 1), rank) if rank else 0
+    return min(site.axis(site.attribute("axis", 1), rank), rank - 1) if rank else 0
 
 
 def _linear(site: Site) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import onnx
 import pytest
 
 from onnxprune.axes import DimSpace, Keep
@@ -121,3 +124,25 @@ def test_one_node_by_itself() -> None:
     assert result["c"].shape == (1, 4, 6, 6)
     with session_of(nothing_to_do()) as session:
         assert session.run({"x": np.ones(1, np.float32)})["y"] == 1
+
+
+def test_a_quantized_node_by_itself_keeps_its_zero_points_equal() -> None:
+    """A convolution refuses channels of its kernel with different zero points."""
+    text = """
+    g (uint8[1,3,6,6] a) => (uint8[1,16,4,4] y) {
+        y = QLinearConv (a, s, z, w, ws, wz, s, z, b)
+    }"""
+    wide: dict[str, npt.NDArray[Any]] = {
+        "s": np.array(0.1, np.float32),
+        "z": np.array(7, np.uint8),
+        "w": np.ones((16, 3, 3, 3), np.int8),
+        "ws": np.ones(16, np.float32),
+        "wz": np.full(16, 3, np.int8),
+        "b": np.arange(16, dtype=np.int32),
+    }
+    model = model_of(text, wide)
+    shapes = {name: array.shape for name, array in wide.items()}
+    shapes |= {"a": (1, 2, 6, 6), "w": (20, 2, 3, 3), "ws": (20,), "wz": (20,), "b": (20,)}
+    types = {"a": onnx.TensorProto.UINT8, "y": onnx.TensorProto.UINT8}
+    with session_of(single_node(model, 0, NodeEdit(), shapes, types)) as session:
+        assert session.run({"a": np.ones((1, 2, 6, 6), np.uint8)})["y"].shape == (1, 20, 4, 4)

@@ -19,6 +19,7 @@ from onnxprune.ir.tensors import (
     Tensor,
     dtype_of,
     is_float_type,
+    is_weight_type,
     packed_nbytes,
     type_names,
 )
@@ -52,6 +53,12 @@ def test_dtypes_of_small_floats_come_from_ml_dtypes() -> None:
 def test_an_unknown_type_is_refused(elem_type: int) -> None:
     with pytest.raises(ModelError, match="unknown"):
         dtype_of(elem_type)
+
+
+def test_weights_are_floating_point_or_quantized() -> None:
+    names = {type_names[number] for number in type_names if is_weight_type(number)}
+    assert {"FLOAT", "FLOAT8E4M3FN", "INT8", "UINT8", "INT16", "UINT4", "INT2"} <= names
+    assert not names & {"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING", "UNDEFINED"}
 
 
 def test_only_floating_point_counts_as_float() -> None:

@@ -46,6 +46,7 @@ CASES = (
     case("DequantizeLinear", signed(2, 5, 3), positive(5), zero(1, 2, 3, 4, 5, dtype="int8")),
     case("DequantizeLinear", signed(5, 7), positive(7), axis=1),
     case("DequantizeLinear", wide(5, 7), positive(5), axis=0),
+    case("DequantizeLinear", wide(5), SCALE),
     case(
         "DequantizeLinear",
         signed(12, 5),
