@@ -16,6 +16,7 @@ _COORDINATES = "an index is a coordinate"
 _FEATURES = "its attributes refer to features by their numbers"
 _LEVELS = "an index is a place in a window or a spectrum"
 _NEWER = "ONNX Runtime loads no model of its operator set"
+_PACKED = "its weights are packed in one row"
 _PLACES = "the elements are places in a whole tensor"
 _RANDOM = "a random number depends on how many are drawn before it"
 _STRINGS = "how many strings come out depends on those that go in"
@@ -70,6 +71,7 @@ _CLASSICAL = {
     ),
     "an index is a category": ("OneHotEncoder",),
 }
+_CONTRIB = {_PACKED: ("MatMulBnb4", "MatMulFpQ4")}
 _PREVIEW = {_NEWER: ("FlexAttention",)}
 _STEPS = {_TRAINING: ("Adagrad", "Adam", "Gradient", "Momentum")}
 
@@ -78,6 +80,7 @@ OPAQUE: dict[tuple[str, str], str] = {
     for domain, families in (
         ("", _STANDARD),
         ("ai.onnx.ml", _CLASSICAL),
+        ("com.microsoft", _CONTRIB),
         ("ai.onnx.preview", _PREVIEW),
         ("ai.onnx.preview.training", _STEPS),
     )

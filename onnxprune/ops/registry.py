@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from onnxprune.ops import (
+    blockwise,
     broadcasting,
     control,
     convolution,
@@ -24,6 +25,7 @@ from onnxprune.ops import (
 from onnxprune.ops.operator import Operator
 
 FAMILIES = (
+    blockwise,
     broadcasting,
     control,
     convolution,
