@@ -264,9 +264,8 @@ def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | Non
         title = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
         analysis.unknown.setdefault(title, []).append(node.name)
         site.block_all(f"{title}: operator without a signature")
-        for name in node.captures:
-            for dim in analysis.values[name].dims if name in analysis.values else ():
-                site.block(dim, f"used inside the body of {node.op_type}")
+    elif operator.opaque:
+        operator.relate(site)
     elif not shaped and not node.bodies:
         site.block_all(f"{node.op_type}: an operand of unknown shape")
     else:
@@ -277,6 +276,10 @@ def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | Non
                 raise
             site.block_all(f"{node.op_type}: in a branch for inputs of other sizes")
         site.block_omitted()
+    if operator is None or operator.opaque:
+        for name in node.captures:
+            for dim in analysis.values[name].dims if name in analysis.values else ():
+                site.block(dim, f"used inside the body of {node.op_type}")
 
 
 def _ignored(order: Iterable[Node], patterns: list[str]) -> set[tuple[str, ...]]:

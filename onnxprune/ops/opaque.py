@@ -94,7 +94,7 @@ def _opaque(domain: str, name: str, reason: str) -> Operator:
     def relate(site: Site) -> None:
         site.block_all(f"{name}: {reason}")
 
-    return Operator(name, relate, domain=domain)
+    return Operator(name, relate, domain=domain, opaque=True)
 
 
 OPERATORS = tuple(_opaque(*operator, reason) for operator, reason in OPAQUE.items())

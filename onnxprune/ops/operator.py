@@ -68,6 +68,7 @@ class Operator:
         looks_up: whether other operands choose which rows of the first one are read.
         gain: what the operator multiplies each channel of its input with, if it does just that.
         encodings: operands whose integers stand for numbers.
+        opaque: whether nothing is pruned that it touches.
         text: the signature line, or what writes it; None where `relate` says more than a line.
     """
 
@@ -83,6 +84,7 @@ class Operator:
     looks_up: bool = False
     gain: Gain | None = None
     encodings: tuple[Encoding, ...] = ()
+    opaque: bool = False
     text: Text | None = None
 
     def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:
