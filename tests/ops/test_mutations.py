@@ -119,10 +119,7 @@ class AbsentError(Exception):
 def built(mistake: Mistake, case: Case, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A case as the mistake has it."""
     if mistake.part:
-        empty = (
-            type(getattr(mistake.operator, mistake.part))() if mistake.part != "rewrite" else None
-        )
-        return build(case, replace(mistake.operator, **{mistake.part: empty}))
+        return build(case, WITHOUT[mistake.part](mistake.operator))
 
     def wrong(line: str) -> Signature:
         lines = KINDS[mistake.kind](line)
