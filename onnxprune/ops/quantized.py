@@ -262,7 +262,5 @@ OPERATORS: tuple[Operator, ...] = (
     signature("QLinearGlobalAveragePool", _pool, domain=CONTRIB),
     Operator("QLinearConcat", _concat, domain=CONTRIB),
     signature("QLinearSoftmax", _softmax, domain=CONTRIB),
-    signature(
-        "DynamicQuantizeLSTM", _dynamic_lstm, domain=CONTRIB, attributes={"hidden_size": "h"}
-    ),
+    signature("DynamicQuantizeLSTM", _dynamic_lstm, domain=CONTRIB),
 )

@@ -57,7 +57,7 @@ def mistakes() -> Iterator[Mistake]:
         for part in ("attributes", "masked", "rewrite"):
             if getattr(operator, part):
                 yield Mistake(operator, part)
-        if any(encoding.zero is not None for encoding in operator.encodings):
+        if operator.macs and any(not encoding.operand for encoding in operator.encodings):
             yield Mistake(operator, "zero points")
         for kind in KINDS if operator.text is not None else ():
             for place in range(4):

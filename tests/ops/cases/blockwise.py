@@ -146,4 +146,17 @@ CASES = (
         quantize_axis=1,
         blocked="x0.01 x2.01 x3.01 y0.1",
     ),
+    contrib(
+        "GatherBlockQuantized",
+        packed(7, 48),
+        ints(3, 0, 5),
+        scales(7, 3),
+        packed(7, 3),
+        bits=8,
+        block_size=16,
+        gather_axis=0,
+        quantize_axis=1,
+        blocked="x0.0 x2.0 x3.0",
+        partly="x0.1 y0.1",
+    ),
 )
