@@ -186,7 +186,7 @@ def _softmax(site: Site) -> str:
 
 
 _DYNAMIC_LSTM = (
-    "x[#t, #b, i!], w[#d, i, (4 h)], r[d, #h, (4 h)], bias[d, (8 h)]?, lengths[b]?, h0[d, b, h]?,"
+    "x[#t, #b, i], w[#d, i, (4 h)], r[d, #h, (4 h)], bias[d, (8 h)]?, lengths[b]?, h0[d, b, h]?,"
     " c0[d, b, h]?, peephole[d, (3 h)]?, ws[{0}], wz[{1}], rs[{2}], rz[{3}]"
     " -> y[t, d, b, h]?, yh[d, b, h]?, yc[d, b, h]?"
 )
