@@ -64,6 +64,24 @@ def cut_at(model: Model, names: Iterable[str], elem_types: Mapping[str, int]) ->
     return probe
 
 
+def pinned(model: Model, names: Mapping[str, str], elem_types: Mapping[str, int]) -> Model:
+    """A copy of a model that is fed some values of its main graph, and makes them all the same.
+
+    Args:
+        model: the model.
+        names: by value that it is to be fed, the name that what it makes itself gets.
+        elem_types: element type by value name.
+    """
+    probe = model.copy()
+    for node in probe.proto.graph.node:
+        for place, name in enumerate(node.output):
+            node.output[place] = names.get(name, name)
+    for name in names:
+        info = onnx.helper.make_tensor_value_info(name, elem_types[name], None)
+        probe.proto.graph.input.append(info)
+    return probe
+
+
 def jittered(model: Model, elem_types: Mapping[str, int], seed: int = 0) -> Model:
     """A copy of a model in which every result is off by up to a unit in the last place, at random.
 

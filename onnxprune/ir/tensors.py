@@ -58,6 +58,16 @@ def is_weight_type(elem_type: int) -> bool:
     return elem_type in _FLOAT_TYPES or elem_type in _NARROW_TYPES
 
 
+def is_coarse_type(elem_type: int) -> bool:
+    """Says whether numbers of an element type are so far apart that rounding shows.
+
+    Args:
+        elem_type: A number of `onnx.TensorProto.DataType`.
+    """
+    tiny = type_names.get(elem_type, "").startswith(("FLOAT4", "FLOAT6", "FLOAT8"))
+    return tiny or elem_type in _NARROW_TYPES
+
+
 def is_float_type(elem_type: int) -> bool:
     """Says whether an element type is floating point, complex numbers included.
 

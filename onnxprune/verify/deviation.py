@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.ir.exposure import ABSENT
-from onnxprune.verify.tolerance import Tolerances
+from onnxprune.verify.steps import is_coarse, steps
+from onnxprune.verify.tolerance import Tolerance, Tolerances
 
 MUTE = 1e-4
 """A tensor whose variation is below this share of its size does not react."""
@@ -30,7 +31,8 @@ class Deviation:
 
     Attributes:
         name: the value.
-        max_abs: largest absolute deviation.
+        max_abs: largest absolute deviation; of integers the share of elements that differ, of
+            quantized numbers how many steps they are apart on average.
         max_rel: that, as a share of the tensor's variation over inputs. Where rounding allows more
             than that, it is scaled so that the tolerance marks the bound in any case. Outliers that
             the tolerance grants have no part in it.
@@ -73,9 +75,12 @@ def compare(
         return Deviation(name, error, float("inf"), True, False, elsewhere=True)
     if any(a.shape != b.shape for a, b in pairs):
         return Deviation(name, float("inf"), float("inf"), True, False)
-    if reference[0].dtype.kind not in "fV":
+    dtype = reference[0].dtype
+    if is_coarse(dtype):
+        return _compare_steps(name, reference, pruned, tolerances.of(dtype))
+    if dtype.kind not in "fV":
         return _compare_exact(name, reference, pruned, tolerances)
-    tolerance = tolerances.of(reference[0].dtype)
+    tolerance = tolerances.of(dtype)
     first = [_calm(array) for array in reference]
     second = [_calm(array) for array in pruned]
     if any(not _same_kinds(a[1], b[1]) for a, b in zip(first, second, strict=True)):
@@ -101,7 +106,7 @@ class Noise:
     """What rounding alone does to a tensor.
 
     Attributes:
-        max_abs: how far it moves it, where it leaves it finite.
+        max_abs: how far it moves it, where it leaves it finite; measured as of a `Deviation`.
         elsewhere: whether it decides if the tensor is computed at all.
         overflows: whether it decides where the tensor is finite.
     """
@@ -129,6 +134,8 @@ def noise_between(plain: Array, moved: Array) -> Noise:
     if plain.shape != moved.shape:
         elsewhere = _elsewhere(plain, moved)
         return Noise(0.0 if elsewhere else float("inf"), elsewhere)
+    if is_coarse(plain.dtype):
+        return Noise(float(np.abs(steps(plain) - steps(moved)).mean()) if plain.size else 0.0)
     if plain.dtype.kind not in "fV":
         return Noise(_share_of_others(plain, moved))
     (a, kinds), (b, others) = _calm(plain), _calm(moved)
@@ -160,6 +167,26 @@ def _compare_exact(
     return Deviation(
         name, wrong, wrong, reacts, wrong <= max(tolerance.relative, tolerance.outliers)
     )
+
+
+def _compare_steps(
+    name: str, reference: Sequence[Array], pruned: Sequence[Array], tolerance: Tolerance
+) -> Deviation:
+    """Quantized numbers: a last bit before rounding moves a few elements by a step.
+
+    What is off by a part of a step is rounded to the next one as often as that part says, so that
+    the bound of the mean is that of any number. No element may be off by that and more than a step.
+    """
+    first, second = ([steps(array) for array in arrays] for arrays in (reference, pruned))
+    apart = [np.abs(a - b) for a, b in zip(first, second, strict=True)]
+    mean = max(float(array.mean()) if array.size else 0.0 for array in apart)
+    spread = _spread(first)
+    bound = tolerance.relative * max(spread, 1.0)
+    far = max(float(np.count_nonzero(x > bound + 1)) / max(x.size, 1) for x in apart)
+    share = mean / max(bound, 1 / max(first[0].size, 1))
+    passed = share <= 1 and far <= tolerance.outliers
+    error = tolerance.relative * share if share > 1 or passed else float("inf")
+    return Deviation(name, mean, error, spread > 0, passed)
 
 
 def _share_of_others(a: Array, b: Array) -> float:

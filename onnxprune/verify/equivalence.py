@@ -3,8 +3,9 @@
 Every intermediate that survives in both is compared, each against its own variation over inputs:
 deep networks forget, and a wrong permutation in the middle can vanish below rounding at the
 output. A tensor that does not react to the input proves nothing; where too little reacts, or a
-branch that lost channels never runs, the verdict is "cannot tell". Tables are compared as they are,
-for the inputs look up some of their rows only.
+branch that lost channels never runs, the verdict is "cannot tell". Behind quantized values both
+models go on with those of the reference (`verify/pins.py`). Tables are compared as they are, for
+the inputs look up some of their rows only.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
 from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
+from onnxprune.verify.pins import Pins
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.rounding import excuse_rounding
 from onnxprune.verify.sessions import session_of
@@ -137,16 +139,18 @@ def check_equivalence(
     marks = {mark_of(body): body for body in _bodies_that_lost(analysis, keeps)}
     with ExitStack() as stack:
         first = stack.enter_context(session_of(with_outputs(reference, names, types)))
+        surface = [name for name in names if name not in inside]
+        pins = Pins.of(surface, types, first, masked_feeds)
+        cut = pins.changed(lambda name, array: take(array, taken[name]))
         try:
-            seen = with_outputs(pruned, [*names, *marks], types)
-            second = stack.enter_context(session_of(seen))
-            second.run(pruned_feeds[0], names[:1])
+            second = stack.enter_context(session_of(cut.probe(pruned, [*names, *marks])))
+            cut.run(second, pruned_feeds[0], 0, names[:1])
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
         for portion in _portions(analysis, names, batch):
             masked = [first.run(feed, portion) for feed in masked_feeds]
-            sliced = [second.run(feed, portion) for feed in pruned_feeds]
+            sliced = [cut.run(second, feed, i, portion) for i, feed in enumerate(pruned_feeds)]
             for name in portion:
                 pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
                 if name in inside:
@@ -156,11 +160,12 @@ def check_equivalence(
                     deviation = compare(name, shown, [b for _, b in pairs], tolerances)
                     result.deviations.append(deviation)
         result.deviations = excuse_rounding(
-            result.deviations, first, reference, masked_feeds, types, analysis
+            result.deviations, first, reference, masked_feeds, types, analysis, pins
         )
         tables = compare_tables(analysis, keeps, pruned, tolerances)
         result.deviations += [table for table in tables if not table.passed]
-        ran = [second.run(feed, list(marks)) for feed in pruned_feeds] if marks else []
+        passes = enumerate(pruned_feeds if marks else ())
+        ran = [cut.run(second, feed, i, list(marks)) for i, feed in passes]
     result.unreached = tuple(
         body for mark, body in marks.items() if not any(run[mark].any() for run in ran)
     )

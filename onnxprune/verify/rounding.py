@@ -7,7 +7,7 @@ chain of many layers. Others overflow, here or there. Such a deviation proves no
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -17,9 +17,10 @@ import numpy.typing as npt
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.random import Feeds
 from onnxprune.ir.model import Model
-from onnxprune.ir.probe import jittered, with_outputs
+from onnxprune.ir.probe import jittered
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import Deviation, Noise, noise_between
+from onnxprune.verify.pins import Pins
 from onnxprune.verify.sessions import session_of
 
 AMPLIFICATION = 20.0
@@ -37,6 +38,7 @@ def excuse_rounding(
     feeds: Sequence[Feeds],
     types: Mapping[str, int],
     analysis: Analysis | None = None,
+    pins: Pins | None = None,
 ) -> list[Deviation]:
     """Take deviations for rounding that a jitter of the last bits explains.
 
@@ -50,6 +52,7 @@ def excuse_rounding(
         feeds: its inputs.
         types: element type by value name.
         analysis: of the canonical model, if what overflows may excuse what is computed from it.
+        pins: values that the other model was fed, and the one with the jitter is, too.
 
     Returns:
         The deviations, those that are excused replaced.
@@ -58,7 +61,8 @@ def excuse_rounding(
     if analysis is not None:
         later = _computed_from(analysis, {d.name for d in suspects if d.overflows})
         suspects = [d for d in suspects if d.name not in later]
-    judged = _judged_by_jitter(suspects, session, model, feeds, types) if suspects else {}
+    bench = _Bench(session, model, feeds, types, pins or Pins(types=types))
+    judged = _judged_by_jitter(suspects, bench) if suspects else {}
     result = [judged.get(d.name, d) for d in deviations]
     return result if analysis is None else excuse_overflow(result, analysis)
 
@@ -86,19 +90,24 @@ def _computed_from(analysis: Analysis, names: Collection[str]) -> set[str]:
     return later
 
 
-def _judged_by_jitter(
-    suspects: Sequence[Deviation],
-    session: Session,
-    model: Model,
-    feeds: Sequence[Feeds],
-    types: Mapping[str, int],
-) -> dict[str, Deviation]:
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """The right model and what it runs on; see `excuse_rounding`."""
+
+    session: Session
+    model: Model
+    feeds: Sequence[Feeds]
+    types: Mapping[str, int]
+    pins: Pins
+
+
+def _judged_by_jitter(suspects: Sequence[Deviation], bench: _Bench) -> dict[str, Deviation]:
     names = [suspect.name for suspect in suspects]
     noise = dict.fromkeys(names, Noise())
     judged = {suspect.name: suspect for suspect in suspects}
-    plain = [session.run(feed, names) for feed in feeds]
+    plain = [bench.session.run(feed, names) for feed in bench.feeds]
     for seed in range(DRAWS):
-        for name, moved in _noise(model, feeds, types, plain, names, seed).items():
+        for name, moved in _noise(bench, plain, names, seed).items():
             noise[name] = noise[name].joined(moved)
         judged = {suspect.name: _without(suspect, noise[suspect.name]) for suspect in suspects}
         if all(deviation.passed for deviation in judged.values()):
@@ -107,12 +116,7 @@ def _judged_by_jitter(
 
 
 def _noise(
-    model: Model,
-    feeds: Sequence[Feeds],
-    types: Mapping[str, int],
-    plain: Sequence[Mapping[str, Array]],
-    names: Sequence[str],
-    seed: int,
+    bench: _Bench, plain: Sequence[Mapping[str, Array]], names: Sequence[str], seed: int
 ) -> dict[str, Noise]:
     """What rounding alone does to tensors of a model.
 
@@ -121,10 +125,11 @@ def _noise(
     """
     rng = np.random.default_rng(seed)
     noise = dict.fromkeys(names, Noise())
-    with session_of(with_outputs(jittered(model, types, seed), names, types)) as other:
-        for feed, run in zip(feeds, plain, strict=True):
+    moving = jittered(bench.model, bench.types, seed)
+    with session_of(bench.pins.probe(moving, names)) as other:
+        for place, (feed, run) in enumerate(zip(bench.feeds, plain, strict=True)):
             nudged = {name: _nudged(array, rng) for name, array in feed.items()}
-            for name, moved in other.run(nudged, names).items():
+            for name, moved in bench.pins.run(other, nudged, place, names).items():
                 noise[name] = noise[name].joined(noise_between(run[name], moved))
     return noise
 
