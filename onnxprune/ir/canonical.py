@@ -181,11 +181,17 @@ def _facts_at(
 def _all_facts(
     model: Model, inputs: Mapping[str, Shape], variant: int = 0
 ) -> tuple[Facts, frozenset[str]]:
-    """Facts under one binding, by inference and where that stops by a run; and what is left."""
+    """Facts under one binding, by inference and where that stops by ONNX Runtime; what is left.
+
+    What the file says of operators that onnx does not know may be stale, so that it comes last.
+    """
     trips = bindings.TRIPS[variant]
     facts = interpret(model.proto, inputs, trips=trips)
     blind = _without_shape(model, facts)
-    seen = blind & {name for node in model.proto.graph.node for name in node.output}
+    nodes = model.proto.graph.node
+    foreign = [node for node in nodes if not onnx.defs.has(node.op_type, node.domain)]
+    seen = blind & {name for node in nodes for name in node.output}
+    seen |= {name for node in foreign for name in node.output if name}
     if seen:
         facts = interpret(model.proto, inputs, told_types(model, inputs, seen), trips)
         blind = _without_shape(model, facts)

@@ -56,22 +56,23 @@ def _split_sizes(site: Site, keeps: Keeps) -> Rewrite:
 def _bounds(site: Site) -> list[tuple[int, int, int, int]] | None:
     """(axis, start, stop, step) of a Slice in Python's sense, clamped; None where unknown."""
     rank = len(site.x().shape)
-    if site.has(1):
-        starts, ends = site.int_list(1), site.int_list(2)
-        axes = site.int_list(3) if site.has(3) else list(range(len(starts or ())))
-        steps = site.int_list(4) if site.has(4) else [1] * len(starts or ())
-    else:
-        starts, ends = site.ints("starts"), site.ints("ends")
-        axes = site.ints("axes") or list(range(len(starts or ())))
-        steps = [1] * len(starts or ())
-    if starts is None or ends is None or axes is None or steps is None:
+    if any(site.has(place) and site.int_list(place) is None for place in range(1, 5)):
         return None
+    starts, ends = _written(site)
+    axes = site.int_list(3) or site.ints("axes") or list(range(len(starts)))
+    steps = site.int_list(4) or [1] * len(starts)
     bounds: list[tuple[int, int, int, int]] = []
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         place = site.axis(axis, rank)
         size = site.x().shape[place]
         bounds.append((place, *slice(start, _open_end(end, step), step).indices(size)))
     return bounds
+
+
+def _written(site: Site) -> tuple[list[int], list[int]]:
+    """The starts and ends of a Slice as they stand in the model."""
+    inputs = site.int_list(1) or [], site.int_list(2) or []
+    return inputs if site.has(1) else (site.ints("starts") or [], site.ints("ends") or [])
 
 
 def _open_end(end: int, step: int) -> int | None:
@@ -156,15 +157,22 @@ def _pick_range(site: Site, dim: Dim, start: int, stop: int) -> Dim:
 
 
 def _slice_bounds(site: Site, keeps: Keeps) -> Rewrite:
-    """Move the bounds to where the same elements now are."""
+    """Move the bounds to where the same elements now are.
+
+    Those of axes that lose nothing stay as they were written: their size may be dynamic.
+    """
     bounds = _bounds(site)
     if bounds is None:
         return Rewrite()
-    masks = [axis_mask(site.x().dims[axis], keeps, row=0) for axis, *_ in bounds]
-    if all(mask.all() for mask in masks):
+    starts, ends = _written(site)
+    touched = False
+    for place, (axis, *rest) in enumerate(bounds):
+        mask = axis_mask(site.x().dims[axis], keeps, row=0)
+        if not mask.all():
+            starts[place], ends[place] = _moved(mask, *rest)
+            touched = True
+    if not touched:
         return Rewrite()
-    moved = [_moved(mask, *rest) for mask, (_, *rest) in zip(masks, bounds, strict=True)]
-    starts, ends = ([pair[i] for pair in moved] for i in (0, 1))
     if not site.has(1):
         return Rewrite({"starts": starts, "ends": ends})
     values = {1: starts, 2: ends}

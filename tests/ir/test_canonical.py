@@ -311,3 +311,13 @@ def test_an_expand_leaves_merged_axes_as_they_come() -> None:
     result = op.prune(model, 0.5, round_to=1)
     assert result.model.constants["w1"].shape == (8, 12)
     assert result.verify().passed
+
+
+def test_a_stale_shape_of_an_operator_of_onnx_runtime_is_not_believed() -> None:
+    header = '<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>'
+    text = f"""{header} g (float[n,3] x) => (float[n,4] y) <float[n,9] a> {{
+        a = com.microsoft.FusedMatMul(x, w)  y = Relu(a)
+    }}"""
+    model = model_of(text, {"w": (3, 4)})
+    batch = canonicalise(model).inputs["x"][0]
+    assert canonicalise(model).facts.shapes["a"] == (batch, 4)

@@ -259,3 +259,25 @@ def test_old_models_list_new_initializers_among_their_inputs() -> None:
     assert result.verify().passed
     assert result.model.constants["w1"].shape == (6, 4)
     onnx.checker.check_model(result.model.to_proto())
+
+
+def test_bounds_of_axes_that_lose_nothing_stay_as_written() -> None:
+    """The batch is dynamic, and sliced to its end beside the channels."""
+    model = model_of(
+        """g (float[N,6] x) => (float[N,5] y) {
+            h = MatMul(x, w1)
+            s = Slice(h, zeros, far, axes)
+            y = MatMul(s, w2)
+        }""",
+        {
+            "w1": (6, 12),
+            "w2": (8, 5),
+            "zeros": np.array([4, 0]),
+            "far": np.array([10**9, 10**9]),
+            "axes": np.array([1, 0]),
+        },
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    assert result.verify().passed
+    assert result.model.constants["far"].numpy()[1] == 10**9
