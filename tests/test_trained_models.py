@@ -1,7 +1,7 @@
 """Trained models that ship in wheels, raw as they are: pruned and proven without a hint.
 
-They are optional: `pip install --no-deps rapidocr-onnxruntime silero-vad ddddocr magika` (the wheels
-need nothing else for this). Of ddddocr one model is quantized to int8.
+They are optional: `pip install --no-deps rapidocr-onnxruntime silero-vad ddddocr magika`; the
+wheels need nothing else for this. Of ddddocr one model is quantized to int8.
 """
 
 from __future__ import annotations

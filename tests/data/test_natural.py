@@ -11,6 +11,13 @@ import pytest
 from onnxprune.data.natural import TURNS, natural
 
 RNG = np.random.default_rng(0)
+FRESH = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def fresh_numbers() -> None:
+    """Each test draws the same numbers, whichever ran before it."""
+    RNG.bit_generator.state = FRESH
 
 
 def likeness(images: npt.NDArray[Any], axis: int) -> float:

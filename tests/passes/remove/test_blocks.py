@@ -26,6 +26,7 @@ from onnxprune.pipelines.result import Result
 from tests.texts import Weight, assert_valid, f32, model_of, op_types
 
 RNG = np.random.default_rng(0)
+FRESH = RNG.bit_generator.state
 SCALES = (1.0, 0.01, 0.3)
 TEXT = """g (float[n,3,5,5] x) => (float[n,4,5,5] y) {
     h0 = Conv(x, w0)
@@ -34,6 +35,12 @@ TEXT = """g (float[n,3,5,5] x) => (float[n,4,5,5] y) {
     a3 = Conv(h2, a3w) r3 = Relu(a3) b3 = Conv(r3, b3w, b3b) h3 = Add(h2, b3)
     y = Conv(h3, w1)
 }"""
+
+
+@pytest.fixture(autouse=True)
+def fresh_numbers() -> None:
+    """Each test draws the same numbers, whichever ran before it."""
+    RNG.bit_generator.state = FRESH
 
 
 def network(scales: tuple[float, ...] = SCALES) -> op.Model:

@@ -24,7 +24,14 @@ from onnxprune.verify.sessions import session_of
 from tests.texts import Weight, assert_valid, f32, model_of, proto_of
 
 RNG = np.random.default_rng(0)
+FRESH = RNG.bit_generator.state
 HALF: dict[str, Any] = {"ratio": 0.5, "round_to": 1}
+
+
+@pytest.fixture(autouse=True)
+def fresh_numbers() -> None:
+    """Each test draws the same numbers, whichever ran before it."""
+    RNG.bit_generator.state = FRESH
 
 
 def _batches(shape: tuple[int, ...], count: int = 8) -> list[Batch]:
