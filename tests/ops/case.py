@@ -45,7 +45,6 @@ class Case:
         opset: version of the operator's set.
         domain: the operator's set.
         outputs: names of the results; ``""`` where one is not asked for.
-        dtypes: of results, where nothing tells and they are not what the first floats are.
         unread: results that are made but that nobody reads.
         blocked: axes of which no index may be removed. All others must be free.
         partly: axes of which some indices may be removed and others not.
@@ -60,7 +59,6 @@ class Case:
     opset: int
     domain: str
     outputs: tuple[str, ...]
-    dtypes: dict[str, str]
     unread: frozenset[str]
     blocked: frozenset[str]
     partly: frozenset[str]
@@ -100,23 +98,21 @@ def case(
         opset: version of the operator's set.
         domain: the operator's set.
         outputs: names of the results, ``y0`` and so on; ``-`` where one is not asked for, ``~y1``
-            where nobody reads one that is made, ``y2:int32`` for its type.
+            where nobody reads one that is made.
         blocked: axes as ``x0.23 y0.3``: the last two of input 0, the last of output 0.
         partly: axes likewise.
         by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
         means: an ONNX function that runs in the operator's place.
         attributes: the node's attributes.
     """
-    words = [word.partition(":") for word in outputs.split()]
     return Case(
         op_type,
         tuple(Draw(x) if isinstance(x, tuple) else x for x in operands),
         attributes,
         opset,
         domain,
-        tuple("" if name == "-" else name.lstrip("~") for name, _, _ in words),
-        {name.lstrip("~"): dtype for name, _, dtype in words if dtype},
-        frozenset(name[1:] for name, _, _ in words if name[0] == "~"),
+        tuple("" if name == "-" else name.lstrip("~") for name in outputs.split()),
+        frozenset(name[1:] for name in outputs.split() if name[0] == "~"),
         _axes(blocked),
         _axes(partly),
         by_reference,

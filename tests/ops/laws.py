@@ -119,10 +119,6 @@ def build(case: Case, operator: Operator | None = None) -> Bench:
     }
     fed = [f"x{i}" for i, x in enumerate(case.operands) if isinstance(x, Draw)]
     canonical = canonicalise(Model.load(_proto(case, arrays, fed)))
-    if case.means:
-        text = f'<domain: "{case.domain}", opset_import: ["": {_STANDARD}, "{case.domain}": 1]>'
-        function = onnx.parser.parse_function(f"{text} {case.op_type} {case.means}")
-        canonical.model.proto.functions.append(function)
     if canonical.blind:
         feeds = {name: arrays[name] for name in fed}
         told = run(case, canonical.model, feeds, sorted(canonical.blind))
@@ -176,7 +172,6 @@ def _proto(case: Case, arrays: Arrays, fed: list[str]) -> onnx.ModelProto:
         opsets.append(helper.make_opsetid("", _STANDARD))
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
     inferred = onnx.shape_inference.infer_shapes(proto)
-<<<<<<< HEAD
     untyped = [x for x in inferred.graph.output if not x.type.tensor_type.elem_type]
     told = (
         _run(case, inferred.SerializeToString(), {name: arrays[name] for name in fed}, case.results)
@@ -188,14 +183,6 @@ def _proto(case: Case, arrays: Arrays, fed: list[str]) -> onnx.ModelProto:
         kind.ClearField("shape")
         if info in untyped:
             kind.elem_type = helper.np_dtype_to_tensor_dtype(told[info.name].dtype)
-=======
-    floats = [array.dtype for array in arrays.values() if array.dtype.kind == "f"]
-    for info in inferred.graph.output:
-        kind = info.type.tensor_type
-        kind.ClearField("shape")
-        dtype = np.dtype(case.dtypes.get(info.name, str((*floats, "float32")[0])))
-        kind.elem_type = kind.elem_type or helper.np_dtype_to_tensor_dtype(dtype)
->>>>>>> dbcfe09 (Signatures of ONNX Runtime's own float operators, with masked forms and cases)
     return inferred
 
 
@@ -328,18 +315,12 @@ def _close(actual: AnyArray, expected: AnyArray) -> bool:
     return np.allclose(actual, expected, rtol=tolerance, atol=tolerance / 10, equal_nan=True)
 
 
-<<<<<<< HEAD
 def run(case: Case, model: Model, feeds: Arrays, wanted: list[str]) -> Arrays:
     """Run a model as it stands.
-=======
-def run(model: Model, feeds: Arrays, wanted: list[str]) -> Arrays:
-    """Run a model as it stands, functions in the place of what they stand for.
->>>>>>> dbcfe09 (Signatures of ONNX Runtime's own float operators, with masked forms and cases)
 
     Raises:
         BrokenLawError: ONNX Runtime refuses it.
     """
-<<<<<<< HEAD
     return _run(case, model.to_bytes(), feeds, wanted)
 
 
@@ -348,28 +329,24 @@ def _run(case: Case, model: bytes, feeds: Arrays, wanted: list[str]) -> Arrays:
         evaluator = ReferenceEvaluator(onnx.load_from_string(model))
         return dict(zip(wanted, evaluator.run(wanted, dict(feeds)), strict=True))
     try:
-        return Session(model, optimization="none").run(feeds, wanted)
-=======
-    file = model.to_bytes()
-    if model.proto.functions:
-        proto = onnx.ModelProto.FromString(file)
-        _state_defaults(proto)
-        file = onnx.inliner.inline_local_functions(proto).SerializeToString()
-    try:
-        return Session(file, optimization="none").run(feeds, wanted)
->>>>>>> dbcfe09 (Signatures of ONNX Runtime's own float operators, with masked forms and cases)
+        return Session(_spelt_out(case, model), optimization="none").run(feeds, wanted)
     except RuntimeFailureError as error:
         raise BrokenLawError(f"ONNX Runtime does not run it: {error}") from error
 
 
-def _state_defaults(proto: onnx.ModelProto) -> None:
-    """Write the attributes that nodes leave to their functions; the inliner does not."""
-    functions = {(function.domain, function.name): function for function in proto.functions}
+def _spelt_out(case: Case, model: bytes) -> bytes:
+    """The model with what the case's operator means in its place, if the case says it."""
+    if not case.means:
+        return model
+    proto = onnx.ModelProto.FromString(model)
+    text = f'<domain: "{case.domain}", opset_import: ["": {_STANDARD}, "{case.domain}": 1]>'
+    function = onnx.parser.parse_function(f"{text} {case.op_type} {case.means}")
+    proto.functions.append(function)
     for node in proto.graph.node:
-        if (node.domain, node.op_type) in functions:
-            given = {attribute.name for attribute in node.attribute}
-            defaults = functions[node.domain, node.op_type].attribute_proto
-            node.attribute.extend(a for a in defaults if a.name not in given)
+        given = {attribute.name for attribute in node.attribute}
+        if node.op_type == case.op_type:  # the inliner does not know of defaults
+            node.attribute.extend(a for a in function.attribute_proto if a.name not in given)
+    return onnx.inliner.inline_local_functions(proto).SerializeToString()
 
 
 def sliced(bench: Bench, keeps: Keeps) -> Model:

@@ -49,7 +49,7 @@ CASES = (
         "NhwcMaxPool",
         whole(2, 7, 8, 5, high=200, dtype="uint8"),
         kernel_shape=[3, 2],
-        outputs="y0:uint8",
+        outputs="y0",
         blocked="x0.12 y0.12",
     ),
     contrib("FusedGemm", (3, 7), (7, 5), (5,), activation="Relu"),

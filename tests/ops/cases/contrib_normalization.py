@@ -33,7 +33,7 @@ CASES = (
         (2, 8),
         (8,),
         (8,),
-        outputs="y0 y1:int32",
+        outputs="y0 y1",
         blocked="x0.1 x1.1 x2.0 x3.0 x4.0 y0.1",
     ),
     contrib(
@@ -47,7 +47,7 @@ CASES = (
         (8,),
         None,
         whole(2, 3, high=4, dtype="int32"),
-        outputs="y0 y1:int32 y2",
+        outputs="y0 y1 y2",
         epsilon=1e-2,
         blocked="x2.0 x3.0",
     ),
