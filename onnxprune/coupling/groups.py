@@ -26,6 +26,7 @@ KINDS = (
     "kv_group",
     "head_dim",
     "group",
+    "expert",
     "vocabulary",
 )
 """Every kind that a group can have."""
@@ -42,13 +43,15 @@ _RANKS = {
             ("intermediate",),
             ("residual",),
             ("head_dim",),
-            ("group",),
+            ("group", "expert"),
             ("vocabulary",),
         )
     )
     for kind in kinds
 }
 """Of the factors of one axis, which is pruned: lower ranks first, the larger one of equals."""
+_TOLD = ("vocabulary", "expert", "head", "head_dim")
+"""Kinds that operators tell as roles; of several, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ def _kinds(analysis: Analysis, leaves: Iterable[Dim]) -> dict[Dim, str]:
     for leaf, used in roles.items():
         if len(producers[leaf]) < 2:
             used.discard("residual")
-    order = ("vocabulary", "head", "head_dim", "group", "residual", "channel")
+    order = (*_TOLD, "group", "residual", "channel")
     return {leaf: next((k for k in order if k in roles[leaf]), "intermediate") for leaf in leaves}
 
 
@@ -230,8 +233,8 @@ def _used_as(
     )
     inner = placed.site.letters.get("i")
     for role in placed.site.roles:
-        if role.name == "vocabulary":
-            yield "vocabulary", role.dim
+        if role.name in _TOLD:
+            yield role.name, role.dim
         elif role.name == "sum":
             yield "residual", role.dim
         elif role.name == "batch" and convolution and inner is not None and inner.size > 1:

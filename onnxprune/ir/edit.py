@@ -13,6 +13,8 @@ from onnxprune.ir import graph
 from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 
+Number = int | float | list[int]
+"""What an attribute may be set to."""
 _FREE_INITIALIZERS_SINCE = 4
 """First IR version in which initializers need not be inputs."""
 
@@ -22,11 +24,11 @@ class NodeEdit:
     """New values for one node.
 
     Attributes:
-        attributes: integer or integer-list attributes by name.
+        attributes: new values of attributes by name; the node may not have had them.
         inputs: elements of constant inputs by input index.
     """
 
-    attributes: Mapping[str, int | list[int]] = field(default_factory=dict[str, int | list[int]])
+    attributes: Mapping[str, Number] = field(default_factory=dict[str, Number])
     inputs: Mapping[int, npt.NDArray[np.int64]] = field(
         default_factory=dict[int, npt.NDArray[np.int64]]
     )
@@ -96,10 +98,10 @@ def with_constants(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     return model
 
 
-def _set_attribute(node: onnx.NodeProto, name: str, value: int | list[int]) -> None:
-    for attribute in node.attribute:
-        if attribute.name == name:
-            attribute.CopyFrom(onnx.helper.make_attribute(name, value))
+def _set_attribute(node: onnx.NodeProto, name: str, value: Number) -> None:
+    there = (attribute for attribute in node.attribute if attribute.name == name)
+    attribute = next(there, None) or node.attribute.add()
+    attribute.CopyFrom(onnx.helper.make_attribute(name, value))
 
 
 def _fresh_name(name: str, taken: Mapping[str, object]) -> str:

@@ -154,9 +154,13 @@ class ProbeBuilder:
 
     def node(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node with one output and return the output's name."""
-        name = self._fresh()
-        self._nodes.append(onnx.helper.make_node(op_type, list(inputs), [name], **attributes))
-        return name
+        return self.nodes(1, op_type, *inputs, **attributes)[0]
+
+    def nodes(self, count: int, op_type: str, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node with several outputs and return the outputs' names."""
+        names = [self._fresh() for _ in range(count)]
+        self._nodes.append(onnx.helper.make_node(op_type, list(inputs), names, **attributes))
+        return names
 
     def hide(self, x: str, mask: npt.NDArray[np.bool_], elem_type: int, neutral: str = "") -> str:
         """Put a neutral element where `mask` is false.
@@ -256,8 +260,15 @@ class ProbeBuilder:
         return name
 
     def like(self, value: float) -> str:
-        """Add a scalar of the type set by `typed`; infinities become extreme finite values."""
-        return self.constant(np.array(self._number(value)).astype(dtype_of(self._elem_type)))
+        """Add a scalar of the type set by `typed`.
+
+        Infinities become extreme finite values, and what is too small for the type the smallest.
+        """
+        dtype = dtype_of(self._elem_type)
+        number = np.array(self._number(value)).astype(dtype)
+        if value and not number and dtype.kind == "f":
+            number = np.array(np.finfo(dtype).smallest_subnormal)
+        return self.constant(number)
 
     def _number(self, value: float) -> float:
         if not np.isinf(value):

@@ -16,6 +16,8 @@ from onnxprune.ir.tensors import dtype_of, packed_nbytes, type_names
 MAX_ELEMENTS: Final = 1 << 40
 """A tensor of more elements is refused: nobody has it, and allocating it takes the machine."""
 
+_OWN: Final = frozenset(("SimplifiedLayerNormalization",))
+_OWN_DOMAIN: Final = "com.microsoft"
 _FunctionKey = tuple[str, str, str]
 
 
@@ -117,6 +119,7 @@ def check_structure(proto: onnx.ModelProto, where: str) -> None:
         # The checker asks a tensor for its data, unless it has no elements.
         if _element_count(stub.dims, where) > STUB_DATA_LIMIT:
             stub.dims[:] = [0]
+    _rename_own_operators(shell)
     for value in (*shell.graph.input, *shell.graph.output):
         # The checker wants a shape; ONNX Runtime does not, and some exporters leave it out.
         if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
@@ -131,6 +134,17 @@ def check_structure(proto: onnx.ModelProto, where: str) -> None:
             why=str(error),
             hint="`check-model MODEL`, which comes with onnx, tells more",
         ) from error
+
+
+def _rename_own_operators(shell: onnx.ModelProto) -> None:
+    """Puts what ONNX Runtime wrote into the standard domain, unknown to onnx, into its own."""
+    bodies = (shell.graph.node, *(function.node for function in shell.functions))
+    own = [n for body in bodies for n in _all_nodes(body) if n.op_type in _OWN and not n.domain]
+    domains = {node.domain for node in shell.opset_import}
+    if own and _OWN_DOMAIN not in domains:
+        shell.opset_import.append(onnx.helper.make_opsetid(_OWN_DOMAIN, 1))
+    for node in own:
+        node.domain = _OWN_DOMAIN
 
 
 def nested_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

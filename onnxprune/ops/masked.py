@@ -27,6 +27,10 @@ class Builder(Protocol):
         """Add a node with one output and return the output's name."""
         ...
 
+    def nodes(self, count: int, op_type: str, *inputs: str, **attributes: object) -> list[str]:
+        """Add a node with `count` outputs and return their names."""
+        ...
+
     def reduce(self, op_type: str, x: str, axes: Sequence[int], keepdims: bool = True) -> str:
         """Add a ReduceSum or ReduceMean over `axes`."""
         ...
@@ -40,14 +44,15 @@ class Builder(Protocol):
         ...
 
     def like(self, value: float) -> str:
-        """Add a scalar of the masked operand's type; infinities become its finite extremes."""
+        """Add a scalar of the masked operand's type, in which infinities become finite."""
         ...
 
 
 MaskedForm = Callable[[Builder, Site, list[str], BoolArray], tuple[str, ...]]
 """(builder, site, input names, mask broadcastable to input 0) -> names of the outputs.
 
-Last outputs may be left out; nobody must read those."""
+The mask is that of another input where `HIDDEN_ON` says so. Last outputs may be left out; nobody
+must read those."""
 
 
 def _shown_mean(
@@ -121,14 +126,22 @@ def _layer(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple
     return _affine(builder, y, x[1:]), mean, builder.node("Reciprocal", deviation)
 
 
-def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+def _over_root(
+    builder: Builder, site: Site, x: str, mask: BoolArray, axes: Sequence[int], small: float = 1e-5
+) -> tuple[str, str]:
+    """X / d over the elements of `x` that stay; d = sqrt(mean of squares + eps)."""
+    mean = _shown_mean(builder, builder.node("Mul", x, x), mask, axes)
+    epsilon = builder.like(site.attribute("epsilon", small))
+    root = builder.node("Sqrt", builder.node("Add", mean, epsilon))
+    return builder.node("Div", x, root), root
+
+
+def _rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, str]:
     rank = len(site.x().shape)
     axes = list(range(site.axis(site.attribute("axis", -1), rank), rank))
-    mean = _shown_mean(builder, builder.node("Mul", x[0], x[0]), mask, axes)
-    root = builder.node(
-        "Sqrt", builder.node("Add", mean, builder.like(site.attribute("epsilon", 1e-5)))
-    )
-    return (_affine(builder, builder.node("Div", x[0], root), x[1:]),)
+    y, root = _over_root(builder, site, x[0], mask, axes)
+    root = builder.node("Cast", root, to=site.attribute("stash_type", 1))
+    return _affine(builder, y, x[1:]), builder.node("Reciprocal", root)
 
 
 def _instance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
@@ -162,20 +175,148 @@ def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple
     return (_affine(builder, y, _per_channel(builder, site, x[1:3])),)
 
 
+def _sum(builder: Builder, names: Sequence[str], mask: BoolArray) -> str:
+    """The sum of what is there, 0 where the mask hides it."""
+    total, *others = (name for name in names if name)
+    for name in others:
+        total = builder.node("Add", total, name)
+    return builder.where(mask, total, 0.0)
+
+
+def _skip_layer(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
+    total = _sum(builder, [*x[:2], *x[4:5]], mask)
+    axes = [len(site.x().shape) - 1]
+    y, mean, deviation = _standardised(builder, site, total, mask, axes, 1e-12)
+    return _affine(builder, y, x[2:4]), mean, builder.node("Reciprocal", deviation), total
+
+
+def _skip_rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
+    total = _sum(builder, [*x[:2], *x[3:4]], mask)
+    y, root = _over_root(builder, site, total, mask, [len(site.x().shape) - 1], 1e-12)
+    return _affine(builder, y, x[2:3]), root, builder.node("Reciprocal", root), total
+
+
+def _embedding(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
+    """What the operator adds up it tells itself; the mask is that of a table."""
+    _, lengths, total = builder.nodes(3, site.op_type, *x, domain="com.microsoft")
+    total = builder.where(mask[None], total, 0.0)
+    y, *_ = _standardised(builder, site, total, mask[None], [2], 1e-12)
+    return _affine(builder, y, x[5:7]), lengths, total
+
+
+def _in_parts(
+    builder: Builder, x: str, mask: BoolArray, shape: Sequence[int], width: int
+) -> tuple[str, BoolArray]:
+    """`x` and its mask with the last axis in parts of `width`."""
+    layout = [*[0] * (len(shape) - 1), shape[-1] // width, width]
+    whole = np.broadcast_to(mask, (*mask.shape[:-1], shape[-1]))
+    parted = builder.node("Reshape", x, builder.constant(np.array(layout)))
+    return parted, whole.reshape(*mask.shape[:-1], *layout[-2:])
+
+
+def _whole(builder: Builder, y: str, x: str) -> str:
+    return builder.node("Reshape", y, builder.node("Shape", x))
+
+
+def _group_last(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
+    """With channels moved to the end; what is added before, and the SiLU behind, if there is."""
+    shape = site.x().shape
+    rank, groups = len(shape), site.attribute("groups", 1)
+    last = bool(site.attribute("channels_last", 1))
+    order = [0, *range(2, rank), 1]
+
+    def moved(name: str, order: Sequence[int] = order) -> str:
+        return name if last else builder.node("Transpose", name, perm=list(order))
+
+    mask = mask if last else mask.transpose(order)
+    sizes = shape if last else tuple(shape[axis] for axis in order)
+    parts = [moved(x[0])]
+    if site.op_type == "SkipGroupNorm":
+        row = builder.constant(np.array([0, *[1] * (rank - 2), -1]))
+        flat = len(site.x(3).shape) == 2
+        parts += [builder.node("Reshape", x[3], row) if flat else moved(x[3]), *x[4:5]]
+    total = _sum(builder, parts, mask)
+    y, inner = _in_parts(builder, total, mask, sizes, sizes[-1] // groups)
+    y, *_ = _standardised(builder, site, y, inner, [*range(1, rank - 1), rank])
+    y = _affine(builder, _whole(builder, y, total), x[1:3])
+    if site.attribute("activation", 0):
+        y = builder.node("Mul", y, builder.node("Sigmoid", y))
+    back = [0, rank - 1, *range(1, rank - 1)]
+    return moved(y, back), moved(total, back)
+
+
+def _branch_rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    """Branches lie on an axis of their own, or on one with their channels."""
+    shape, count = site.x().shape, site.attribute("num_branches", 0)
+    y, inner = _in_parts(builder, x[0], mask, shape, shape[-1] // count) if count else (x[0], mask)
+    rank = len(shape) + bool(count)
+    y, _ = _over_root(builder, site, y, inner, [rank - 1])
+    if len(x) > 1 and x[1]:
+        sizes = shape[-1] // count if count else shape[-1]
+        listed = len(site.x(1).shape) == 1 and site.x(1).shape[0] != sizes
+        layout = builder.constant(np.array([-1, sizes]))
+        y = builder.node("Mul", y, builder.node("Reshape", x[1], layout) if listed else x[1])
+    return (_whole(builder, y, x[0]),)
+
+
+def _gated_rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    shape, width = site.x().shape, site.x(1).shape[0]
+    y, inner = _in_parts(builder, x[0], mask, shape, width)
+    y, _ = _over_root(builder, site, y, inner, [len(shape)])
+    y = _whole(builder, builder.node("Mul", y, x[1]), x[0])
+    gate = builder.node("Sigmoid", x[2])
+    if site.attribute("activation", b"silu") not in (b"sigmoid", "sigmoid"):
+        gate = builder.node("Mul", x[2], gate)
+    return (builder.node("Mul", y, gate),)
+
+
+def _bias_softmax(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    axis = site.axis(site.attribute("axis", 1), len(site.x().shape))
+    shown = builder.where(mask, builder.node("Add", x[0], x[1]), -np.inf)
+    rows = builder.node("Flatten", shown, axis=axis)
+    return (_whole(builder, builder.node("Softmax", rows, axis=1), x[0]),)
+
+
+def _distance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    """What is 0 on both sides is no distance."""
+    columns = np.asarray(mask.any(axis=0, keepdims=True))
+    shown = [builder.where(columns, name, 0.0) for name in x]
+    return (builder.node(site.op_type, *shown, **site.attributes, domain="com.microsoft"),)
+
+
+def _experts(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+    """The router never chooses what is hidden."""
+    router = builder.where(mask, x[1], -np.inf)
+    operands = [x[0], router, *x[2:]]
+    return (builder.node(site.op_type, *operands, **site.attributes, domain="com.microsoft"),)
+
+
 FORMS: dict[str, MaskedForm] = {
     "BatchNormalization": _batch,
+    "BiasSoftmax": _bias_softmax,
+    "BranchwiseRMSNorm": _branch_rms,
+    "CDist": _distance,
     "CumProd": _replaced(1.0),
+    "EmbedLayerNormalization": _embedding,
+    "GatedRMSNorm": _gated_rms,
+    "GroupNorm": _group_last,
     "GroupNormalization": _group,
     "Hardmax": _replaced(-np.inf),
     "InstanceNormalization": _instance,
     "LayerNormalization": _layer,
     "LogSoftmax": _replaced(-np.inf),
     "MeanVarianceNormalization": _mean_variance,
+    "MoE": _experts,
     "RMSNormalization": _rms,
     "ReduceLogSumExp": _replaced(-np.inf),
     "ReduceMax": _replaced(-np.inf),
     "ReduceMean": _mean,
     "ReduceMin": _replaced(np.inf),
     "ReduceProd": _replaced(1.0),
+    "SkipGroupNorm": _group_last,
+    "SkipLayerNormalization": _skip_layer,
+    "SkipSimplifiedLayerNormalization": _skip_rms,
     "Softmax": _replaced(-np.inf),
 }
+HIDDEN_ON = {"EmbedLayerNormalization": 2, "MoE": 1}
+"""The input that a form takes the mask of, where it is not the first."""

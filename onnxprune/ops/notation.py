@@ -5,6 +5,7 @@
 - A name and its axes stand for one operand, in the operator's order; ``?`` marks an optional one.
 - A letter is a dim; the same letter means the same indices everywhere in the line.
 - ``(a b)`` is a row-major product, outermost first.
+- ``(a b + c)`` puts ``(a b)`` and ``c`` end to end, as fused projections do; both nest.
 - A number is a dim of that many parts that the operator tells apart by their place (the gates of
   an LSTM, ``(4 h)``); it is opaque.
 - ``*a`` is any number of axes, aligned from the right as broadcasting does; at most one in an
@@ -17,25 +18,55 @@
 An axis of size 1 where its letter is larger broadcasts and couples nothing. A letter that appears
 on a single operand and is neither reduced (``!``) nor part of another operand is private (a kernel,
 a spatial extent) and opaque too, unless it is marked ``~``.
+
+Two names of operands mean something: a ``bias`` is no factor of a product, and a ``scale`` makes
+its letters as weights do.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 _OPERAND = re.compile(r"\s*(\w+)\[([^\]]*)\](\?)?\s*(?:,|$)")
-_AXIS = re.compile(r"\(([^)]*)\)|([^,\s()]+)")
+_TOKEN = re.compile(r"[()+,]|[^()+,\s]+")
 _LETTER = re.compile(r"([#~]?)(\*?)([a-z]\w*|[1-9]\d*)(!?)$")
+
+Product = tuple["str | Axis", ...]
+"""Letters, and sums in parentheses, outermost first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis of an operand: its letters, outermost first; a star stands alone."""
+    """One axis of an operand: products put end to end; a star stands alone."""
 
-    letters: tuple[str, ...]
+    terms: tuple[Product, ...]
     star: bool = False
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """Every letter, each once, in the order of first appearance."""
+        found: dict[str, None] = {}
+        for product in self.terms:
+            for factor in product:
+                letters = (factor,) if isinstance(factor, str) else factor.letters
+                found |= dict.fromkeys(letters)
+        return tuple(found)
+
+    def __str__(self) -> str:
+        """As in a line."""
+        terms = (" ".join(map(str, product)) for product in self.terms)
+        return f"({' + '.join(terms)})"
+
+    def size(self, sizes: Mapping[str, int]) -> int:
+        """The number of indices, for sizes of the letters."""
+        return sum(
+            prod(sizes[x] if isinstance(x, str) else x.size(sizes) for x in product)
+            for product in self.terms
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +133,14 @@ def parse(text: str) -> Signature:
     numbers = frozenset(x for x in letters if x.isdigit())
     private = {x for x in letters if sum(x in o.letters for o in operands) == 1}
     contracted = frozenset(
-        x for x in letters - produced - numbers if sum(x in o.letters for o in inputs) > 1
+        x for x in letters - produced - reduced - numbers if sum(x in o.letters for o in inputs) > 1
     )
-    is_factor = [bool(contracted and (o.letters & contracted or o.reduced)) for o in inputs]
+    is_factor = [
+        bool(o.name != "bias" and contracted and (o.letters & contracted or o.reduced))
+        for o in inputs
+    ]
     factors = [x.letters for x, is_one in zip(inputs, is_factor, strict=True) if is_one]
-    indexing = {x: sum(x in factor for factor in factors) for x in produced}
+    indexing = {x: sum(x in factor for factor in factors) for x in produced | reduced}
     # What an operand is reduced over indexes a product of its own, with the operator's state.
     batch = frozenset(x for x, count in indexing.items() if count > 1) - reduced
     return Signature(
@@ -129,12 +163,8 @@ def _operands(text: str, marked: dict[str, set[str]]) -> tuple[Operand, ...]:
         if match is None:
             raise ValueError(f"cannot read operand at {text[position:]!r}")
         name, axes, optional = match.groups()
-        if _AXIS.sub("", axes).strip(", "):
-            raise ValueError(f"cannot read axes {axes!r}")
         marks = {**marked, "!": set[str]()}
-        parsed = tuple(
-            _axis(group or single, bool(group), marks) for group, single in _AXIS.findall(axes)
-        )
+        parsed = _Axes(axes, marks).read()
         if sum(axis.star for axis in parsed) > 1:
             raise ValueError(f"more than one star in {axes!r}")
         operands.append(Operand(name, parsed, bool(optional), frozenset(marks["!"])))
@@ -142,20 +172,55 @@ def _operands(text: str, marked: dict[str, set[str]]) -> tuple[Operand, ...]:
     return tuple(operands)
 
 
-def _axis(text: str, composite: bool, marks: dict[str, set[str]]) -> Axis:
-    letters: list[str] = []
-    star = False
-    for word in text.split():
+class _Axes:
+    """Reads the axes of one operand."""
+
+    def __init__(self, text: str, marks: dict[str, set[str]]) -> None:
+        """Prepare to read `text`; letters go where their marks say."""
+        self._text = text
+        self._tokens = [*_TOKEN.findall(text), ","] if text.strip() else []
+        self._marks = marks
+
+    def read(self) -> tuple[Axis, ...]:
+        axes: list[Axis] = []
+        while self._tokens:
+            axes.append(self._axis())
+            if self._tokens.pop(0) != ",":
+                raise ValueError(f"cannot read axes {self._text!r}")
+        return tuple(axes)
+
+    def _axis(self) -> Axis:
+        if self._tokens[0] == "(":
+            return self._sum()
+        word = self._tokens.pop(0)
+        return Axis(((self._letter(word, whole=True),),), star="*" in word)
+
+    def _sum(self) -> Axis:
+        terms: list[Product] = [()]
+        self._tokens.pop(0)
+        while (token := self._tokens[0]) not in (")", ","):
+            if token == "(":
+                terms[-1] += (self._sum(),)
+                continue
+            self._tokens.pop(0)
+            if token == "+":
+                terms.append(())
+            else:
+                terms[-1] += (self._letter(token, whole=False),)
+        if self._tokens[0] == ",":
+            raise ValueError(f"cannot read axes {self._text!r}")
+        self._tokens.pop(0)
+        if not all(terms):
+            raise ValueError("an axis without letters")
+        return Axis(tuple(terms))
+
+    def _letter(self, word: str, *, whole: bool) -> str:
         match = _LETTER.match(word)
-        if match is None or (match[2] and composite):
+        if match is None or (match[2] and not whole):
             raise ValueError(f"cannot read axis {word!r}")
-        mark, star_mark, letter, reduced = match.groups()
-        star = bool(star_mark)
-        letters.append(letter)
+        mark, _, letter, reduced = match.groups()
         if mark:
-            marks[mark].add(letter)
+            self._marks[mark].add(letter)
         if reduced:
-            marks["!"].add(letter)
-    if not letters:
-        raise ValueError("an axis without letters")
-    return Axis(tuple(letters), star)
+            self._marks["!"].add(letter)
+        return letter

@@ -16,6 +16,8 @@ from onnxprune.ops.notation import Axis, Operand, Signature, parse
 from onnxprune.ops.site import Site, Value
 
 IntArray = npt.NDArray[np.int64]
+Number = int | float | list[int]
+"""What an attribute that pruning changes may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,11 @@ class Rewrite:
     """What changes at a node when dims shrink.
 
     Attributes:
-        attributes: new values of integer or integer-list attributes.
+        attributes: new values of attributes, which the node may not have had.
         inputs: new elements of constant integer inputs, by input index.
     """
 
-    attributes: Mapping[str, int | list[int]] = field(default_factory=dict[str, int | list[int]])
+    attributes: Mapping[str, Number] = field(default_factory=dict[str, Number])
     inputs: Mapping[int, IntArray] = field(default_factory=dict[int, IntArray])
 
 
@@ -59,7 +61,8 @@ class Operator:
         relate: says how the operator's axes belong together.
         since: first opset version described.
         domain: operator set; ``""`` is the standard one.
-        attributes: attributes that count a letter, as ``{"group": "g"}``.
+        attributes: attributes that count a letter or a product, as ``{"group": "g"}``; one that
+            is absent or 0 says nothing.
         macs: products of letters whose sum is the number of multiply-accumulates.
         rewrite: new attributes and constant inputs after pruning, beyond `attributes`.
         masked: name of the operator's masked form in `ops/masked.py`, where a mask over its
@@ -91,9 +94,9 @@ class Operator:
         """What must change at the node for the given keep masks."""
         own = self.rewrite(site, keeps) if self.rewrite else Rewrite()
         counted = {
-            name: kept_size(site.letters[letter], keeps)
-            for name, letter in self.attributes.items()
-            if letter in site.letters and name in site.attributes
+            name: prod(kept_size(site.letters[letter], keeps) for letter in product.split())
+            for name, product in self.attributes.items()
+            if site.letters.keys() >= {*product.split()} and site.attributes.get(name)
         }
         return Rewrite({**counted, **own.attributes}, own.inputs)
 
@@ -122,6 +125,7 @@ def signature(
     masked: str = "",
     rewrite: Callable[[Site, Keeps], Rewrite] | None = None,
     role: str = "",
+    roles: Mapping[str, str] | None = None,
     gain: Gain | None = None,
     opaque: Mapping[str, str] | None = None,
     encodings: tuple[Encoding, ...] = (),
@@ -133,13 +137,15 @@ def signature(
         text: the signature line, or a function that writes it for a site (its rank, its axis).
         since: first opset version that the line holds for.
         domain: operator set.
-        attributes: attributes that count a letter, as ``{"group": "g"}``; they follow it.
+        attributes: attributes that count a letter, as ``{"group": "g"}``, or a product of them,
+            as ``{"num_heads": "k g"}``; they follow it.
         sizes: letters whose size an attribute tells without counting them, as
             ``{"r": "blocksize"}``; the attribute never changes.
         macs: the number of multiply-accumulates as a sum of products, ``"m n k + m n"``.
         masked: name of the masked form.
         rewrite: new attributes and constant inputs after pruning.
         role: what the operator does with axes that all its operands share, if that matters.
+        roles: what letters are beyond what the line says, as ``{"h": "head", "c": "sum"}``.
         gain: the factor that it multiplies each channel with.
         opaque: what an index of an opaque letter is, for the reports.
         encodings: operands whose integers stand for numbers.
@@ -147,13 +153,17 @@ def signature(
     if isinstance(text, str):
         parse(text)
     counted = dict(attributes or {})
-    told = {letter: name for name, letter in counted.items()} | dict(sizes or {})
+    told = {product: name for name, product in counted.items()} | dict(sizes or {})
+    noted = dict(roles or {})
 
     def relate(site: Site) -> None:
         line = text if isinstance(text, str) else text(site)
         apply(site, parse(line), told, opaque or {})
         if role:
             _note_shared(site, role)
+        for name, dim in site.letters.items():
+            if _letter(name) in noted:
+                site.role(noted[_letter(name)], dim)
 
     return Operator(
         name,
@@ -176,7 +186,7 @@ def apply(site: Site, line: Signature, told: Mapping[str, str], opaque: Mapping[
     Args:
         site: the operator at its place.
         line: its signature.
-        told: letters whose size an attribute tells, with the attribute's name.
+        told: letters, or products of them, whose size an attribute tells, with its name.
         opaque: what an index of an opaque letter is.
     """
     operands = [
@@ -187,21 +197,34 @@ def apply(site: Site, line: Signature, told: Mapping[str, str], opaque: Mapping[
     letters = {letter: site.space.dim(size, (site.name, letter)) for letter, size in sizes.items()}
     site.letters.update(letters)
     for value, axes, index in operands:
-        for dim, names in zip(value.dims, axes, strict=True):
-            product = site.space.product([letters[name] for name in names])
-            site.same(dim, product)
-            if dim.size == product.size:
-                for name in names:
+        for dim, axis in zip(value.dims, axes, strict=True):
+            described = _dim(site, axis, letters)
+            site.same(dim, described)
+            if dim.size == described.size:
+                for name in axis.letters:
                     if index is not None and line.inputs[index].name == "scale":
                         site.role("scale", letters[name], index)
                     _note(site, line, name, letters[name], -1 if index is None else index)
     for name, dim in letters.items():
-        letter = name.rpartition(".")[0] or name
-        if letter in line.opaque:
-            site.block(dim, opaque.get(letter, "spatial or kernel axis"), inherent=True)
+        if _letter(name) in line.opaque:
+            site.block(dim, opaque.get(_letter(name), "spatial or kernel axis"), inherent=True)
 
 
-Bound = tuple[Value, list[tuple[str, ...]], int | None]
+def _letter(name: str) -> str:
+    """The letter that a line writes: those of a star are numbered."""
+    return name.rpartition(".")[0] or name
+
+
+def _dim(site: Site, axis: Axis, letters: Mapping[str, Dim]) -> Dim:
+    return site.space.concat(
+        site.space.product(
+            letters[x] if isinstance(x, str) else _dim(site, x, letters) for x in product
+        )
+        for product in axis.terms
+    )
+
+
+Bound = tuple[Value, list[Axis], int | None]
 
 
 def _present(
@@ -222,8 +245,8 @@ def _present(
     return bound
 
 
-def _expand(site: Site, operand: Operand, value: Value) -> list[tuple[str, ...]]:
-    """Letters of each axis of `value`; a star becomes numbered letters, counted from the right."""
+def _expand(site: Site, operand: Operand, value: Value) -> list[Axis]:
+    """What each axis of `value` is; a star becomes numbered letters, counted from the right."""
     starred = any(axis.star for axis in operand.axes)
     room = len(value.shape) - len(operand.axes) + starred
     if room < 0 or (room and not starred):
@@ -232,43 +255,56 @@ def _expand(site: Site, operand: Operand, value: Value) -> list[tuple[str, ...]]
             f"where its definition has {len(operand.axes)} axes",
             where=f"node {site.name}, value {value.name}",
         )
-    names: list[tuple[str, ...]] = []
+    axes: list[Axis] = []
     for axis in operand.axes:
-        names.extend(_star_names(axis, room) if axis.star else [axis.letters])
-    return names
+        axes.extend(_numbered(axis, room) if axis.star else [axis])
+    return axes
 
 
-def _star_names(axis: Axis, count: int) -> list[tuple[str, ...]]:
-    return [(f"{axis.letters[0]}.{i}",) for i in reversed(range(count))]
+def _numbered(axis: Axis, count: int) -> list[Axis]:
+    return [Axis(((f"{axis.letters[0]}.{i}",),)) for i in reversed(range(count))]
 
 
 def _sizes(site: Site, operands: list[Bound], told: Mapping[str, str]) -> dict[str, int]:
-    """Solve the letters' sizes from the shapes and from what attributes tell."""
-    named = {letter for _, axes, _ in operands for names in axes for letter in names}
-    sizes = {letter: int(letter) for letter in named if letter.isdigit()}
-    sizes |= {letter: site.attribute(name, 1) for letter, name in told.items()}
-    pending: list[tuple[tuple[str, ...], int]] = []
+    """Solve the letters' sizes from the shapes and from what attributes tell.
+
+    An attribute that is absent counts 1, unless the shapes say otherwise.
+    """
+    known = [axis for _, axes, _ in operands for axis in axes]
+    sizes = {letter: int(letter) for axis in known for letter in axis.letters if letter.isdigit()}
+    counts = {Axis((tuple(x.split()),)): site.attribute(name, 0) for x, name in told.items()}
+    single = {axis.letters[0]: size for axis, size in counts.items() if len(axis.letters) == 1}
+    sizes |= {letter: size for letter, size in single.items() if size}
+    pending = [(axis, size) for axis, size in counts.items() if size and len(axis.letters) > 1]
     for value, axes, _ in operands:
-        for names, size in zip(axes, value.shape, strict=True):
-            if len(names) == 1:
-                known = sizes.get(names[0], 1)
-                sizes[names[0]] = size if known == 1 else known
+        for axis, size in zip(axes, value.shape, strict=True):
+            if axis.terms == ((name := axis.letters[0],),):
+                sizes[name] = size if sizes.get(name, 1) == 1 else sizes[name]
             else:
-                pending.append((names, size))
-    for names, size in pending:
-        unknown = [name for name in names if name not in sizes]
-        known = 1
-        for name in names:
-            known *= sizes.get(name, 1)
-        if len(unknown) > 1 or size % known or (not unknown and size != known and size != 1):
+                pending.append((axis, size))
+    while pending:
+        axis, size = min(pending, key=lambda one: len({*one[0].letters} - sizes.keys()))
+        if len({*axis.letters} - sizes.keys()) > 1:
+            sizes = dict.fromkeys(single, 1) | sizes
+        pending.remove((axis, size))
+        if not _solve(axis, size, sizes):
             raise ModelError(
-                f"{site.op_type}: an axis of size {size} does not factor into "
-                f"({' '.join(names)}) with {sizes}",
+                f"{site.op_type}: an axis of size {size} does not factor into {axis} with {sizes}",
                 where=f"node {site.name}",
             )
-        if unknown:
-            sizes[unknown[0]] = size // known
-    return sizes
+    return dict.fromkeys(single, 1) | sizes
+
+
+def _solve(axis: Axis, size: int, sizes: dict[str, int]) -> bool:
+    """Find the size of the only letter of an axis that is not known; whether all fits."""
+    unknown = [letter for letter in axis.letters if letter not in sizes]
+    if not unknown:
+        return size in (axis.size(sizes), 1)
+    low, high = (axis.size({**sizes, unknown[0]: n}) if len(unknown) == 1 else 0 for n in (0, 1))
+    if high <= low or size < low:
+        return False
+    sizes[unknown[0]] = (size - low) // (high - low)
+    return axis.size(sizes) == size
 
 
 def _note_shared(site: Site, role: str) -> None:
@@ -279,14 +315,12 @@ def _note_shared(site: Site, role: str) -> None:
 
 
 def _note(site: Site, line: Signature, name: str, dim: Dim, operand: int) -> None:
-    letter = name.rpartition(".")[0] or name
-    if operand in line.added:
-        return
+    reduced = line.inputs[operand].reduced if operand >= 0 else ()
     for role, letters in (
         ("contracted", line.contracted),
         ("batch", line.batch),
-        ("reduced", line.inputs[operand].reduced if operand >= 0 else ()),
+        ("reduced", reduced),
         ("outer", line.outer),
     ):
-        if letter in letters:
+        if _letter(name) in letters and (operand not in line.added or role == "reduced"):
             site.role(role, dim, operand)

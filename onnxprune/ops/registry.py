@@ -7,6 +7,10 @@ from functools import cache
 from onnxprune.ops import (
     blockwise,
     broadcasting,
+    contrib,
+    contrib_attention,
+    contrib_layers,
+    contrib_normalization,
     control,
     convolution,
     elementwise,
@@ -27,6 +31,10 @@ from onnxprune.ops.operator import Operator
 FAMILIES = (
     blockwise,
     broadcasting,
+    contrib,
+    contrib_attention,
+    contrib_layers,
+    contrib_normalization,
     control,
     convolution,
     elementwise,

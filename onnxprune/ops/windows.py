@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from onnxprune.ops.site import Site
 
 
-def spatial_letters(site: Site, kernel: Sequence[int]) -> tuple[str, str, str]:
+def spatial_letters(site: Site, kernel: Sequence[int], first: int = 2) -> tuple[str, str, str]:
     """Letters of the spatial axes of input, output and kernel, as a signature continues with them.
 
     Where the window is one index wide and moves by one without padding, input and output have the
@@ -16,15 +16,17 @@ def spatial_letters(site: Site, kernel: Sequence[int]) -> tuple[str, str, str]:
     Args:
         site: a convolution or a pooling.
         kernel: size of the window along each spatial axis.
+        first: the first spatial axis.
     """
     rank = len(kernel)
     steps = site.ints("strides") or [1] * rank
     pads = [*(site.ints("pads") or []), *(site.ints("output_padding") or [])]
     padded = [any(pads[axis::rank]) for axis in range(rank)]
-    same = [a == b for a, b in zip(site.x().shape[2:], site.y().shape[2:], strict=True)]
+    sizes = (value.shape[first : first + rank] for value in (site.x(), site.y()))
+    same = [a == b for a, b in zip(*sizes, strict=True)]
     inputs, outputs = "", ""
     for axis in range(rank):
         is_pointwise = kernel[axis] == steps[axis] == 1 and same[axis] and not padded[axis]
-        inputs += f", {'t' if is_pointwise else 's'}{axis}"
-        outputs += f", t{axis}"
+        inputs += f", {'t' if is_pointwise else '#s'}{axis}"
+        outputs += f", {'' if is_pointwise else '#'}t{axis}"
     return inputs, outputs, "".join(f", k{axis}" for axis in range(rank))

@@ -14,7 +14,7 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.placed import Placed
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import ProbeBuilder
-from onnxprune.ops.masked import FORMS
+from onnxprune.ops.masked import FORMS, HIDDEN_ON
 
 
 def masked_reference(analysis: Analysis, keeps: Mapping[Dim, Keep]) -> Model:
@@ -62,12 +62,13 @@ def _add_node(
         name, neutral = source.input[operand], source.input[zero]
         source.input[operand] = builder.hide(name, mask, elem_type, neutral)
     form = FORMS.get(placed.operator.masked) if placed.operator is not None else None
-    if form is None or 0 not in hidden:
+    seen = HIDDEN_ON.get(placed.operator.masked, 0) if placed.operator is not None else 0
+    if form is None or seen not in hidden:
         source.output[:] = names
         builder.add(source)
         return placed.node.outputs
-    typed = builder.typed(types[placed.node.inputs[0]])
-    results = form(typed, placed.site, list(source.input), hidden[0])
+    typed = builder.typed(types[placed.node.inputs[seen]])
+    results = form(typed, placed.site, list(source.input), hidden[seen])
     for result, name in zip(results, names, strict=False):
         if name:
             builder.rename(result, name)

@@ -49,6 +49,8 @@ class Case:
         blocked: axes of which no index may be removed. All others must be free.
         partly: axes of which some indices may be removed and others not.
         by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
+        means: what the operator does, where ONNX Runtime's CPU provider has no kernel for it: an
+            ONNX function in text form, without its name. It runs in the operator's place.
     """
 
     op_type: str
@@ -61,6 +63,7 @@ class Case:
     blocked: frozenset[str]
     partly: frozenset[str]
     by_reference: bool = False
+    means: str = ""
 
     @property
     def results(self) -> list[str]:
@@ -84,6 +87,7 @@ def case(
     blocked: str = "",
     partly: str = "",
     by_reference: bool = False,
+    means: str = "",
     **attributes: object,
 ) -> Case:
     """A case in few words.
@@ -98,6 +102,7 @@ def case(
         blocked: axes as ``x0.23 y0.3``: the last two of input 0, the last of output 0.
         partly: axes likewise.
         by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
+        means: an ONNX function that runs in the operator's place.
         attributes: the node's attributes.
     """
     return Case(
@@ -111,6 +116,7 @@ def case(
         _axes(blocked),
         _axes(partly),
         by_reference,
+        means,
     )
 
 

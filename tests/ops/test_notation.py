@@ -11,7 +11,8 @@ CONV = "x[n, (g i), *s], w[(g o), i, *k], b[(g o)]? -> y[n, (g o), *t]"
 
 def test_operands_and_their_axes() -> None:
     line = parse(CONV)
-    assert line.inputs[0] == Operand("x", (Axis(("n",)), Axis(("g", "i")), Axis(("s",), star=True)))
+    axes = (Axis((("n",),)), Axis((("g", "i"),)), Axis((("s",),), star=True))
+    assert line.inputs[0] == Operand("x", axes)
     assert [operand.optional for operand in line.inputs] == [False, False, True]
     assert line.inputs[1].letters == {"g", "o", "i", "k"}
     assert [operand.name for operand in line.outputs] == ["y"]
@@ -33,7 +34,7 @@ def test_an_operator_without_sums_has_no_factors() -> None:
 
 def test_a_number_is_a_dim_of_so_many_places() -> None:
     line = parse("w[(4 h), i], r[(4 h), j], x[i, j] -> y[h]")
-    assert line.inputs[0].axes[0] == Axis(("4", "h"))
+    assert line.inputs[0].axes[0] == Axis((("4", "h"),))
     assert line.opaque == {"4"}
     assert line.contracted == {"i", "j"}
 
@@ -44,6 +45,26 @@ def test_a_letter_is_reduced_on_the_operand_that_marks_it() -> None:
     assert line.outer == {"b", "h"}
     assert not line.batch
     assert line.added == {3}
+
+
+def test_sums_and_products_nest() -> None:
+    line = parse("x[b, (h (2 r! + f)), (h d + k)] -> y[b]")
+    rotated = Axis((("2", "r"), ("f",)))
+    assert line.inputs[0].axes == (
+        Axis((("b",),)),
+        Axis((("h", rotated),)),
+        Axis((("h", "d"), ("k",))),
+    )
+    assert line.inputs[0].axes[1].letters == ("h", "2", "r", "f")
+    assert line.inputs[0].reduced == {"r"}
+    assert str(line.inputs[0].axes[1]) == "(h (2 r + f))"
+    assert line.inputs[0].axes[1].size({"h": 3, "2": 2, "r": 5, "f": 4}) == 42
+
+
+def test_a_bias_is_no_factor() -> None:
+    line = parse("x[b, i], w[i, (h d!)], bias[(h d!)] -> y[b, h]")
+    assert line.added == {2}
+    assert line.outer == {"b", "h", "d"}
 
 
 def test_a_scalar_has_no_axes() -> None:
@@ -83,6 +104,10 @@ def test_marks(text: str, reduced: set[str], opaque: set[str]) -> None:
         ("x[(0 a)] -> y[a]", "cannot read axis '0'"),
         ("x[*a, *b] -> y[*a]", "more than one star"),
         ("x[a] -> y[()]", "an axis without letters"),
+        ("x[(a +)] -> y[a]", "an axis without letters"),
+        ("x[a + b] -> y[a]", "cannot read axes"),
+        ("x[(a b] -> y[a]", "cannot read axes"),
+        ("x[(a, b)] -> y[a]", "cannot read axes"),
         ("x[a, (b] -> y[a]", "cannot read axes"),
     ],
 )

@@ -245,7 +245,7 @@ def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> No
 
 
 def test_default_kinds_leave_out_what_is_off_by_default() -> None:
-    assert set(KINDS) - set(RemoveChannels().kinds) == {"head_dim", "vocabulary"}
+    assert set(KINDS) - set(RemoveChannels().kinds) == {"head_dim", "expert", "vocabulary"}
 
 
 def test_old_models_list_new_initializers_among_their_inputs() -> None:

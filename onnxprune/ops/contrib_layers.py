@@ -1,0 +1,167 @@
+"""ONNX Runtime's layers: convolutions and matrix products with an activation, and experts.
+
+Layouts end with channels where the name says Nhwc. An activation works element by element, so that
+it changes nothing for axes; but a fused layer is no linear map any more (`ops/affine.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from onnxprune.axes import Keeps, kept_size
+from onnxprune.ops.operator import Operator, Rewrite, signature
+from onnxprune.ops.site import Site
+from onnxprune.ops.windows import spatial_letters
+
+_MIXING = (b"Softmax", b"LogSoftmax", b"Hardmax", "Softmax", "LogSoftmax", "Hardmax")
+"""Activations that look along an axis."""
+
+
+def _conv(site: Site) -> str:
+    """A convolution, and what is added to its result."""
+    s, t, k = spatial_letters(site, site.x(1).shape[2:])
+    return f"x[n, (g i){s}], w[(g o), i{k}], bias[(g o)]?, z[n, (g o){t}]? -> y[n, (g o){t}]"
+
+
+def _conv_last(site: Site) -> str:
+    s, t, k = spatial_letters(site, site.x(1).shape[2:], first=1)
+    return f"x[n{s}, (g i)], w[(g o), i{k}], bias[(g o)]?, z[n{t}, (g o)]? -> y[n{t}, (g o)]"
+
+
+def _conv_transpose(site: Site) -> str:
+    s, t, k = spatial_letters(site, site.x(1).shape[2:])
+    return f"x[n, (g i){s}], w[(g i), o{k}], pads[#j]?, bias[(g o)]? -> y[n, (g o){t}]"
+
+
+def _pool_last(site: Site) -> str:
+    s, t, _ = spatial_letters(site, site.ints("kernel_shape") or [], first=1)
+    return f"x[n{s}, c] -> y[n{t}, c]"
+
+
+def _causal_conv(site: Site) -> str:
+    """Each channel by itself; the state holds the last places, of several steps if asked for."""
+    window = "#w, " if site.attribute("state_window", 0) else ""
+    rank = len(site.x().shape)
+    places = [f"#s{i}" for i in range(rank - 2)]
+    kernel = ", ".join(f"#k{i}" for i in range(rank - 2))
+    if site.attribute("channels_last", 0):
+        channels = " ".join(f"c{i}" for i in range(rank - 2))
+        loose = ", ".join(channels.split())
+        x, state = f"b, #s, {loose}", f"{window}b, #p, {loose}"
+        w = f"({channels}), one, *k"
+    else:
+        x = ", ".join(["b", "c", *places])
+        state = ", ".join([f"{window}b", "c", *places[:-1], "#p"])
+        channels, w = "c", f"c, one, {kernel}"
+    y = x.replace("#", "")
+    return f"x[{x}], w[{w}], bias[({channels})]?, past[{state}]? -> y[{y}], present[{state}]"
+
+
+def _gemm(site: Site) -> str:
+    a = "k, m" if site.attribute("transA", 0) else "m, k"
+    b = "n, k" if site.attribute("transB", 0) else "k, n"
+    rank = len(site.x(2).shape) if site.has(2) else 0
+    return f"a[{a}], b[{b}], bias[{', '.join('mn'[2 - rank :])}]? -> y[m, n]"
+
+
+def _matmul(site: Site) -> str:
+    """A product of matrices in one of the layouts of their operands.
+
+    The last two axes of an operand may be swapped. Where its batch is, too, the first axis of all
+    takes the place of the last but one.
+    """
+    ranks = [len(site.x(i).shape) for i in (0, 1)]
+    a, b = (
+        _operand(site, "AB"[i], rank, *letters)
+        for i, (rank, letters) in enumerate(zip(ranks, (("m", "k"), ("k", "n")), strict=True))
+    )
+    opaque = "#" if site.attribute("activation", b"") in _MIXING else ""
+    y = ["*b"] * (max(ranks) > 2)
+    y += [f"{opaque}{x}" for x, rank in zip("mn", ranks, strict=True) if rank > 1]
+    return f"a[{a}], b[{b}] -> y[{', '.join(y)}]"
+
+
+def _operand(site: Site, name: str, rank: int, row: str, column: str) -> str:
+    if rank == 1:
+        return "k"
+    if site.attribute(f"trans{name}", 0):
+        row, column = column, row
+    if rank == 2:
+        return f"{row}, {column}"
+    around = site.attribute(f"transBatch{name}", 0)
+    return f"{row}, *b, {column}" if around else f"*b, {row}, {column}"
+
+
+def _moe(site: Site) -> str:
+    """Experts ``e`` of channels ``i``; what they read and what they give have the same width.
+
+    Tokens are rows, or places of sequences, which lie in the router's rows one after another.
+    """
+    tokens = ("b, s", "(b s)") if len(site.x().shape) == 3 else ("n", "n")
+    fused = site.x(2).shape[1] == 2 * site.x(4).shape[2]
+    i = ("(i 2)" if site.attribute("swiglu_fusion", 0) == 1 else "(2 i)") if fused else "i"
+    return (
+        f"x[{tokens[0]}, c!], router[{tokens[1]}, e!], w1[e, {i}, c], bias1[e, {i}]?,"
+        f" w2[e, c, i!], bias2[e, c]?, w3[e, i, c]?, bias3[e, i]? -> y[{tokens[0]}, c]"
+    )
+
+
+def _experts(operator: Operator) -> Operator:
+    """Count what experts read with, ``u``: one matrix, or one for gates and one for values."""
+
+    def relate(site: Site) -> None:
+        operator.relate(site)
+        site.letters["u"] = site.space.dim(2 if site.has(6) or "2" in site.letters else 1)
+
+    return replace(operator, relate=relate)
+
+
+def _top(site: Site, keeps: Keeps) -> Rewrite:
+    """No more experts are chosen for a token than there are."""
+    chosen, left = site.attribute("k", 1), kept_size(site.letters["e"], keeps)
+    return Rewrite({"k": left} if left < chosen else {})
+
+
+_GROUPS = {"group": "g"}
+_CONV_MACS = "n g o i k t"
+
+OPERATORS = (
+    signature("FusedConv", _conv, domain="com.microsoft", attributes=_GROUPS, macs=_CONV_MACS),
+    *(
+        signature(name, _conv_last, domain="com.microsoft", attributes=_GROUPS, macs=_CONV_MACS)
+        for name in ("NhwcConv", "NhwcFusedConv")
+    ),
+    signature(
+        "ConvTransposeWithDynamicPads",
+        _conv_transpose,
+        domain="com.microsoft",
+        attributes=_GROUPS,
+        macs="n g o i k s",
+    ),
+    signature("CausalConvWithState", _causal_conv, domain="com.microsoft", macs="b c s k"),
+    signature("NhwcMaxPool", _pool_last, domain="com.microsoft"),
+    signature("FusedGemm", _gemm, domain="com.microsoft", macs="m n k"),
+    *(
+        signature(name, _matmul, domain="com.microsoft", macs="b m n k")
+        for name in ("FusedMatMul", "FusedMatMulActivation", "TransposeMatMul")
+    ),
+    signature(
+        "GemmFastGelu",
+        "x[*b, k], w[k, n], bias[n]? -> y[*b, n]",
+        domain="com.microsoft",
+        macs="b n k",
+    ),
+    _experts(
+        signature(
+            "MoE",
+            _moe,
+            domain="com.microsoft",
+            sizes={"k": "k"},
+            macs="b s n k u i c + b s n k i c",
+            masked="MoE",
+            rewrite=_top,
+            roles={"e": "expert"},
+            opaque={"2": "gates and values of an expert"},
+        )
+    ),
+)
