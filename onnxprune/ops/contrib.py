@@ -88,7 +88,7 @@ def _all_of(site: Site) -> str:
 _LINES = {
     "BiasGelu": "a[*o, c], bias[c] -> y[*o, c]",
     "BiasSplitGelu": "x[*o, (c + c)], bias[(c + c)] -> y[*o, c]",
-    "CDist": "a[m, k!], b[n, k!] -> y[m, n]",
+    "CDist": "a[m, k!], b[n, k] -> y[m, n]",
     "ComplexMul": "a[*o, 2], b[*o, 2] -> y[*o, 2]",
     "ComplexMulConj": "a[*o, 2], b[*o, 2] -> y[*o, 2]",
     "CropAndResize": "x[#n, c, #h, #w], boxes[r, 4], of[r], size[2] -> y[r, c, #i, #j]",

@@ -12,43 +12,20 @@ what; it keeps what it was.
 from __future__ import annotations
 
 from dataclasses import replace
-from math import sqrt
 
-from onnxprune.axes import Keeps, is_touched, kept_size
+from onnxprune.axes import Keeps, kept_size
+from onnxprune.ops.attention import HEAD_ROLES, PLACES, original_scale
 from onnxprune.ops.operator import Number, Operator, Rewrite, signature
 from onnxprune.ops.site import Site
 
 DOMAIN = "com.microsoft"
-_ROLES = {
-    "h": "head",
-    "k": "head",
-    "g": "head",
-    "d": "head_dim",
-    "e": "head_dim",
-    "r": "head_dim",
-    "f": "head_dim",
-}
-_OPAQUE = {
-    **dict.fromkeys("stupmn", "places that attention weighs against each other"),
-    "b": "sequences whose lengths stand in one list",
-    "d": "dimensions that the operator turns in pairs",
-    "r": "dimensions that the operator turns in pairs",
-    **dict.fromkeys(("2", "3"), "what the operator tells apart by its place"),
-}
-_BY_EIGHTS = {**_OPAQUE, "d": "the operator takes heads of a multiple of 8 dimensions"}
-
-
-def _scaled(site: Site, keeps: Keeps) -> Rewrite:
-    """The scale that the operator had, where it would follow the number of dimensions."""
-    dim = site.letters["d"]
-    implicit = is_touched(dim, keeps) and not site.attribute("scale", 0.0)
-    return Rewrite({"scale": 1 / sqrt(dim.size)} if implicit else {})
+_BY_EIGHTS = {**PLACES, "d": "the operator takes heads of a multiple of 8 dimensions"}
 
 
 def _projected(site: Site, keeps: Keeps) -> Rewrite:
     """Widths of queries, keys and values, where the values' is no longer that of the others."""
     heads, key, value = (kept_size(site.letters[x], keeps) for x in "hde")
-    attributes: dict[str, Number] = dict(_scaled(site, keeps).attributes)
+    attributes: dict[str, Number] = dict(original_scale(site, keeps).attributes)
     if value != key or "qkv_hidden_sizes" in site.attributes:
         attributes["qkv_hidden_sizes"] = [heads * key, heads * key, heads * value]
     return Rewrite(attributes)
@@ -278,9 +255,9 @@ def _linear_attention() -> Operator:
             "LinearAttention",
             _linear,
             attributes={many: "k g", few: "k"},
-            rewrite=_scaled,
-            roles=_ROLES,
-            opaque=_OPAQUE,
+            rewrite=original_scale,
+            roles=HEAD_ROLES,
+            opaque=PLACES,
         )
         for many, few in (("q_num_heads", "kv_num_heads"), ("kv_num_heads", "q_num_heads"))
     }
@@ -308,27 +285,27 @@ OPERATORS = (
                 attributes=_HEADS,
                 macs=macs,
                 rewrite=rewrite,
-                roles=_ROLES,
-                opaque=_OPAQUE,
+                roles=HEAD_ROLES,
+                opaque=PLACES,
             )
         )
         for name, line, rewrite, macs in (
             ("Attention", _attention, _projected, f"{_PROJECTED} + {_WEIGHED}"),
-            ("DecoderMaskedMultiHeadAttention", _decoder_multi_head, _scaled, _WEIGHED),
+            ("DecoderMaskedMultiHeadAttention", _decoder_multi_head, original_scale, _WEIGHED),
             (
                 "DecoderMaskedSelfAttention",
                 _decoder_self_attention,
-                _scaled,
+                original_scale,
                 f"{_PROJECTED} + {_WEIGHED}",
             ),
-            ("MultiHeadAttention", _multi_head, _scaled, _WEIGHED),
+            ("MultiHeadAttention", _multi_head, original_scale, _WEIGHED),
             (
                 "PackedAttention",
                 _packed_attention,
                 _projected,
                 "n i h d + n i h d + n i h e + n h s d + n h s e",
             ),
-            ("PackedMultiHeadAttention", _packed_multi_head, _scaled, "n h s d + n h s e"),
+            ("PackedMultiHeadAttention", _packed_multi_head, original_scale, "n h s d + n h s e"),
         )
     ),
     *(
@@ -339,7 +316,7 @@ OPERATORS = (
                 domain=DOMAIN,
                 attributes=_SHARED,
                 macs=macs,
-                roles=_ROLES,
+                roles=HEAD_ROLES,
                 opaque=_BY_EIGHTS,
             )
         )
@@ -356,8 +333,8 @@ OPERATORS = (
             line,
             domain=DOMAIN,
             attributes={"num_heads": "h", "rotary_embedding_dim": "2 r"},
-            roles=_ROLES,
-            opaque=_OPAQUE,
+            roles=HEAD_ROLES,
+            opaque=PLACES,
         )
         for name, line in (("RotaryEmbedding", _rotary), ("MRotaryEmbedding", _rotary_of_sections))
     ),
@@ -366,7 +343,7 @@ OPERATORS = (
         "angles[b, s, d], q[b, h, s, d], turned_q[b, h, s, d], k[b, h, s, d],"
         " turned_k[b, h, s, d] -> y0[b, h, s, d], y1[b, h, s, d]",
         domain=DOMAIN,
-        roles=_ROLES,
+        roles=HEAD_ROLES,
     ),
     signature(
         "GatedRelativePositionBias",
@@ -374,7 +351,7 @@ OPERATORS = (
         " gain[one, h, one, one], places[b, s]? -> y[b, h, s, t]",
         domain=DOMAIN,
         attributes=_HEADS,
-        roles=_ROLES,
-        opaque=_OPAQUE,
+        roles=HEAD_ROLES,
+        opaque=PLACES,
     ),
 )

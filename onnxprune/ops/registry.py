@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from onnxprune.ops import (
+    attention,
     blockwise,
     broadcasting,
     contrib,
@@ -29,6 +30,7 @@ from onnxprune.ops import (
 from onnxprune.ops.operator import Operator
 
 FAMILIES = (
+    attention,
     blockwise,
     broadcasting,
     contrib,
