@@ -1,8 +1,7 @@
 """ONNX Runtime's operators that work index by index, look elements up or move them.
 
 What it writes into graphs beside layers, attention and normalisations: activations with a bias,
-sums with a residual, and forms that some standard operators had before they were standard. Also
-the operators of its domain that have no signature, with the reason.
+sums with a residual, and forms that some standard operators had before they were standard.
 """
 
 from __future__ import annotations
@@ -160,40 +159,3 @@ OPERATORS = (
     *map(_as, ("GatherND", "Gelu", "GridSample", "Pad", "Range")),
     _as("Unsqueeze", "ExpandDims"),
 )
-
-_SEARCH = "a search that runs a model in its body, and looks at values as it goes"
-_ONE_WIDTH = "takes the width of its input for that of its heads and of its result"
-_SELECTS = "chooses places by values, in caches whose layout the engine owns"
-_WHOLE = "a model of its own, in a format of the provider"
-
-OPAQUE: dict[tuple[str, str], str] = {
-    (DOMAIN, name): reason
-    for name, reason in {
-        "AttnLSTM": "attention inside of a recurrence: what it attends to comes back as its input",
-        "BeamSearch": _SEARCH,
-        "BifurcationDetector": "compares tokens: values decide how many come out",
-        "DecoderAttention": _ONE_WIDTH,
-        "DynamicSparseAttention": _SELECTS,
-        "DynamicTimeWarping": "finds a path: indices become values",
-        "EPContext": _WHOLE,
-        "GatedDeltaNet": "keeps states whose layout the provider owns",
-        "GreedySearch": _SEARCH,
-        "LongformerAttention": _ONE_WIDTH,
-        "MaxpoolWithMask": "reads its mask at places that depend on how many channels there are",
-        "NGramHashMapping": "hashes of tokens: works on integers alone",
-        "PackedSparseAttentionIndexer": _SELECTS,
-        "RelativePositionBias": "its table lies column by column, whatever its shape says",
-        "Sampling": _SEARCH,
-        "Snpe": _WHOLE,
-        "SparseAttentionIndexer": _SELECTS,
-        "SparsePagedAttention": _SELECTS,
-        "SparseToDenseMatMul": "multiplies by a sparse tensor, which has no axes to slice",
-        "Tokenizer": "texts: values decide how many tokens come out",
-        "Unique": "values decide how many elements come out",
-        "VarlenCausalConvWithState": "keeps states whose layout the provider owns",
-        "VarlenNGramHashMapping": "hashes of tokens: works on integers alone",
-        "WhisperBeamSearch": _SEARCH,
-        "WordConvEmbedding": "looks words up by their letters, by values",
-    }.items()
-}
-"""Operators without a signature, with the reason."""

@@ -146,7 +146,7 @@ def _decoder_multi_head(site: Site) -> str:
 def _packed_multi_head(site: Site) -> str:
     loose = len(site.x().shape) == 2
     e = "e" if loose else "d"
-    qkv = "q[#n, (h d!)], k[#n, (h d)], v[#n, (h e)]" if loose else "q[#n, h, 3, d!], k[]?, v[]?"
+    qkv = "q[#n, (h d)], k[#n, (h d)], v[#n, (h e)]" if loose else "q[#n, h, 3, d!], k[]?, v[]?"
     return (
         f"{qkv}, bias[(h d! + h d! + h {e})]?, places[#b, #s], starts[#c],"
         f" scores[b, h, #s, #t]? -> y[n, (h {e})]"

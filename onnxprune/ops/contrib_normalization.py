@@ -27,7 +27,7 @@ def _groups(site: Site) -> str:
     if site.op_type == "GroupNorm":
         return f"x[{x}], scale[(g c)], bias[(g c)] -> y[{y}]"
     flat = site.has(3) and len(site.x(3).shape) == 2
-    skip = "n, (g c!)" if flat else x
+    skip = "n, (g c)" if flat else y
     return f"x[{x}], scale[(g c)], bias[(g c)], skip[{skip}], bias[(g c)]? -> y[{y}], sum[{y}]?"
 
 
@@ -57,7 +57,7 @@ def _embedding(site: Site) -> str:
     """Positions are counted, unless they are given; then each place has its own."""
     s = "s" if site.has(8) else "#s"
     return (
-        f"ids[b, {s}], segments[b, s]?, words[#v, c!], positions[#p, c!], kinds[#k, c!]?, scale[c],"
+        f"ids[b, {s}], segments[b, s]?, words[#v, c!], positions[#p, c], kinds[#k, c]?, scale[c],"
         " beta[c], mask[b, s]?, places[b, s]? -> y[b, s, c], lengths[b]?, sum[b, s, c]?"
     )
 
@@ -66,7 +66,7 @@ OPERATORS = (
     signature("SimplifiedLayerNormalization", _simplified, masked="RMSNormalization"),
     signature(
         "SkipLayerNormalization",
-        "x[*o, c!], skip[*o, c!], scale[c], beta[c]?, bias[c]?"
+        "x[*o, c!], skip[*o, c], scale[c], beta[c]?, bias[c]?"
         " -> y[*o, c], mean[*o, u]?, deviation[*o, v]?, sum[*o, c]?",
         domain=DOMAIN,
         masked="SkipLayerNormalization",
@@ -74,7 +74,7 @@ OPERATORS = (
     ),
     signature(
         "SkipSimplifiedLayerNormalization",
-        "x[*o, c!], skip[*o, c!], scale[c], bias[c]?"
+        "x[*o, c!], skip[*o, c], scale[c], bias[c]?"
         " -> y[*o, c], mean[*o, u]?, deviation[*o, v]?, sum[*o, c]?",
         domain=DOMAIN,
         masked="SkipSimplifiedLayerNormalization",

@@ -12,15 +12,22 @@ from onnxprune.ops.site import Site
 _BOXES = "boxes are picked by their values"
 _CLASSES = "labels are numbers of classes"
 _CONTAINER = "a sequence, an optional or a map may hold tensors of any shape"
+_COUNTED = "values decide how many elements come out"
 _COORDINATES = "an index is a coordinate"
 _FEATURES = "its attributes refer to features by their numbers"
+_FORMAT = "a model of its own, in a format of the provider"
+_HASHES = "hashes of tokens are numbers, and work on numbers alone"
 _LEVELS = "an index is a place in a window or a spectrum"
 _NEWER = "ONNX Runtime loads no model of its operator set"
 _PACKED = "its weights are packed in one row"
 _PLACES = "the elements are places in a whole tensor"
 _RANDOM = "a random number depends on how many are drawn before it"
+_SEARCH = "it runs a model in its body, and looks at values as it goes"
+_SELECTS = "it chooses places by values, in caches whose layout the engine owns"
+_STATES = "it keeps states whose layout the provider owns"
 _STRINGS = "how many strings come out depends on those that go in"
 _TRAINING = "a training step is no inference"
+_WIDTH = "its heads and its result are as wide as its input"
 
 _STANDARD = {
     _BOXES: ("NonMaxSuppression",),
@@ -71,7 +78,26 @@ _CLASSICAL = {
     ),
     "an index is a category": ("OneHotEncoder",),
 }
-_CONTRIB = {_PACKED: ("MatMulBnb4", "MatMulFpQ4")}
+_CONTRIB = {
+    _COUNTED: ("BifurcationDetector", "Tokenizer", "Unique", "WordConvEmbedding"),
+    _FORMAT: ("EPContext", "Snpe"),
+    _HASHES: ("NGramHashMapping", "VarlenNGramHashMapping"),
+    _PACKED: ("MatMulBnb4", "MatMulFpQ4"),
+    _SEARCH: ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"),
+    _SELECTS: (
+        "DynamicSparseAttention",
+        "PackedSparseAttentionIndexer",
+        "SparseAttentionIndexer",
+        "SparsePagedAttention",
+    ),
+    _STATES: ("GatedDeltaNet", "VarlenCausalConvWithState"),
+    _WIDTH: ("DecoderAttention", "LongformerAttention"),
+    "attention inside of a recurrence: what it attends to comes back as its input": ("AttnLSTM",),
+    "it finds a path: indices become values": ("DynamicTimeWarping",),
+    "it multiplies by a sparse tensor, which has no axes to slice": ("SparseToDenseMatMul",),
+    "it reads its mask at places that depend on how many channels there are": ("MaxpoolWithMask",),
+    "its table lies column by column, whatever its shape says": ("RelativePositionBias",),
+}
 _PREVIEW = {_NEWER: ("FlexAttention",)}
 _STEPS = {_TRAINING: ("Adagrad", "Adam", "Gradient", "Momentum")}
 

@@ -133,7 +133,7 @@ def built(mistake: Mistake, case: Case, monkeypatch: pytest.MonkeyPatch) -> Benc
 
 
 def picture(bench: Bench) -> tuple[object, ...]:
-    """All that a signature says: trees of what is free, roles.
+    """All that a signature says: trees of what is free, and its roles.
 
     Of a constant of one number, nobody can tell which elements are left.
     """
@@ -148,10 +148,11 @@ def picture(bench: Bench) -> tuple[object, ...]:
             ]
             axes.append(sorted(leaves) if uniform else leaves)
     roles = {
-        (role.name, role.operand, tuple(numbers.get(leaf, -1) for leaf in role.dim.leaves()))
+        (role.name, role.operand, numbers[leaf])
         for placed in bench.analysis.placed
         for role in placed.site.roles
-        if role.name in ("reduced", "contracted", "handed")
+        for leaf in role.dim.leaves()
+        if role.name in ("reduced", "contracted", "handed") and leaf in numbers
     }
     return (axes, roles)
 
