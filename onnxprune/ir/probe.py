@@ -178,19 +178,22 @@ class ProbeBuilder:
         if elem_type == onnx.TensorProto.STRING:
             empty = self.constant(np.array("", dtype=np.object_))
             return self.node("Where", self.constant(mask), x, empty)
-        detour = elem_type not in _WHERE_TYPES and self._version >= _WHERE_SINCE
-        if detour:
-            wide = {"to": onnx.TensorProto.FLOAT}
-            x, neutral = (name and self.node("Cast", name, **wide) for name in (x, neutral))
+        self.typed(elem_type)
         if neutral:
             shape = self.constant(np.array([], dtype=np.int64))
-            hidden = self.node(
-                "Where", self.constant(mask), x, self.node("Reshape", neutral, shape)
-            )
-        else:
-            kind = onnx.TensorProto.FLOAT if detour else elem_type
-            hidden = self.typed(kind).where(mask, x, 0.0)
-        return self.node("Cast", hidden, to=elem_type) if detour else hidden
+            return self.chosen(mask, x, self.node("Reshape", neutral, shape))
+        if elem_type in _WHERE_TYPES or self._version < _WHERE_SINCE:
+            return self.where(mask, x, 0.0)
+        return self.chosen(mask, x, self.like(0.0))
+
+    def chosen(self, mask: npt.NDArray[np.bool_], x: str, other: str) -> str:
+        """Add `x` with `other` where `mask` is false, both of the type set by `typed`."""
+        elem_type = self._elem_type
+        if elem_type in _WHERE_TYPES:
+            return self.node("Where", self.constant(mask), x, other)
+        x, other = (self.node("Cast", name, to=onnx.TensorProto.FLOAT) for name in (x, other))
+        chosen = self.node("Where", self.constant(mask), x, other)
+        return self.node("Cast", chosen, to=elem_type)
 
     def where(self, mask: npt.NDArray[np.bool_], x: str, value: float) -> str:
         """Add `x` with `value` where `mask` is false.

@@ -43,6 +43,10 @@ class Builder(Protocol):
         """Add `x` with `value` where `mask` is false."""
         ...
 
+    def chosen(self, mask: BoolArray, x: str, other: str) -> str:
+        """Add `x` with `other` where `mask` is false, both of the masked operand's type."""
+        ...
+
     def like(self, value: float) -> str:
         """Add a scalar of the masked operand's type, in which infinities become finite."""
         ...
@@ -291,7 +295,25 @@ def _experts(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tup
     return (builder.node(site.op_type, *operands, **site.attributes, domain="com.microsoft"),)
 
 
+def _quantized_lstm(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
+    """Nothing moves the units that are gone: no weight, no bias, no state."""
+    units = np.asarray(mask.any(axis=2))
+    gates = np.tile(units, 4)[:, None]
+    x = [*x, *[""] * (12 - len(x))]
+    for place, zero, shown in ((1, 9, gates), (2, 11, gates & units[:, :, None])):
+        spread = [-1, 1, 1] if len(site.x(zero).shape) == 1 else [0, 1, -1]
+        neutral = builder.node("Reshape", x[zero], builder.constant(np.array(spread[:3])))
+        x[place] = builder.chosen(shown, x[place], neutral)
+    nothing = builder.constant(np.zeros((), np.float32))
+    for place, shown in ((3, np.tile(units, 8)), (5, units[:, None]), (6, units[:, None])):
+        if x[place]:
+            x[place] = builder.node("Where", builder.constant(shown), x[place], nothing)
+    made = builder.nodes(3, site.op_type, *x, domain="com.microsoft", **site.attributes)
+    return tuple(made)
+
+
 FORMS: dict[str, MaskedForm] = {
+    "DynamicQuantizeLSTM": _quantized_lstm,
     "BatchNormalization": _batch,
     "BiasSoftmax": _bias_softmax,
     "BranchwiseRMSNorm": _branch_rms,
@@ -318,5 +340,5 @@ FORMS: dict[str, MaskedForm] = {
     "SkipSimplifiedLayerNormalization": _skip_rms,
     "Softmax": _replaced(-np.inf),
 }
-HIDDEN_ON = {"EmbedLayerNormalization": 2, "MoE": 1}
+HIDDEN_ON = {"DynamicQuantizeLSTM": 2, "EmbedLayerNormalization": 2, "MoE": 1}
 """The input that a form takes the mask of, where it is not the first."""

@@ -186,14 +186,17 @@ def _softmax(site: Site) -> str:
 
 
 _DYNAMIC_LSTM = (
-    "x[#t, #b, i], w[#d, i, (4 h)], r[d, #h, (4 h)], bias[d, (8 h)]?, lengths[b]?, h0[d, b, h]?,"
+    "x[#t, #b, i], w[#d, i, (4 h)], r[d, h!, (4 h)], bias[d, (8 h)]?, lengths[b]?, h0[d, b, h]?,"
     " c0[d, b, h]?, peephole[d, (3 h)]?, ws[{0}], wz[{1}], rs[{2}], rz[{3}]"
     " -> y[t, d, b, h]?, yh[d, b, h]?, yc[d, b, h]?"
 )
 
 
 def _dynamic_lstm(site: Site) -> str:
-    """Samples share a range that is found at run time, and so do the units of a step."""
+    """Samples share a range that is found at run time, and so do the units of a step.
+
+    A unit that nothing moves stays at 0, which is in every range.
+    """
     ranks = [len(site.x(i).shape) if site.has(i) else 1 for i in range(8, 12)]
     return _DYNAMIC_LSTM.format(*("d" if rank == 1 else "d, (4 h)" for rank in ranks))
 
@@ -262,5 +265,13 @@ OPERATORS: tuple[Operator, ...] = (
     signature("QLinearGlobalAveragePool", _pool, domain=CONTRIB),
     Operator("QLinearConcat", _concat, domain=CONTRIB),
     signature("QLinearSoftmax", _softmax, domain=CONTRIB),
-    signature("DynamicQuantizeLSTM", _dynamic_lstm, domain=CONTRIB),
+    signature(
+        "DynamicQuantizeLSTM",
+        _dynamic_lstm,
+        domain=CONTRIB,
+        attributes={"hidden_size": "h"},
+        macs="t b d 4 h i + t b d 4 h h",
+        masked="DynamicQuantizeLSTM",
+        encodings=(Encoding(1, 8, 9, _first), Encoding(2, 10, 11, _first)),
+    ),
 )

@@ -18,6 +18,11 @@ def zero(*values: int, dtype: str = "uint8") -> AnyArray:
     return np.array(values or 3, dtype=dtype)
 
 
+def byte_weights(*shape: int) -> AnyArray:
+    """A constant of random bytes."""
+    return byte(*shape).sample(np.random.default_rng(shape))
+
+
 def signed_weights(*shape: int) -> AnyArray:
     """A constant of random signed bytes."""
     return signed(*shape).sample(np.random.default_rng(shape))
@@ -197,6 +202,27 @@ CASES = (
         floats(0.01),
         zero(0, dtype="int8"),
         hidden_size=4,
-        blocked="x0.01 x1.2 x2.12 x3.1 y0.023",
+        blocked="x0.01 y0.02",
+        partly="x1.2 x2.2 x3.1",
+    ),
+    contrib(
+        "DynamicQuantizeLSTM",
+        (3, 2, 5),
+        byte_weights(2, 5, 16),
+        byte_weights(2, 4, 16),
+        (2, 32),
+        None,
+        (2, 2, 4),
+        (2, 2, 4),
+        None,
+        floats(0.01, 0.02),
+        zero(120, 130),
+        floats(0.01, 0.03),
+        zero(128, 131),
+        direction="bidirectional",
+        hidden_size=4,
+        outputs="y0 y1 y2",
+        blocked="x0.01 x5.01 x6.01 y0.012 y1.01 y2.01 x1.0 x2.0 x3.0 x8.0 x9.0 x10.0 x11.0",
+        partly="x1.2 x2.2 x3.1",
     ),
 )
