@@ -251,6 +251,7 @@ OPERATORS: tuple[Operator, ...] = (
         domain=CONTRIB,
         macs="b m n k",
         encodings=(Encoding(1, 2, 3),),
+        rounds=True,
     ),
     signature("QGemm", _qgemm, domain=CONTRIB, macs="m n k", encodings=_GEMM),
     signature("QLinearAdd", _elementwise("a b"), domain=CONTRIB, role="sum"),
@@ -262,5 +263,5 @@ OPERATORS: tuple[Operator, ...] = (
     signature("QLinearGlobalAveragePool", _pool, domain=CONTRIB),
     Operator("QLinearConcat", _concat, domain=CONTRIB),
     signature("QLinearSoftmax", _softmax, domain=CONTRIB),
-    signature("DynamicQuantizeLSTM", _dynamic_lstm, domain=CONTRIB),
+    signature("DynamicQuantizeLSTM", _dynamic_lstm, domain=CONTRIB, rounds=True),
 )
