@@ -21,6 +21,8 @@ from onnxprune.passes.work import PassReport, Work
 
 PROVEN, BLOCKED, CANNOT_TELL = "proven", "blocked", "cannot tell"
 NO_INPUT, REFUSED, FAILED = "no prunable input", "refused", "FAILED"
+_DRAWS = 4
+"""So often is something else removed where the inputs do not tell."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ def turns(groups: Sequence[Group]) -> list[list[Group]]:
 
 def _drawn(group: Group, rng: np.random.Generator) -> Keep:
     rows = 1 if group.over is None else group.over.size
-    mask = np.tile(np.arange(group.size) < group.size // 2, (rows, 1))
+    mask = np.tile(np.arange(group.size) >= group.size // 2, (rows, 1))
     mask = rng.permuted(mask, axis=1)
     return Keep(mask[0] if group.over is None else mask, group.over)
 
@@ -107,28 +109,41 @@ def _misled(case: Case, session: Session, wrapped: Wrapped) -> str:
 
 
 def _prune(wrapped: Wrapped) -> Pruning:
+    """Removes indices of all groups, of those that exclude each other by turns."""
     model = op.load(wrapped.model)
-    removed: set[Dim] = set()
-    row = Pruning(BLOCKED)
-    turn = count = 0
     touched: set[tuple[str, int]] = set()
-    while turn <= count:
-        steps = [FoldConstants(), RemoveDrawn(turn=turn, seed=turn), FoldEmpty()]
-        result = op.Pipeline(steps).run(model)
+    turn, last = 0, 0
+    while turn <= last:
+        result, doubt = _proven(model, wrapped, turn)
+        if doubt is not None:
+            return doubt
         removal = result.removals[0]
-        count = len(turns(removal.groups)) - 1
-        if removal.keeps:
-            verdict = result.verify(wrapped.sets, check=False)
-            if verdict.verdict != "passed":
-                outcome = FAILED if verdict.verdict == "failed" else CANNOT_TELL
-                why = f"{verdict.why} (worst {verdict.worst}: {verdict.max_rel:.2g})"
-                return Pruning(outcome, why)
-            row.outcome = PROVEN
+        last = len(turns(removal.groups)) - 1
         touched |= set(_touched(removal.analysis, removal.keeps, wrapped.names))
         turn += 1
-    row.proven = len(touched)
-    row.blocked = dict(Counter(_reasons(removal.analysis, wrapped.names, touched)))
-    return row
+    blocked = Counter(_reasons(removal.analysis, wrapped.names, touched))
+    return Pruning(PROVEN if touched else BLOCKED, proven=len(touched), blocked=dict(blocked))
+
+
+def _proven(model: op.Model, wrapped: Wrapped, turn: int) -> tuple[op.Result, Pruning | None]:
+    """One turn: what was removed, and what is wrong if it is not proven.
+
+    Where too little is left to react to the inputs, something else is removed.
+    """
+    doubt: Pruning | None = None
+    for draw in range(_DRAWS):
+        steps = [FoldConstants(), RemoveDrawn(turn=turn, seed=draw), FoldEmpty()]
+        result = op.Pipeline(steps).run(model)
+        if not result.is_pruned:
+            return result, None
+        verdict = result.verify(wrapped.sets, check=False)
+        if verdict.verdict == "passed":
+            return result, None
+        outcome = FAILED if verdict.verdict == "failed" else CANNOT_TELL
+        doubt = Pruning(outcome, f"{verdict.why} (worst {verdict.worst}: {verdict.max_rel:.2g})")
+        if outcome == FAILED:
+            break
+    return result, doubt
 
 
 def _touched(analysis: Analysis, keeps: dict[Dim, Keep], names: Sequence[str]) -> Iterator[tuple[str, int]]:

@@ -21,6 +21,8 @@ _EXACT = {_FLOAT: 2**24, _DOUBLE: 2**53}
 """So far integers are what they were behind a product of this type."""
 _SHRUNK = 0.75
 """Other inputs are smaller by that: numbers between -1 and 1 stay there, and keep their signs."""
+_OTHERS = 3
+"""So many sets of other inputs are enough."""
 _LARGEST = 1024
 """No layer frees an axis of more indices: its matrix would be too large."""
 _CASTS_SINCE = 6
@@ -73,44 +75,45 @@ def wrap(case: Case, session: Session, held: bool) -> Wrapped | None:
     for name in led:
         maker.lead_out(name, outputs[name])
     given = {name: value for name, value in feeds.items() if name not in constant}
-    sets = [given, _others(given, fed, {n: feeds[n] for n in constant}, session, outputs)]
+    rest = {name: feeds[name] for name in constant}
+    sets = [given, *_others(given, fed, rest, session, outputs)]
     renamed = [{maker.port(name): value for name, value in each.items()} for each in sets]
     return Wrapped(maker.finish(), renamed, [*fed, *led])
 
 
 def _others(
     feeds: Feeds, fed: Sequence[str], rest: Feeds, session: Session, outputs: Mapping[str, Array]
-) -> Feeds:
+) -> list[Feeds]:
     """Inputs that differ from the case's own and give outputs of the same shapes.
 
     The same numbers at other places are as good as they were for most operators.
     """
+    others: list[Feeds] = []
     for other in _candidates(feeds, fed):
         try:
             found = session.run({**other, **rest})
         except RuntimeFailureError:
             continue
         if all(_is_like(found.get(name), array) for name, array in outputs.items()):
-            return other
-    return feeds
+            others.append(other)
+        if len(others) == _OTHERS:
+            break
+    return others or [feeds]
 
 
 def _candidates(feeds: Feeds, fed: Sequence[str]) -> Iterator[Feeds]:
+    """The most different ones first, each smaller than what it was or in another order."""
+    rng = np.random.default_rng(0)
     floats = [name for name in fed if is_float(feeds[name])]
-    others = [name for name in fed if name not in floats]
-    rolled = {name: np.roll(feeds[name], 1) for name in fed}
-    small = {name: (rolled[name] * _SHRUNK).astype(feeds[name].dtype) for name in floats}
-    shrunk = {name: (feeds[name] * _SHRUNK).astype(feeds[name].dtype) for name in floats}
-    for changed in (
-        {**rolled, **small},
-        {**{n: rolled[n] for n in floats}},
-        small,
-        shrunk,
-        {n: rolled[n] for n in others},
-        *({n: rolled[n]} for n in fed),
-    ):
-        if changed and any(not np.array_equal(feeds[n], x) for n, x in changed.items()):
-            yield {**feeds, **changed}
+    for names in (fed, floats, *([name] for name in fed)):
+        for shrunk in (floats, ()) * 2:
+            moved = {n: rng.permutation(feeds[n].reshape(-1)).reshape(feeds[n].shape) for n in names}
+            yield {**feeds, **moved, **{n: _smaller(moved[n]) for n in moved if n in shrunk}}
+    yield {**feeds, **{name: _smaller(feeds[name]) for name in floats}}
+
+
+def _smaller(array: Array) -> Array:
+    return (array * _SHRUNK).astype(array.dtype)
 
 
 def _is_like(found: Array | None, array: Array) -> bool:
