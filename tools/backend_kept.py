@@ -41,7 +41,9 @@ def lost(original: onnx.ModelProto, saved: onnx.ModelProto) -> list[str]:
     """
     found = difference(op.load(original), op.load(saved))
     changed = [f"{name} was {a}, is {b}" for name, (a, b) in found.ports.items()]
-    changed += [f"version of {name or 'ai.onnx'}: {a}, {b}" for name, (a, b) in found.versions.items()]
+    changed += [
+        f"version of {name or 'ai.onnx'}: {a}, {b}" for name, (a, b) in found.versions.items()
+    ]
     return [*changed, *found.lost, *_lost_parts(original, saved)]
 
 

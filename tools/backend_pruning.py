@@ -146,7 +146,9 @@ def _proven(model: op.Model, wrapped: Wrapped, turn: int) -> tuple[op.Result, Pr
     return result, doubt
 
 
-def _touched(analysis: Analysis, keeps: dict[Dim, Keep], names: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _touched(
+    analysis: Analysis, keeps: dict[Dim, Keep], names: Sequence[str]
+) -> Iterator[tuple[str, int]]:
     for name in names:
         value = analysis.values.get(name)
         for axis, dim in enumerate(value.dims if value else ()):
@@ -154,7 +156,9 @@ def _touched(analysis: Analysis, keeps: dict[Dim, Keep], names: Sequence[str]) -
                 yield name, axis
 
 
-def _reasons(analysis: Analysis, names: Sequence[str], touched: set[tuple[str, int]]) -> Iterator[str]:
+def _reasons(
+    analysis: Analysis, names: Sequence[str], touched: set[tuple[str, int]]
+) -> Iterator[str]:
     for name in names:
         value = analysis.values.get(name)
         if value is None:

@@ -69,7 +69,9 @@ def _other(found: Array, right: Array, rtol: float, atol: float) -> str:
     if right.dtype.name == "bfloat16":
         rtol = max(rtol, _BFLOAT16_RTOL)
     exact = right.dtype.kind in "biu" or right.dtype.name == "float64"
-    wide = np.dtype(right.dtype if exact else np.complex64 if right.dtype.kind == "c" else np.float32)
+    wide = np.dtype(
+        right.dtype if exact else np.complex64 if right.dtype.kind == "c" else np.float32
+    )
     a, b = found.astype(wide), right.astype(wide)
     with np.errstate(all="ignore"):
         if np.allclose(a, b, rtol, atol, equal_nan=True):

@@ -52,6 +52,30 @@ def test_statistics_over_a_pruned_axis(middle: str, weights: dict[str, Weight], 
     assert verdict.compared == verdict.reacting
 
 
+@pytest.mark.parametrize("op_type", ["Softmax", "LogSoftmax", "ReduceLogSumExp", "ReduceMax"])
+def test_what_is_left_of_a_row_may_all_be_infinite(op_type: str) -> None:
+    """A softmax over nothing but minus infinities is no number, and so it is in the reference."""
+    axis = "axes=[1]" if "Reduce" in op_type else "axis=1"
+    model = model_of(
+        f"""g (float[2,3] x) => (float[2,8] y, float[2,5] z) {{
+            h = MatMul(x, w1)  a = Add(h, mask)  n = {op_type} <{axis}> (a)  y = Add(n, wide)
+            z = MatMul(h, w2)
+        }}""",
+        {
+            "w1": (3, 8),
+            "w2": (8, 5),
+            "mask": np.array([0, 0, *[-np.inf] * 6], np.float32),
+            "wide": np.zeros((2, 1 if "Soft" in op_type else 8), np.float32),
+        },
+    )
+    kept = {"w1": {1: (2, 3, 4, 5)}, "mask": {0: (2, 3, 4, 5)}, "w2": {0: (2, 3, 4, 5)}}
+    result = op.apply_plan(
+        op.Plan(model.sha256, kept, allow_io=("y:1",) if "Soft" in op_type else ()), model
+    )
+    assert result.is_pruned
+    assert result.verify().passed
+
+
 def test_shapes_stay_and_removed_indices_are_zero() -> None:
     model = model_of(
         f"{IMAGE} {{ h = Conv(x, w1, b) r = Sigmoid(h) y = Conv(r, w2) }}",
