@@ -52,14 +52,14 @@ def test_hidden_places_are_neutral_in_every_type(name: str) -> None:
         assert session.run({"x": x})["y"].astype(int).tolist() == [[1, 0, 1]]
 
 
-@pytest.mark.parametrize("dtype", [np.uint64, np.int64, np.uint32, np.float64])
-def test_what_is_shown_keeps_every_bit(dtype: type[np.generic]) -> None:
-    elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    word = np.dtype(dtype).name.replace("float64", "double")
+@pytest.mark.parametrize("word", ["uint64", "int64", "uint32"])
+def test_what_is_shown_keeps_every_bit(word: str) -> None:
+    dtype = np.dtype(word)
+    elem_type = onnx.helper.np_dtype_to_tensor_dtype(dtype)
     model = model_of(f"g ({word}[1,3] x) => ({word}[1,3] y) {{ y = Identity(x) }}", {})
     builder = ProbeBuilder(model, {})
     builder.rename(builder.hide("x", np.array([[True, False, True]]), elem_type), "y")
-    largest = (np.finfo if dtype is np.float64 else np.iinfo)(dtype).max  # type: ignore[arg-type]
+    largest = int(np.iinfo(word).max)
     x = np.array([[largest, 5, 3]], dtype)
     with session_of(builder.finish()) as session:
         assert session.run({"x": x})["y"].tolist() == [[largest, 0, 3]]

@@ -7,6 +7,7 @@ import pytest
 
 import onnxprune as op
 from onnxprune.axes import tensor_mask
+from onnxprune.coupling.axis_plan import AxisPlan
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.probe import with_outputs
 from onnxprune.ir.shapes import interpret
@@ -68,10 +69,27 @@ def test_what_is_left_of_a_row_may_all_be_infinite(op_type: str) -> None:
             "wide": np.zeros((2, 1 if "Soft" in op_type else 8), np.float32),
         },
     )
-    kept = {"w1": {1: (2, 3, 4, 5)}, "mask": {0: (2, 3, 4, 5)}, "w2": {0: (2, 3, 4, 5)}}
+    left: AxisPlan = (2, 3, 4, 5)
+    kept = {"w1": {1: left}, "mask": {0: left}, "w2": {0: left}}
     result = op.apply_plan(
         op.Plan(model.sha256, kept, allow_io=("y:1",) if "Soft" in op_type else ()), model
     )
+    assert result.is_pruned
+    assert result.verify().passed
+
+
+@pytest.mark.parametrize("op_type", ["Div", "Mod"])
+def test_integers_are_not_divided_by_what_is_hidden(op_type: str) -> None:
+    """ONNX Runtime stops at a division of integers by 0."""
+    model = model_of(
+        f"""g (float[2,3] x) => (float[2,5] y) {{
+            h = MatMul(x, w1)  i = Cast <to = 7> (h)
+            a = Abs(i)  d = Add(a, one)  q = {op_type}(i, d)
+            f = Cast <to = 1> (q)  s = Add(f, h)  y = MatMul(s, w2)
+        }}""",
+        {"w1": (3, 8), "w2": (8, 5), "one": np.array([1])},
+    )
+    result = op.prune(model, 0.5, round_to=1)
     assert result.is_pruned
     assert result.verify().passed
 
