@@ -85,7 +85,7 @@ def _drawn(group: Group, rng: np.random.Generator) -> Keep:
 
 def examine_pruning(case: Case, held: bool) -> Pruning | None:
     """Prunes a case in the middle of a network; None if nothing can be held."""
-    session = session_over(case.model.SerializeToString())
+    session = session_over(case.model)
     try:
         wrapped = wrap(case, session, held)
     except RuntimeFailureError as error:
@@ -103,7 +103,7 @@ def examine_pruning(case: Case, held: bool) -> Pruning | None:
 def _misled(case: Case, session: Session, wrapped: Wrapped) -> str:
     """How the network computes something else than the case; "" if it does not."""
     right = session.run(case.sets[0][0])
-    found = session_over(wrapped.model.SerializeToString()).run(wrapped.sets[0])
+    found = session_over(wrapped.model).run(wrapped.sets[0])
     named = {name.removesuffix("::told"): array for name, array in found.items()}
     return first_other(named, right, case.rtol, case.atol)
 

@@ -38,7 +38,7 @@ class Sameness:
 def examine_same(case: Case) -> Sameness:
     """Loads, analyses and saves the model of a case, and compares."""
     try:
-        session = session_over(case.model.SerializeToString())
+        session = session_over(case.model)
     except RuntimeFailureError as error:
         return Sameness(NOT_LOADED, line_of(error))
     try:
@@ -75,7 +75,7 @@ def _saved_twice(original: onnx.ModelProto) -> Iterator[Sequence[Path]]:
 def _changed(case: Case, path: Path, before: Sequence[dict[str, Array]], otherwise: bool) -> str:
     """How what was saved computes something else; "" if it does not."""
     try:
-        session = session_over(str(path))
+        session = session_over(path)
         after = [session.run(feeds) for feeds, _ in case.sets]
     except RuntimeFailureError as error:
         return "" if otherwise and not before else f"saved, it does not run: {line_of(error)}"
