@@ -8,17 +8,14 @@ all. Sound prunings, with settings drawn at random, are verified as well: none m
 
 import argparse
 import json
-import multiprocessing
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
+from apart import apart
 from mutation_lines import HEADER, mutant_lines, sound_line, summarise, total_lines
 from mutation_study import (
     FAILED,
@@ -44,9 +41,6 @@ RATIOS = (0.1, 0.7)
 """Sound prunings remove between these fractions of the channels."""
 _DRAWS = 3
 """So many settings are drawn at most for each sound pruning that is asked for."""
-
-Task = TypeVar("Task")
-Outcome = TypeVar("Outcome")
 
 
 def main() -> int:
@@ -130,7 +124,7 @@ def _mutants_of(
         why = "the process died: a crash, or no memory left"
         return [Mutant(name_of(path), task.kind, "unknown", STOPPED, why)]
 
-    yield from _apart(mutants, tasks, died)
+    yield from apart(mutants, tasks, died)
 
 
 def _sound(paths: Sequence[Path], count: int, seed: int) -> Iterator[Sound]:
@@ -142,7 +136,7 @@ def _sound(paths: Sequence[Path], count: int, seed: int) -> Iterator[Sound]:
     def died(task: tuple[Path, Setting]) -> Sound:
         return Sound(name_of(task[0]), task[1], FAILED, "the process died")
 
-    for outcome in _apart(_sound_of, tasks, died):
+    for outcome in apart(_sound_of, tasks, died):
         if count < 1:
             return
         count -= outcome.verdict != NOT_MADE
@@ -164,24 +158,6 @@ def _drawn(rng: np.random.Generator) -> Setting:
         seed=int(rng.integers(1000)),
         repair=bool(rng.random() < 0.02),
     )
-
-
-def _apart(
-    function: Callable[[Task], Outcome],
-    tasks: Sequence[Task],
-    died: Callable[[Task], Outcome],
-) -> Iterator[Outcome]:
-    """Does one task after another in a process beside this one, a new one when that has died."""
-    context = multiprocessing.get_context("spawn")
-    todo = list(tasks)
-    while todo:
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            try:
-                while todo:
-                    yield pool.submit(function, todo[0]).result()
-                    todo.pop(0)
-            except BrokenProcessPool:
-                yield died(todo.pop(0))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from onnxprune.ops.registry import lookup
 from onnxprune.ops.site import Interface, Site, Value
 
 VALUE_SHOWN = 1 << 20
+FACTORS_READ = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -218,17 +219,24 @@ def _new_value(analysis: Analysis, name: str) -> Value:
     dims = tuple(analysis.space.dim(size, (name, axis)) for axis, size in enumerate(shape))
     axes = analysis.canonical.listed.get(name, {})
     listed = {i: analysis.values[x].dims[axis] for i, (x, axis) in axes.items()}
-    value = Value(name, shape, dims, name in analysis.sources, _static_data(analysis, name), listed)
+    data = static_data(analysis.canonical, name)
+    value = Value(name, shape, dims, name in analysis.sources, data, listed)
     analysis.values[name] = value
     return value
 
 
-def _static_data(analysis: Analysis, name: str) -> npt.NDArray[Any] | None:
-    """Elements that hold at any input size; -1 for those of a target shape that do not."""
-    canonical = analysis.canonical
+def static_data(canonical: Canonical, name: str) -> npt.NDArray[Any] | None:
+    """Elements that hold at any input size; -1 for those of a target shape that do not.
+
+    Of vectors of floats a few are read, which may be factors of a Resize.
+    """
     if name in canonical.partial:
         return canonical.model.constants[canonical.partial[name]].numpy()
-    return canonical.facts.values.get(name) if name in canonical.model.constants else None
+    tensor = canonical.model.constants.get(name)
+    if tensor is None or name in canonical.facts.values:
+        return None if tensor is None else canonical.facts.values[name]
+    few = len(tensor.shape) == 1 and tensor.size <= FACTORS_READ
+    return tensor.numpy() if few and tensor.dtype.kind == "f" else None
 
 
 def _place(analysis: Analysis, node: Node, versions: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.random import InputSpec
+from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.graph import Node
 from onnxprune.ir.tensors import dtype_of, type_names
@@ -45,10 +46,26 @@ _TRIPS = (3, 2)
 
 
 def input_specs(analysis: Analysis) -> list[InputSpec]:
-    """The inputs that a user feeds, with bounds and choices that their readers tell."""
+    """The inputs that a user feeds, with bounds and choices that their readers tell.
+
+    Optionals have no value.
+
+    Raises:
+        RuntimeFailureError: an input cannot be drawn, as it is a sequence, or of unknown rank.
+    """
     facts = analysis.canonical.facts
     specs: list[InputSpec] = []
     for info in graph_inputs(analysis.canonical.model.proto):
+        kind = info.type.WhichOneof("value")
+        if kind not in ("tensor_type", "optional_type") or (
+            kind == "tensor_type" and info.name not in facts.shapes
+        ):
+            raise RuntimeFailureError(
+                "no inputs can be made up for the model",
+                where=f"input {info.name}",
+                why="its shape is not known" if kind == "tensor_type" else "it is no tensor",
+                hint="give its shape (--input-shape)" if kind == "tensor_type" else "",
+            )
         if info.name in facts.shapes:
             dtype = dtype_of(facts.elem_types[info.name])
             shape = facts.shapes[info.name]

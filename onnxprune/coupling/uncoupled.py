@@ -88,8 +88,8 @@ def _by_itself(site: Site) -> Site:
 def _axes(site: Site) -> Iterator[tuple[str, int, Dim]]:
     for prefix, values in (("in", site.inputs), ("out", site.outputs)):
         for place, value in enumerate(values):
-            if value is None or value.data is not None:  # sizes and indices are no tensors of data
-                continue
+            if value is None or (value.data is not None and value.data.dtype.kind in "iub"):
+                continue  # sizes and indices are no tensors of data
             for axis, dim in enumerate(value.dims):
                 if dim.size > 1:
                     yield f"{prefix}{place}", axis, dim

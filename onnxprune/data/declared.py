@@ -54,7 +54,9 @@ def _declared(info: Any, given: Mapping[str, tuple[int, ...]]) -> DeclaredInput:
     shape: tuple[Axis, ...] | None = given.get(info.name)
     if tensor.HasField("shape"):
         shape = tuple(
-            dim.dim_value if dim.dim_value > 0 else dim.dim_param or None
+            dim.dim_value
+            if dim.HasField("dim_value") and dim.dim_value >= 0
+            else dim.dim_param or None
             for dim in tensor.shape.dim
         )
     if shape is None:

@@ -90,7 +90,7 @@ def _bound(
     """Bind the axes of one input; axes of one label get one size."""
     shape: list[int] = []
     for axis, (dim, label) in enumerate(zip(dims, labels, strict=True)):
-        if dim.HasField("dim_value") and dim.dim_value > 0:
+        if dim.HasField("dim_value") and dim.dim_value >= 0:
             shape.append(dim.dim_value)
         else:
             alike = axis == 0 and not (variant and apart)
@@ -121,7 +121,7 @@ def _fresh(axis: int, rank: int, taken: Collection[int], variant: int) -> int:
 
 def _check(name: str, declared: Sequence[Axis], shape: Shape, sizes: dict[str, int]) -> None:
     clash = len(declared) != len(shape) or any(
-        dim.HasField("dim_value") and dim.dim_value not in (0, size)
+        dim.HasField("dim_value") and dim.dim_value >= 0 and dim.dim_value != size
         for dim, size in zip(declared, shape, strict=False)
     )
     if clash:

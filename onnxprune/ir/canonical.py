@@ -105,6 +105,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     guard_shapes(editor, facts, others)
     folding.name_views()
     folding.state_implicit()
+    folding.make_scalars()
     editor.drop_dead()
     editor.split_shared()
     editor.free_names()

@@ -8,7 +8,7 @@ that only they needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import prod
 from typing import Any, TypeVar
 
@@ -37,38 +37,46 @@ _ROUNDING = 8
 Array = npt.NDArray[Any]
 
 
-def has_empty(model: Model) -> bool:
-    """Whether some weight of a model has no elements."""
-    tensors = model.constants.values()
-    return any(not tensor.size and is_weight_type(tensor.elem_type) for tensor in tensors)
+def has_empty(model: Model, before: Collection[str] = ()) -> bool:
+    """Whether some weight of a model has no elements.
+
+    Args:
+        model: the model.
+        before: values that had none before channels were removed; they do not count.
+    """
+    return any(
+        not tensor.size and is_weight_type(tensor.elem_type) and name not in before
+        for name, tensor in model.constants.items()
+    )
 
 
-def fold_empty(model: Model, facts: Facts) -> Model:
+def fold_empty(model: Model, facts: Facts, before: Collection[str] = ()) -> Model:
     """Fold what is empty.
 
     Args:
         model: the model; it is left as it is.
         facts: shapes and types of its values.
+        before: values that were empty before channels were removed; they stay.
 
     Raises:
         ModelError: an operator that needs the channels that are gone.
     """
-    _check_bodies(model, facts)
-    folder = _Folder(model, facts)
+    emptied = {
+        name
+        for name, shape in facts.shapes.items()
+        if 0 in shape and name not in before and is_weight_type(facts.elem_types[name])
+    }
+    _check_bodies(model, emptied)
+    folder = _Folder(model, facts, emptied)
     return operate(model, folder.fold)
 
 
-def _check_bodies(model: Model, facts: Facts) -> None:
+def _check_bodies(model: Model, emptied: set[str]) -> None:
     """Refuse empty tensors inside bodies, where nothing is folded."""
     for node, part in all_nodes(model.proto.graph):
         read = _channels(node.op_type, node.input)
-        if part is not model.proto.graph and any(_is_empty(facts, name) for name in read):
+        if part is not model.proto.graph and not emptied.isdisjoint(read):
             raise _cannot_do_without(node.op_type, label(node))
-
-
-def _is_empty(facts: Facts, name: str) -> bool:
-    """Whether a tensor lost all its channels; a list of sizes may be empty by itself."""
-    return 0 in facts.shapes.get(name, (1,)) and is_weight_type(facts.elem_types[name])
 
 
 def _channels(op_type: str, inputs: Sequence[T]) -> Sequence[T]:
@@ -88,6 +96,7 @@ class _Folder:
     """Walks a graph in order and keeps what it learns of each value.
 
     Attributes:
+        _emptied: tensors that lost all their channels; a list of sizes may be empty by itself.
         _constant: elements of the values that are constant now, with axes of size 1 where all
             indices are alike.
         _stuck: nodes that cannot do without what is gone, if anybody needs them.
@@ -95,9 +104,10 @@ class _Folder:
         _fixed: what follows from the file's constants alone.
     """
 
-    def __init__(self, model: Model, facts: Facts) -> None:
+    def __init__(self, model: Model, facts: Facts, emptied: set[str]) -> None:
         self._model = model
         self._facts = facts
+        self._emptied = emptied
         self._constant: dict[str, Array] = {}
         self._stuck: list[Any] = []
         self._rigid: list[Any] = []
@@ -140,7 +150,7 @@ class _Folder:
             self._read(node, outputs)
 
     def _is_empty(self, tensor: Any) -> bool:
-        return _is_empty(self._facts, tensor.name)
+        return tensor.name in self._emptied
 
     def _sum(self, node: Any, outputs: set[str]) -> None:
         """The value of a sum over nothing: the bias, with axes that broadcast."""

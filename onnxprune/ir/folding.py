@@ -181,6 +181,18 @@ class Folding:
                 axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
                 self._state(node, "split", [shapes[name][axis] for name in node.output])
 
+    def make_scalars(self) -> None:
+        """Give Range scalars where it reads constants of one element with an axis.
+
+        ONNX Runtime takes such lists as long as they are computed, and refuses them as constants.
+        """
+        for node in self._editor.nodes():
+            for place, name in enumerate(node.input if node.op_type == "Range" else ()):
+                tensor = self._editor.constants.get(name)
+                if tensor is not None and tensor.shape and tensor.size == 1:
+                    node.input[place] = self._editor.fresh(f"{name}::scalar")
+                    self._editor.add(node.input[place], tensor.numpy().reshape(()))
+
     def _state(self, node: onnx.NodeProto, what: str, values: list[int]) -> None:
         if any(a.name == what for a in node.attribute) or (len(node.input) > 1 and node.input[1]):
             return

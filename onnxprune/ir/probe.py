@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,18 @@ _WHERE_TYPES = frozenset(
         onnx.TensorProto.INT64,
         onnx.TensorProto.INT32,
         onnx.TensorProto.UINT8,
+        onnx.TensorProto.STRING,
     )
 )
+"""Types that ONNX Runtime's Where knows on the CPU; others take a detour over one of them."""
+_INTEGERS = frozenset(
+    getattr(onnx.TensorProto, f"{sign}INT{bits}")
+    for sign, bits in product(("U", ""), (8, 16, 32, 64))
+)
+_INFINITE = frozenset(
+    getattr(onnx.TensorProto, name) for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
+)
+"""Types that have infinities, and a NaN for what has no value."""
 _PLAIN_TYPES = frozenset(
     (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 )
@@ -165,8 +176,6 @@ class ProbeBuilder:
     def hide(self, x: str, mask: npt.NDArray[np.bool_], elem_type: int, neutral: str = "") -> str:
         """Put a neutral element where `mask` is false.
 
-        ONNX Runtime's Where knows few types on the CPU; the others take a detour over float.
-
         Args:
             x: a value.
             mask: what is shown of it.
@@ -175,25 +184,11 @@ class ProbeBuilder:
         """
         if elem_type == onnx.TensorProto.BOOL:
             return self.node("And", self.constant(mask), x)
-        if elem_type == onnx.TensorProto.STRING:
-            empty = self.constant(np.array("", dtype=np.object_))
-            return self.node("Where", self.constant(mask), x, empty)
         self.typed(elem_type)
-        if neutral:
-            shape = self.constant(np.array([], dtype=np.int64))
-            return self.chosen(mask, x, self.node("Reshape", neutral, shape))
-        if elem_type in _WHERE_TYPES or self._version < _WHERE_SINCE:
+        if not neutral:
             return self.where(mask, x, 0.0)
-        return self.chosen(mask, x, self.like(0.0))
-
-    def chosen(self, mask: npt.NDArray[np.bool_], x: str, other: str) -> str:
-        """Add `x` with `other` where `mask` is false, both of the type set by `typed`."""
-        elem_type = self._elem_type
-        if elem_type in _WHERE_TYPES:
-            return self.node("Where", self.constant(mask), x, other)
-        x, other = (self.node("Cast", name, to=onnx.TensorProto.FLOAT) for name in (x, other))
-        chosen = self.node("Where", self.constant(mask), x, other)
-        return self.node("Cast", chosen, to=elem_type)
+        shape = self.constant(np.array([], dtype=np.int64))
+        return self.chosen(mask, x, self.node("Reshape", neutral, shape))
 
     def where(self, mask: npt.NDArray[np.bool_], x: str, value: float) -> str:
         """Add `x` with `value` where `mask` is false.
@@ -202,7 +197,7 @@ class ProbeBuilder:
         looked up; by arithmetic, which cannot hide a NaN, only where axes depend on each other.
         """
         if self._version >= _WHERE_SINCE:
-            return self.node("Where", self.constant(mask), x, self.like(value))
+            return self.chosen(mask, x, self._filler(value))
         axes = _axis_masks(mask)
         if axes is not None and self._elem_type in _PLAIN_TYPES:
             return self._looked_up(x, axes, value)
@@ -210,6 +205,24 @@ class ProbeBuilder:
         shown = self.node("Mul", x, self.constant(mask.astype(dtype)))
         filler = np.where(mask, 0.0, self._number(value)).astype(dtype)
         return self.node("Add", shown, self.constant(filler))
+
+    def chosen(self, mask: npt.NDArray[np.bool_], x: str, other: str) -> str:
+        """Add `x` with `other` where `mask` is false, both of the type set by `typed`."""
+        kind = self._elem_type
+        if kind in _WHERE_TYPES:
+            return self.node("Where", self.constant(mask), x, other)
+        wide = onnx.TensorProto.INT64 if kind in _INTEGERS else onnx.TensorProto.FLOAT
+        x, other = (self.node("Cast", name, to=wide) for name in (x, other))
+        return self.node("Cast", self.node("Where", self.constant(mask), x, other), to=kind)
+
+    def _filler(self, value: float) -> str:
+        """Add a scalar of the type set by `typed`, infinite where the type can be."""
+        kind = self._elem_type
+        if kind == onnx.TensorProto.STRING:
+            return self.constant(np.array("", dtype=np.object_))
+        if kind in _INFINITE:
+            return self.constant(np.array(value).astype(dtype_of(kind)))
+        return self.like(value)
 
     def _looked_up(self, x: str, axes: Sequence[npt.NDArray[np.bool_]], value: float) -> str:
         for axis, shown in enumerate(axes):
@@ -222,8 +235,14 @@ class ProbeBuilder:
         return x
 
     def rename(self, old: str, new: str) -> None:
-        """Give the last value that was made its final name."""
-        self._nodes.append(onnx.helper.make_node("Identity", [old], [new]))
+        """Give a value its final name, after all that reads it under the old one.
+
+        ONNX Runtime's Identity does not know every type, so it is done without where that can be.
+        """
+        if self._nodes and list(self._nodes[-1].output) == [old]:
+            self._nodes[-1].output[0] = new
+        else:
+            self._nodes.append(onnx.helper.make_node("Identity", [old], [new]))
 
     def jitter(self, exact: str, name: str, elem_type: int, seed: int) -> None:
         """Add a value that differs from another one by a unit in the last place, up or down."""
@@ -277,6 +296,8 @@ class ProbeBuilder:
         if not np.isinf(value):
             return value
         dtype = dtype_of(self._elem_type)
+        if dtype == np.bool_:
+            return float(value > 0)
         info = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(_finite_kind(dtype))
         return float(info.max if value > 0 else info.min)
 

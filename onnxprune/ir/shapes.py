@@ -29,6 +29,8 @@ VALUE_LIMIT = 1 << 20
 _HINT_LIMIT = 16
 """Up to so many elements of any type are shown to inference: scales of Resize, for example."""
 _KNOWN_TYPES = frozenset((onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL))
+_DEFAULTS = {"STFT": {"onesided": 1}}
+"""Attributes that onnx 1.23 infers shapes without, as if they had another default."""
 
 Shape = tuple[int, ...]
 
@@ -209,6 +211,7 @@ class Interpreter:
         if schema is None or any(name and name not in types for name in node.input):
             return {}
         data = {name: self._tensors[name] for name in node.input if name in self._tensors}
+        node = _told_defaults(node)
         try:
             return infer_node_outputs(
                 schema, node, types, data, opset_imports=self._imports, ir_version=self._ir_version
@@ -295,6 +298,19 @@ def has_data(tensor: onnx.TensorProto) -> bool:
     """Whether a stub holds its elements."""
     fields = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data")
     return not prod(tensor.dims) or any(len(getattr(tensor, name)) for name in fields)
+
+
+def _told_defaults(node: onnx.NodeProto) -> onnx.NodeProto:
+    """The node with the defaults of its attributes that onnx's inference gets wrong."""
+    missing = dict(_DEFAULTS.get(node.op_type, {}))
+    for attribute in node.attribute if missing else ():
+        missing.pop(attribute.name, None)
+    if missing:
+        told = onnx.NodeProto()
+        told.CopyFrom(node)
+        told.attribute.extend(onnx.helper.make_attribute(*pair) for pair in missing.items())
+        return told
+    return node
 
 
 def _may_know(elem_type: int, size: int) -> bool:

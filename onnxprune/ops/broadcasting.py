@@ -50,24 +50,67 @@ def _tile_repeats(site: Site, keeps: Keeps) -> Rewrite:
 
 
 def _resize(site: Site) -> None:
-    """Axes that keep their size pass; resized ones are spatial."""
+    """Axes that keep their size, index by index, pass; resized ones are spatial."""
     x, y = site.x(), site.y()
     for listed in site.inputs[1:]:
         for dim in listed.dims if listed is not None else ():
             site.block(dim, f"{site.op_type}: a list of values", inherent=True)
-    if site.op_type == "Resize" and site.has(3):
+    places = {axis: place for place, axis in enumerate(_listed_axes(site))}
+    if _has_sizes(site):
         block_computed(site, 3)
-    for dim, out in zip(x.dims, y.dims, strict=True):
-        if dim.size == out.size:
+    for axis, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
+        if dim.size == out.size and not (axis in places and _is_scaled(site, places[axis])):
             site.same(dim, out)
         else:
             site.block(dim, "resized axis")
             site.block(out, "resized axis")
 
 
+def _has_sizes(site: Site) -> bool:
+    return site.op_type == "Resize" and site.has(3) and bool(site.x(3).shape[0])
+
+
+def _listed_axes(site: Site) -> list[int]:
+    """The axes that scales, sizes and regions are given for, in that order."""
+    rank = len(site.x().shape)
+    axes = site.ints("axes")
+    return list(range(rank)) if axes is None else [site.axis(axis, rank) for axis in axes]
+
+
+def _is_scaled(site: Site, place: int) -> bool:
+    """Whether an axis is resized though it may keep its size.
+
+    A factor may be as near to 1 as that; a region of it may be cropped and stretched; and where
+    proportions are kept, what is asked of other axes decides.
+
+    Args:
+        site: the operator.
+        place: of the axis among those that scales are given for.
+    """
+    if site.attribute("coordinate_transformation_mode", "") == "tf_crop_and_resize":
+        region = site.data(1)
+        whole = region is not None and tuple(region.reshape(2, -1)[:, place]) == (0, 1)
+        if not whole:
+            return True
+    if _has_sizes(site):
+        return site.attribute("keep_aspect_ratio_policy", "stretch") != "stretch"
+    scales = site.data(2 if site.op_type == "Resize" and site.version > 10 else 1)
+    if scales is None:
+        return site.attribute("scales", [1.0] * (place + 1))[place] != 1
+    return bool(scales[place] != 1)
+
+
 def _resize_sizes(site: Site, keeps: Keeps) -> Rewrite:
-    has_sizes = site.has(3) and site.op_type == "Resize" and "axes" not in site.attributes
-    return target_sizes(site, keeps, 3) if has_sizes else Rewrite()
+    """New sizes of the axes that they are given for."""
+    old = site.int_list(3) if _has_sizes(site) else None
+    if old is None:
+        return Rewrite()
+    dims = [site.y().dims[axis] for axis in _listed_axes(site)]
+    new = [
+        kept_size(dim, keeps) if size == dim.size else size
+        for size, dim in zip(old, dims, strict=True)
+    ]
+    return Rewrite(inputs={3: np.array(new, dtype=np.int64)} if new != old else {})
 
 
 def _from_shape(site: Site) -> None:

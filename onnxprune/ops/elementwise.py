@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from onnxprune.ops.operator import signature
 from onnxprune.ops.site import Site
 
@@ -59,13 +61,11 @@ _BINARY = [
     "BitwiseAnd",
     "BitwiseOr",
     "BitwiseXor",
-    "Div",
     "Equal",
     "Greater",
     "GreaterOrEqual",
     "Less",
     "LessOrEqual",
-    "Mod",
     "Mul",
     "Or",
     "PRelu",
@@ -75,17 +75,25 @@ _BINARY = [
     "SwiGLU",
     "Xor",
 ]
+_DIVIDING = ("Div", "Mod")
 _BROADCASTS = 7
 """First opset in which operands are aligned from the right; before, an attribute told the axis."""
 _VARIADIC = ("Max", "Mean", "Min")
 
 
-ELEMENTWISE = frozenset((*_UNARY, *_BINARY, *_VARIADIC, "Add", "Clip", "Sum", "Where"))
+ELEMENTWISE = frozenset((*_UNARY, *_BINARY, *_DIVIDING, *_VARIADIC, "Add", "Clip", "Sum", "Where"))
 """Operators that make each element of the elements at its place alone."""
 
 
 def _variadic(site: Site) -> str:
     return ", ".join(f"x{i}[*a]" for i in range(len(site.inputs))) + " -> y[*a]"
+
+
+def _dropout(site: Site) -> str:
+    """In training, which elements are dropped depends on how many there are."""
+    data = site.x(2).data if site.has(2) else np.array(False)
+    axes = "*a" if data is not None and not data.any() else "#*a"
+    return f"x[{axes}], ratio[]?, training[]? -> y[{axes}], mask[{axes}]?"
 
 
 OPERATORS = (
@@ -95,11 +103,12 @@ OPERATORS = (
         signature(name, "x[*a] -> y[*a]", domain="ai.onnx.ml")
         for name in ("Binarizer", "CategoryMapper", "LabelEncoder")
     ),
+    *(signature(name, "a[*a], divisor[*a] -> y[*a]", since=_BROADCASTS) for name in _DIVIDING),
     *(signature(name, _variadic) for name in _VARIADIC),
     signature("Add", "a[*a], b[*a] -> y[*a]", since=_BROADCASTS, role="sum"),
     signature("Sum", _variadic, role="sum"),
     signature("CastLike", "x[*a], like[~*l] -> y[*a]"),
     signature("Clip", "x[*a], low[*l]?, high[*h]? -> y[*a]"),
-    signature("Dropout", "x[*a], ratio[]?, training[]? -> y[*a], mask[*a]?"),
+    signature("Dropout", _dropout, opaque={"a": "random numbers go by their place"}),
     signature("Where", "c[*a], x[*a], y[*a] -> z[*a]"),
 )

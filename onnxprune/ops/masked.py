@@ -90,6 +90,22 @@ def _replaced(value: float) -> MaskedForm:
     return form
 
 
+def _moments(
+    builder: Builder, x: str, mask: BoolArray, axes: Sequence[int]
+) -> tuple[str, str, str]:
+    """What stays of `x` less its mean, 0 for the rest; the mean; the variance."""
+    mean = _shown_mean(builder, x, mask, axes)
+    shown = builder.where(mask, builder.node("Sub", x, mean), 0.0)
+    square = builder.node("Mul", shown, shown)
+    return shown, mean, _shown_mean(builder, square, mask, axes)
+
+
+def _deviation(builder: Builder, site: Site, variance: str, otherwise: float = 1e-5) -> str:
+    """sqrt(var + eps)."""
+    epsilon = builder.like(site.attribute("epsilon", otherwise))
+    return builder.node("Sqrt", builder.node("Add", variance, epsilon))
+
+
 def _standardised(
     builder: Builder,
     site: Site,
@@ -99,13 +115,8 @@ def _standardised(
     otherwise: float = 1e-5,
 ) -> tuple[str, str, str]:
     """(x - mean) / d over the elements of `x` that stay; mean; d = sqrt(var + eps)."""
-    mean = _shown_mean(builder, x, mask, axes)
-    centred = builder.node("Sub", x, mean)
-    shown = builder.where(mask, centred, 0.0)
-    square = builder.node("Mul", shown, shown)
-    variance = _shown_mean(builder, square, mask, axes)
-    epsilon = builder.like(site.attribute("epsilon", otherwise))
-    deviation = builder.node("Sqrt", builder.node("Add", variance, epsilon))
+    shown, mean, variance = _moments(builder, x, mask, axes)
+    deviation = _deviation(builder, site, variance, otherwise)
     return builder.node("Div", shown, deviation), mean, deviation
 
 
@@ -159,10 +170,25 @@ def _mean_variance(builder: Builder, site: Site, x: list[str], mask: BoolArray) 
     return (_standardised(builder, site, x[0], mask, axes, MEAN_VARIANCE_EPSILON)[0],)
 
 
-def _batch(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
+def _batch(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, str, str]:
+    """In training: the batch's own statistics; those given move towards them by a share."""
     axes = [axis for axis in range(len(site.x().shape)) if axis != 1]
-    y, *_ = _standardised(builder, site, x[0], mask, axes)
-    return (_affine(builder, y, _per_channel(builder, site, x[1:3])),)
+    shown, *own = _moments(builder, x[0], mask, axes)
+    y = builder.node("Div", shown, _deviation(builder, site, own[1]))
+    momentum = site.attribute("momentum", 0.9)
+    mean, variance = (
+        builder.node(
+            "Add",
+            builder.node("Mul", given, builder.like(momentum)),
+            builder.node("Mul", _as_vector(builder, found), builder.like(1 - momentum)),
+        )
+        for given, found in zip(x[3:], own, strict=True)
+    )
+    return _affine(builder, y, _per_channel(builder, site, x[1:3])), mean, variance
+
+
+def _as_vector(builder: Builder, x: str) -> str:
+    return builder.node("Reshape", x, builder.constant(np.array([-1], dtype=np.int64)))
 
 
 def _group(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:

@@ -49,6 +49,8 @@ class Gain:
 
 
 Text = str | Callable[[Site], str]
+_TELLING = ("scale", "divisor")
+"""Names of operands that say what the operator does with them."""
 """A signature line, or what writes it for a site."""
 
 
@@ -207,8 +209,8 @@ def apply(site: Site, line: Signature, told: Mapping[str, str], opaque: Mapping[
             site.same(dim, described)
             if dim.size == described.size:
                 for name in axis.letters:
-                    if index is not None and line.inputs[index].name == "scale":
-                        site.role("scale", letters[name], index)
+                    if index is not None and line.inputs[index].name in _TELLING:
+                        site.role(line.inputs[index].name, letters[name], index)
                     _note(site, line, name, letters[name], -1 if index is None else index)
     for name, dim in letters.items():
         if _letter(name) in line.opaque:

@@ -9,7 +9,7 @@ import importlib
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,48 @@ class IOBinding(Protocol):
         ...
 
 
+class OrtValue(Protocol):
+    """A tensor or a container in ONNX Runtime's own memory, or over that of a numpy array."""
+
+    def is_tensor(self) -> bool:
+        """Says whether it is a tensor."""
+        ...
+
+    def element_type(self) -> int:
+        """Returns the number that ONNX gives the type of a tensor's elements."""
+        ...
+
+    def shape(self) -> Sequence[int]:
+        """Returns the shape of a tensor."""
+        ...
+
+    def tensor_size_in_bytes(self) -> int:
+        """Returns how much memory a tensor's elements take."""
+        ...
+
+    def data_ptr(self) -> int:
+        """Returns the address of a tensor's first element."""
+        ...
+
+    def numpy(self) -> Array:
+        """Returns a copy of a tensor of a type that numpy has."""
+        ...
+
+
+class OrtValues(Protocol):
+    """The class that makes values; they live as long as the arrays that they are made over."""
+
+    def ortvalue_from_numpy(self, numpy_obj: Array, /) -> OrtValue:
+        """Makes a value over an array of a type that numpy has."""
+        ...
+
+    def ortvalue_from_numpy_with_onnx_type(
+        self, data: Array, /, onnx_element_type: int
+    ) -> OrtValue:
+        """Makes a value over the memory of an array, whose elements are said to be of a type."""
+        ...
+
+
 class InferenceSession(Protocol):
     """A loaded model."""
 
@@ -103,8 +145,14 @@ class InferenceSession(Protocol):
         """Returns the execution providers registered, by falling precedence."""
         ...
 
-    def run(self, output_names: Sequence[str], input_feed: Mapping[str, Array]) -> list[object]:
+    def run(self, output_names: Sequence[str], input_feed: Mapping[str, object]) -> list[object]:
         """Returns the values of the outputs named."""
+        ...
+
+    def run_with_ort_values(
+        self, output_names: Sequence[str], input_dict_ort_values: Mapping[str, OrtValue]
+    ) -> list[OrtValue]:
+        """Returns the values of the outputs named, as ONNX Runtime has them."""
         ...
 
     def io_binding(self) -> IOBinding:
@@ -142,6 +190,7 @@ class OnnxRuntime(Protocol):
     SessionOptions: Callable[[], SessionOptions]
     InferenceSession: Callable[..., InferenceSession]
     GraphOptimizationLevel: object
+    OrtValue: OrtValues
 
     def get_available_providers(self) -> list[str]:
         """Returns the execution providers that this build was compiled with."""
@@ -211,6 +260,6 @@ def preload_gpu_libraries(runtime: OnnxRuntime) -> str:
     return said.getvalue().strip()
 
 
-def is_array(value: object) -> bool:
+def is_array(value: object) -> TypeGuard[Array]:
     """Says whether an output is a tensor; sequences and maps come as lists and dicts."""
     return isinstance(value, np.ndarray)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -13,6 +13,7 @@ from typing import Final, cast
 from onnxprune.errors import RuntimeFailureError, UsageError
 from onnxprune.runtime.binding import (
     Array,
+    InferenceSession,
     NodeArg,
     failures,
     is_array,
@@ -22,6 +23,7 @@ from onnxprune.runtime.binding import (
 from onnxprune.runtime.caches import cache_folder
 from onnxprune.runtime.engine_caches import made, with_engine_caches
 from onnxprune.runtime.loading import Optimization, count_operators, create, session_options
+from onnxprune.runtime.narrow import from_value, is_narrow, is_narrow_port, to_value
 from onnxprune.runtime.profile import Profile, read_profile
 from onnxprune.runtime.providers import (
     Provider,
@@ -192,28 +194,56 @@ class Session:
             outputs: The outputs wanted; all of them if None.
 
         Returns:
-            A tensor for each output wanted, in the order asked for.
+            A tensor for each output wanted, in the order asked for. A sequence `s` is there as its
+            elements, `s[0]` and so on; an optional without a value is left out.
 
         Raises:
-            RuntimeFailureError: The inputs do not fit, the run failed, or an output wanted is
-                not a tensor.
+            RuntimeFailureError: The inputs do not fit, the run failed, or an output wanted holds
+                no tensors.
         """
         names = [port.name for port in self._outputs] if outputs is None else list(outputs)
         if not names:
             return {}  # ONNX Runtime takes an empty list for all outputs.
         try:
-            values = self._inner.run(names, dict(feeds))
+            values = self._prepared(feeds, names)()
         except failures() as error:
             raise run_failure(error, self._where) from error
+        return dict(self._tensors(names, values))
+
+    def _prepared(
+        self,
+        feeds: Mapping[str, Array],
+        names: Sequence[str],
+        inner: InferenceSession | None = None,
+    ) -> Callable[[], list[object]]:
+        """A function that runs the model once on fixed inputs; in a session of its own if given."""
+        runtime = self._runtime
+        inner = inner or self._inner
+        narrow = {port.name for port in self._outputs if is_narrow_port(port.dtype)}
+        if not narrow.isdisjoint(names):
+            given = {name: to_value(runtime, array) for name, array in feeds.items()}
+            return lambda: [from_value(x) for x in inner.run_with_ort_values(names, given)]
+        fixed = {n: to_value(runtime, x) if is_narrow(x) else x for n, x in feeds.items()}
+        return lambda: inner.run(names, fixed)
+
+    def _tensors(
+        self, names: Iterable[str], values: Iterable[object]
+    ) -> Iterator[tuple[str, Array]]:
+        """The tensors among outputs and in sequences, by name."""
         for name, value in zip(names, values, strict=True):
-            if not is_array(value):
+            if isinstance(value, list):
+                elements = cast(list[object], value)
+                inside = (f"{name}[{place}]" for place in range(len(elements)))
+                yield from self._tensors(inside, elements)
+            elif is_array(value):
+                yield name, value
+            elif value is not None:
                 raise RuntimeFailureError(
                     f"output {name!r} is not a tensor",
                     where=self._where,
                     why=f"it came as {type(value).__name__}",
                     hint="ask only for outputs that are tensors",
                 )
-        return dict(zip(names, cast(list[Array], values), strict=True))
 
     def timed(self, feeds: Mapping[str, Array]) -> TimedRun:
         """Prepares timed runs of the whole model on fixed inputs.
@@ -228,15 +258,13 @@ class Session:
             RuntimeFailureError: The inputs cannot be brought to the device.
         """
         names = [port.name for port in self._outputs]
-        inner = self._inner
-        fixed = dict(feeds)
-        # Strings cannot be bound.
-        textual = any(value.dtype.kind in "OSTU" for value in fixed.values())
+        # Strings cannot be bound, nor what numpy has no type for.
+        unbound = any(x.dtype.kind in "OSTU" or is_narrow(x) for x in feeds.values())
         device = self._provider.device
-        if device is None or textual:
-            return TimedRun(lambda: inner.run(names, fixed), self._where)
+        if device is None or unbound:
+            return TimedRun(self._prepared(feeds, names), self._where)
         try:
-            once = bound_run(inner, fixed, names, *device)
+            once = bound_run(self._inner, dict(feeds), names, *device)
         except failures() as error:
             raise run_failure(error, self._where) from error
         return TimedRun(once, self._where)
@@ -262,8 +290,9 @@ class Session:
             options.profile_file_prefix = str(Path(folder) / "profile")
             inner = create(self._runtime, self._source, options, self._cached, self._where)
             try:
+                once = self._prepared(feeds, names, inner)
                 for _ in range(_WARM_UP + runs):
-                    inner.run(names, feeds)
+                    once()
             except failures() as error:
                 raise run_failure(error, self._where) from error
             finally:

@@ -14,6 +14,7 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.placed import Placed
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import ProbeBuilder
+from onnxprune.ir.tensors import is_float_type
 from onnxprune.ops.masked import FORMS, HIDDEN_ON
 
 
@@ -57,6 +58,10 @@ def _add_node(
         name = placed.node.inputs[operand]
         if name in analysis.canonical.model.constants:
             source.input[operand] = builder.hide(source.input[operand], mask, types[name])
+    for operand, mask in _masks_of(("divisor",), placed, keeps).items():
+        elem_type = types[placed.node.inputs[operand]]
+        if not is_float_type(elem_type):  # integers divided by 0 stop the run
+            source.input[operand] = builder.typed(elem_type).where(mask, source.input[operand], 1.0)
     for operand, mask, zero in _encoded_masks(placed, keeps):
         elem_type = types[placed.node.inputs[operand]]
         name, neutral = source.input[operand], source.input[zero]
@@ -96,7 +101,7 @@ def _masks_of(
     """The masks of operands of which the operator does something with a touched dim.
 
     Args:
-        names: roles: ``reduced`` where a hidden value counts, ``handed`` on to a body.
+        names: roles: ``reduced`` where a hidden value counts, ``handed`` on to a body, ...
         placed: the operator.
         keeps: what stays.
 

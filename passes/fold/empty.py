@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,15 +22,16 @@ class FoldEmpty:
     name: ClassVar[str] = "fold-empty"
 
     def run(self, work: Work) -> PassReport:
-        """Fold the model as it is now, if some weight of it is empty."""
-        if not has_empty(work.model):
+        """Fold the model as it is now, if some weight of it became empty."""
+        spared = _empty_before(work.removals[0].analysis) if work.removals else frozenset[str]()
+        if not has_empty(work.model, spared):
             return PassReport(self.name)
         last = work.removals[-1] if work.removals else None
         if last is not None and last.pruned is work.model:
-            folded = without_empty(last.analysis, last.keeps, work.model)
+            folded = _folded(last.analysis, last.keeps, work.model, spared)
         else:
             inputs = input_shapes(work.model.proto, work.input_shapes)
-            folded = fold_empty(work.model, interpret(work.model.proto, inputs))
+            folded = fold_empty(work.model, interpret(work.model.proto, inputs), spared)
         before, after = (model.node_count for model in (work.model, folded))
         work.model = folded
         did = [f"removed {before - after} nodes of branches without channels"]
@@ -50,10 +52,19 @@ def without_empty(analysis: Analysis, keeps: Keeps, pruned: Model) -> Model:
     Raises:
         ModelError: an operator that needs the channels that are gone.
     """
-    if not has_empty(pruned):
-        return pruned
+    spared = _empty_before(analysis)
+    return _folded(analysis, keeps, pruned, spared) if has_empty(pruned, spared) else pruned
+
+
+def _folded(analysis: Analysis, keeps: Keeps, pruned: Model, spared: Collection[str]) -> Model:
     shapes = {
         name: tuple(kept_size(dim, keeps) for dim in value.dims)
         for name, value in analysis.values.items()
     }
-    return fold_empty(pruned, replace(analysis.canonical.facts, shapes=shapes))
+    return fold_empty(pruned, replace(analysis.canonical.facts, shapes=shapes), spared)
+
+
+def _empty_before(analysis: Analysis) -> frozenset[str]:
+    """The values of a model that have no elements though nothing was removed yet."""
+    shapes = analysis.canonical.facts.shapes
+    return frozenset(name for name, shape in shapes.items() if 0 in shape)

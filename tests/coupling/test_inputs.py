@@ -8,7 +8,9 @@ import pytest
 from onnxprune.coupling.analysis import analyse
 from onnxprune.coupling.inputs import input_specs
 from onnxprune.data.random import InputSpec
+from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
+from onnxprune.ir.load import load
 from tests.texts import model_of
 
 
@@ -67,3 +69,21 @@ def test_tables_bound_indices_and_masks_have_no_choices() -> None:
     assert spec_of("int64[2,3]", mask).choices == ()
     looked_up = "c = Equal(i, rate)  y = Gather(table, i)"
     assert spec_of("int64", looked_up, "float[3] y").choices == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("g (seq(float[2,3]) s) => (float[2,3] y) { y = SequenceAt(s, zero) }", "no tensor"),
+        ("g (float[] s) => (float[] y) { y = Relu(s) }", "shape"),
+    ],
+)
+def test_what_cannot_be_drawn(text: str, why: str) -> None:
+    proto = model_of(text, {"zero": np.array(0)} if "zero" in text else {}).to_proto()
+    if why == "shape":
+        for info in (*proto.graph.input, *proto.graph.output):
+            info.type.tensor_type.ClearField("shape")
+    with pytest.raises(RuntimeFailureError, match="no inputs can be made up") as raised:
+        input_specs(analyse(canonicalise(load(proto))))
+    assert why in raised.value.why
+    assert raised.value.exit_code == 3

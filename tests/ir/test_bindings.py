@@ -34,6 +34,14 @@ def test_the_second_binding_differs_in_every_dynamic_axis() -> None:
         assert dynamic_axes == {"image": [0, 2, 3], "ids": [0, 1], "fixed": []}[name]
 
 
+def test_an_axis_may_have_no_indices() -> None:
+    """ONNX Runtime takes no other size for it."""
+    proto = proto_of("g (float[0,n] x) => (float[m,n] y) { y = Identity(x) }", {})
+    assert [input_shapes(proto, variant=variant)["x"][0] for variant in (0, 1)] == [0, 0]
+    with pytest.raises(UsageError, match="declared as"):
+        input_shapes(proto, {"x": (2, 3)})
+
+
 def test_given_shapes_bind_names() -> None:
     shapes = input_shapes(dynamic(), {"image": (4, 3, 64, 96)})
     assert shapes["image"] == (4, 3, 64, 96)

@@ -321,3 +321,17 @@ def test_a_stale_shape_of_an_operator_of_onnx_runtime_is_not_believed() -> None:
     model = model_of(text, {"w": (3, 4)})
     batch = canonicalise(model).inputs["x"][0]
     assert canonicalise(model).facts.shapes["a"] == (batch, 4)
+
+
+def test_range_gets_scalars() -> None:
+    """ONNX Runtime takes lists of one number that are computed, and no constant ones."""
+    model = model_of(
+        """g (float[2,5] x, int64 step) => (float[2,5] y, int64[n] places)
+        <int64[2] sizes = {2,5}, int64[2] each = {1,1}> {
+            y = MatMul(x, w)  batch, size = Split(sizes, each)
+            steps = Max(step, one)  places = Range(none, size, steps)
+        }""",
+        {"w": (5, 5), "none": np.array(0), "one": np.array(1)},
+    )
+    assert op.Pipeline("fold-constants").run(model).verify().passed
+    assert node_of(canonicalise(model).model, "places").input[1].endswith("::scalar")

@@ -30,12 +30,18 @@ def test_other_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["FLOAT", "DOUBLE", "FLOAT16", "INT64", "INT32", "UINT8", "INT8", "BOOL"]
+    "name",
+    [
+        *("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "FLOAT8E4M3FN", "BOOL"),
+        *("INT64", "INT32", "INT16", "INT8", "INT4", "INT2"),
+        *("UINT64", "UINT32", "UINT16", "UINT8", "UINT4", "UINT2"),
+    ],
 )
 def test_hidden_places_are_neutral_in_every_type(name: str) -> None:
     elem_type = onnx.TensorProto.DataType.Value(name)
     word = {"FLOAT": "float", "DOUBLE": "double"}.get(name, name.lower())
-    model = model_of(f"g ({word}[1,3] x) => ({word}[1,3] y) {{ y = Identity(x) }}", {})
+    text = f"g ({word}[1,3] x) => ({word}[1,3] y) {{ y = Identity(x) }}"
+    model = model_of(text, {}, opset=25)
     builder = ProbeBuilder(model, {})
     mask = np.array([[True, False, True]])
     builder.rename(builder.hide("x", mask, elem_type), "y")
@@ -44,6 +50,19 @@ def test_hidden_places_are_neutral_in_every_type(name: str) -> None:
     x = np.array([[1, 1, 1]]).astype(dtype_of(elem_type))
     with session_of(probe) as session:
         assert session.run({"x": x})["y"].astype(int).tolist() == [[1, 0, 1]]
+
+
+@pytest.mark.parametrize("word", ["uint64", "int64", "uint32"])
+def test_what_is_shown_keeps_every_bit(word: str) -> None:
+    dtype = np.dtype(word)
+    elem_type = onnx.helper.np_dtype_to_tensor_dtype(dtype)
+    model = model_of(f"g ({word}[1,3] x) => ({word}[1,3] y) {{ y = Identity(x) }}", {})
+    builder = ProbeBuilder(model, {})
+    builder.rename(builder.hide("x", np.array([[True, False, True]]), elem_type), "y")
+    largest = int(np.iinfo(word).max)
+    x = np.array([[largest, 5, 3]], dtype)
+    with session_of(builder.finish()) as session:
+        assert session.run({"x": x})["y"].tolist() == [[largest, 0, 3]]
 
 
 @pytest.mark.parametrize("opset", [7, 8, 9, 17])

@@ -38,6 +38,13 @@ def test_slices_of_shapes(attributes: str, expected: list[int]) -> None:
     assert facts.shapes["y"] == (len(expected),)
 
 
+def test_spectra_are_onesided_unless_said_otherwise() -> None:
+    text = "g (float[1,128,1] x) => (float[a,b,c,d] y) {{ y = STFT{}(x, step, , length) }}"
+    weights: dict[str, Weight] = {"step": np.array(8), "length": np.array(16)}
+    for said, bins in (("", 9), ("<onesided=1>", 9), ("<onesided=0>", 16)):
+        assert facts_of(text.format(said), weights).shapes["y"] == (1, 15, bins, 2)
+
+
 def test_weights_stay_unknown_but_single_numbers_are_known() -> None:
     facts = facts_of(
         """g (float[2,3] x) => (float[2,4] y) {

@@ -28,7 +28,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from onnxprune.axes import BoolArray, Dim, DimSpace, Keep, kept_size, tensor_mask
-from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.analysis import Analysis, static_data
 from onnxprune.coupling.placed import Placed
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
@@ -191,7 +191,7 @@ def _add_value(analysis: Analysis, name: str) -> Value:
     constant = name in analysis.canonical.model.constants
     shape = facts.shapes[name]
     dims = tuple(analysis.space.dim(size, (name, axis)) for axis, size in enumerate(shape))
-    data = facts.values.get(name) if constant else None
+    data = static_data(analysis.canonical, name)
     analysis.values[name] = Value(name, shape, dims, constant, data)
     return analysis.values[name]
 

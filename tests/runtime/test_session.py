@@ -9,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import ml_dtypes
 import numpy as np
+import onnx.helper
 import onnx.parser
 import pytest
 
@@ -157,16 +159,79 @@ def test_inputs_that_do_not_fit_say_why(feeds: dict[str, Any], reason: str) -> N
         session.timed(feeds).time_ns()
 
 
-def test_an_output_that_is_no_tensor_is_an_error_only_if_asked_for() -> None:
+def test_a_sequence_comes_as_its_elements() -> None:
     text = (
         f"{HEADER} g (float[3] x) => (float[3] y, seq(float[3]) s)"
         " { y = Relu(x) s = SequenceConstruct(x, y) }"
     )
     session = Session(model(text))
+    found = session.run({"x": B})
+    assert list(found) == ["y", "s[0]", "s[1]"]
+    np.testing.assert_array_equal(found["s[0]"], B)
+    np.testing.assert_array_equal(found["s[1]"], [0, 0, 1])
     assert list(session.run({"x": B}, ["y"])) == ["y"]
-    with pytest.raises(RuntimeFailureError, match="'s' is not a tensor"):
-        session.run({"x": B})
     assert session.timed({"x": B}).time_ns() >= 0
+
+
+def test_an_optional_without_a_value_is_left_out() -> None:
+    text = (
+        f"{HEADER} g (float[3] x) => (optional(float[3]) s, float[3] y)"
+        " { s = Optional <type = {}>() y = Relu(x) }"
+    )
+    proto = onnx.parser.parse_model(text.replace("<type = {}>", ""))
+    kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [3])
+    proto.graph.node[0].attribute.append(onnx.helper.make_attribute("type", kind))
+    assert list(Session(proto.SerializeToString()).run({"x": B})) == ["y"]
+
+
+def test_an_output_without_tensors_is_an_error_only_if_asked_for() -> None:
+    text = """<ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 1]>
+        g (float[2, 3] x) => (float[2, 3] y, s) {
+            y = Relu(x)
+            s = ai.onnx.ml.ZipMap <classlabels_int64s = [1, 2, 3]> (x)
+        }"""
+    session = Session(model(text))
+    feeds = {"x": np.stack((B, B))}
+    assert list(session.run(feeds, ["y"])) == ["y"]
+    with pytest.raises(RuntimeFailureError, match=r"'s\[0\]' is not a tensor"):
+        session.run(feeds)
+
+
+NARROW = [
+    ("bfloat16", ml_dtypes.bfloat16, 10),
+    ("float8e4m3fn", ml_dtypes.float8_e4m3fn, 10),
+    ("float8e5m2", ml_dtypes.float8_e5m2, 10),
+    ("int4", ml_dtypes.int4, 10),
+    ("uint4", ml_dtypes.uint4, 10),
+    ("int2", ml_dtypes.int2, 11),
+    ("uint2", ml_dtypes.uint2, 11),
+]
+
+
+@pytest.mark.parametrize(("name", "dtype", "ir"), NARROW)
+@pytest.mark.parametrize("shape", [(3,), (3, 3), (), (0, 2)])
+def test_types_that_numpy_does_not_have_go_in_and_out(
+    name: str, dtype: type, ir: int, shape: tuple[int, ...]
+) -> None:
+    number = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    proto = onnx.parser.parse_model(
+        f'<ir_version: {ir}, opset_import: ["": 25]> g (float x, float z) => (float y, float w)'
+        " { y = Cast<to = 1>(x) w = Cast<to = 1>(z) }"
+    )
+    graph = proto.graph
+    for info, elem_type in zip((*graph.input, *graph.output), (number, 1, 1, number), strict=True):
+        info.CopyFrom(onnx.helper.make_tensor_value_info(info.name, elem_type, shape))
+    graph.node[1].attribute[0].i = number
+    rng = np.random.default_rng(0)
+    low = -2 if name in ("int4", "int2") else 0
+    narrow: Any = rng.integers(low, 2, shape).astype(np.float32).astype(dtype)
+    wide = narrow.astype(np.float32)
+    session = Session(proto.SerializeToString())
+    found = session.run({"x": narrow, "z": wide})
+    np.testing.assert_array_equal(found["y"], wide)
+    assert found["w"].dtype == dtype
+    np.testing.assert_array_equal(found["w"].astype(np.float32), wide)
+    assert session.timed({"x": narrow, "z": wide}).time_ns() >= 0
 
 
 def test_a_provider_that_is_not_installed_is_an_error() -> None:

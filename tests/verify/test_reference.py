@@ -7,6 +7,7 @@ import pytest
 
 import onnxprune as op
 from onnxprune.axes import tensor_mask
+from onnxprune.coupling.axis_plan import AxisPlan
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.probe import with_outputs
 from onnxprune.ir.shapes import interpret
@@ -50,6 +51,47 @@ def test_statistics_over_a_pruned_axis(middle: str, weights: dict[str, Weight], 
     assert result.model.constants["w1"].shape[0] < 12
     verdict = result.verify()
     assert verdict.compared == verdict.reacting
+
+
+@pytest.mark.parametrize("op_type", ["Softmax", "LogSoftmax", "ReduceLogSumExp", "ReduceMax"])
+def test_what_is_left_of_a_row_may_all_be_infinite(op_type: str) -> None:
+    """A softmax over nothing but minus infinities is no number, and so it is in the reference."""
+    axis = "axes=[1]" if "Reduce" in op_type else "axis=1"
+    model = model_of(
+        f"""g (float[2,3] x) => (float[2,8] y, float[2,5] z) {{
+            h = MatMul(x, w1)  a = Add(h, mask)  n = {op_type} <{axis}> (a)  y = Add(n, wide)
+            z = MatMul(h, w2)
+        }}""",
+        {
+            "w1": (3, 8),
+            "w2": (8, 5),
+            "mask": np.array([0, 0, *[-np.inf] * 6], np.float32),
+            "wide": np.zeros((2, 1 if "Soft" in op_type else 8), np.float32),
+        },
+    )
+    left: AxisPlan = (2, 3, 4, 5)
+    kept = {"w1": {1: left}, "mask": {0: left}, "w2": {0: left}}
+    result = op.apply_plan(
+        op.Plan(model.sha256, kept, allow_io=("y:1",) if "Soft" in op_type else ()), model
+    )
+    assert result.is_pruned
+    assert result.verify().passed
+
+
+@pytest.mark.parametrize("op_type", ["Div", "Mod"])
+def test_integers_are_not_divided_by_what_is_hidden(op_type: str) -> None:
+    """ONNX Runtime stops at a division of integers by 0."""
+    model = model_of(
+        f"""g (float[2,3] x) => (float[2,5] y) {{
+            h = MatMul(x, w1)  i = Cast <to = 7> (h)
+            a = Abs(i)  d = Add(a, one)  q = {op_type}(i, d)
+            f = Cast <to = 1> (q)  s = Add(f, h)  y = MatMul(s, w2)
+        }}""",
+        {"w1": (3, 8), "w2": (8, 5), "one": np.array([1])},
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.is_pruned
+    assert result.verify().passed
 
 
 def test_shapes_stay_and_removed_indices_are_zero() -> None:

@@ -93,6 +93,7 @@ CASES = (
     case("Dropout", (2, 3), opset=7, ratio=0.3),
     case("Dropout", (2, 3), scalar(0.3), outputs="y0 y1", opset=13),
     case("Dropout", (2, 3), scalar(0.3), scalar(0, "bool")),
+    case("Dropout", (2, 3), scalar(0.3), scalar(1, "bool"), blocked="x0.0 x0.1 y0.0 y0.1"),
     case("Where", flags(2, 3, 4), (2, 3, 4), (2, 3, 4)),
     case("Where", flags(3, 1), (2, 3, 4), (4,)),
     case("Where", flags(2, 3, 4), (3, 1), ()),

@@ -239,3 +239,17 @@ def test_a_list_of_sizes_may_be_empty_by_itself() -> None:
     result = op.prune(model, 0.5, round_to=1)
     assert result.verify().passed
     assert result.model.constants["w1"].shape == (4, 3, 1, 1)
+
+
+def test_what_was_empty_before_means_nothing() -> None:
+    """A tensor may be there for its type alone, or to be extended in a loop."""
+    model = model_of(
+        """g (float[2,3] x) => (float[2,5] y) <float[0] kind = {}> {
+            h = MatMul(x, w1)  d = Cast <to = 11> (h)  c = CastLike(d, kind)
+            y = MatMul(c, w2)
+        }""",
+        {"w1": (3, 8), "w2": (8, 5)},
+    )
+    result = op.prune(model, 0.5, round_to=1)
+    assert result.verify().passed
+    assert result.model.constants["w1"].shape == (3, 4)
