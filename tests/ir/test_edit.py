@@ -54,7 +54,7 @@ def test_attributes_and_declared_shapes() -> None:
     edit = NodeEdit({"group": 1, "scale": 0.5})
     result = edited(model, {"w": fresh}, {0: edit}, {"a": {1: 3}, "unknown": {0: 1}}, {})
     attributes = [(a.name, a.i, a.f) for a in node_of(result, "a").attribute]
-    assert attributes == [("group", 1, 0), ("scale", 0, 0.5)]
+    assert attributes == [("group", 1, 0.0), ("scale", 0, 0.5)]
     dims = result.proto.graph.value_info[0].type.tensor_type.shape.dim
     assert [dim.dim_value for dim in dims] == [2, 3, 3, 3]
     assert list(result.proto.graph.initializer[0].dims) == [3, 2, 1, 1]
