@@ -48,7 +48,7 @@ def _completed(operator: Operator) -> Operator:
     return replace(operator, relate=relate)
 
 
-def _lengths(site: Site, index: int) -> str:
+def mask_axes(site: Site, index: int) -> str:
     """The axes of a mask in one of its many forms, which tells places or how many there are."""
     if not site.has(index):
         return ""
@@ -63,22 +63,23 @@ def _values(site: Site, *caches: bool) -> str:
     return "d" if any(caches) else "e"
 
 
-def _asked(site: Site, index: int) -> bool:
+def asked(site: Site, index: int) -> bool:
+    """Whether somebody asks for an output."""
     return index < len(site.outputs) and site.outputs[index] is not None
 
 
-def _batch(site: Site, index: int) -> str:
+def sequences(site: Site, index: int) -> str:
     """A mask that is one vector for all sequences fixes how many there are."""
     one = site.has(index) and len(site.x(index).shape) == 1
-    return "#b" if one and _lengths(site, index) == "#l" else "b"
+    return "#b" if one and mask_axes(site, index) == "#l" else "b"
 
 
 def _attention(site: Site) -> str:
-    e = _values(site, site.has(4), _asked(site, 1))
+    e = _values(site, site.has(4), asked(site, 1))
     d = "#d!" if site.attribute("do_rotary", 0) else "d!"
     return (
-        f"x[{_batch(site, 3)}, #s, i], w[i, (h {d} + h {d} + h {e})],"
-        f" bias[(h d! + h d! + h {e})]?, mask[{_lengths(site, 3)}]?, past[2, b, h, #p, d!]?,"
+        f"x[{sequences(site, 3)}, #s, i], w[i, (h {d} + h {d} + h {e})],"
+        f" bias[(h d! + h d! + h {e})]?, mask[{mask_axes(site, 3)}]?, past[2, b, h, #p, d!]?,"
         f" scores[b, h, #s, #u]?, length[*n]? -> y[b, s, (h {e})], present[2, b, h, #u, d]?"
     )
 
@@ -87,7 +88,7 @@ def _decoder_self_attention(site: Site) -> str:
     d = "#d!" if site.attribute("do_rotary", 0) else "d!"
     return (
         f"x[b, #s, i], w[i, (h {d} + h d! + h d!)], bias[(h d! + h d! + h d!)],"
-        f" mask[{_lengths(site, 3)}]?, past[2, b, h, #p, d!]?, scores[b, h, #s, #u]?, length[*n]?,"
+        f" mask[{mask_axes(site, 3)}]?, past[2, b, h, #p, d!]?, scores[b, h, #s, #u]?, length[*n]?,"
         " beams[*n]?, beam_of[b, #j, #l]? -> y[b, s, (h d)], present[2, b, h, #u, d]?"
     )
 
@@ -127,7 +128,8 @@ def _multi_head(site: Site) -> str:
     e = _shared_dims(site, 7)
     s = "#s" if site.attribute("unidirectional", 0) else "s"
     return (
-        f"{_heads(site, e, 3)}, mask[{_lengths(site, 4)}]?, scores[{_batch(site, 4)}, h, {s}, #u]?,"
+        f"{_heads(site, e, 3)}, mask[{mask_axes(site, 4)}]?, "
+        f" scores[{sequences(site, 4)}, h, {s}, #u]?,"
         f" past_k[b, h, #p, d]?, past_v[b, h, #p, {e}]?, length[*n]?, beam_of[b, #j, #l]?"
         f" -> y[b, s, (h {e})], key[b, h, #u, d]?, value[b, h, #u, {e}]?, qk[b, h, s, #u]?"
     )
@@ -136,7 +138,7 @@ def _multi_head(site: Site) -> str:
 def _decoder_multi_head(site: Site) -> str:
     e = _shared_dims(site, 6)
     return (
-        f"{_heads(site, e, 0)}, mask[{_lengths(site, 3)}]?, scores[b, h, s, #u]?,"
+        f"{_heads(site, e, 0)}, mask[{mask_axes(site, 3)}]?, scores[b, h, s, #u]?,"
         f" past_k[b, h, #p, d]?, past_v[b, h, #p, {e}]?, length[*n]?, beams[*n]?,"
         f" beam_of[b, #j, #l]?, bias[(h d! + h d! + h {e})]?"
         f" -> y[b, s, (h {e})], key[b, h, #u, d]?, value[b, h, #u, {e}]?, qk[b, h, s, #u]?"

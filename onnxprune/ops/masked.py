@@ -23,6 +23,10 @@ from onnxprune.ops.site import Site
 class Builder(Protocol):
     """Where a masked form writes its nodes."""
 
+    def typed(self, elem_type: int) -> Builder:
+        """Set the element type of what the masked operand holds."""
+        ...
+
     def node(self, op_type: str, *inputs: str, **attributes: object) -> str:
         """Add a node with one output and return the output's name."""
         ...
@@ -51,6 +55,9 @@ class Builder(Protocol):
         """Add a scalar of the masked operand's type, in which infinities become finite."""
         ...
 
+
+_FLOAT = 1
+"""ONNX's number of float32."""
 
 MaskedForm = Callable[[Builder, Site, list[str], BoolArray], tuple[str, ...]]
 """(builder, site, input names, mask broadcastable to input 0) -> names of the outputs.
@@ -228,10 +235,24 @@ def _skip_rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tu
 
 def _embedding(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
     """What the operator adds up it tells itself; the mask is that of a table."""
-    _, lengths, total = builder.nodes(3, site.op_type, *x, domain="com.microsoft")
+    name = "EmbedLayerNormalization"
+    _, lengths, total = builder.nodes(3, name, *x, domain="com.microsoft")
     total = builder.where(mask[None], total, 0.0)
     y, *_ = _standardised(builder, site, total, mask[None], [2], 1e-12)
     return _affine(builder, y, x[5:7]), lengths, total
+
+
+def _quantized_embedding(
+    builder: Builder, site: Site, x: list[str], mask: BoolArray
+) -> tuple[str, ...]:
+    """The same, of tables of integers with a scale and a zero point each."""
+    x = [*x, *[""] * (18 - len(x))]
+    for place in range(2, 7):
+        if x[place]:
+            table = x[place], x[place + 6], x[place + 11]
+            x[place] = builder.node("DequantizeLinear", *table)
+    y, lengths, _ = _embedding(builder.typed(_FLOAT), site, x[:8], mask)
+    return y, lengths
 
 
 def _in_parts(
@@ -356,6 +377,7 @@ FORMS: dict[str, MaskedForm] = {
     "MeanVarianceNormalization": _mean_variance,
     "MoE": _experts,
     "RMSNormalization": _rms,
+    "QEmbedLayerNormalization": _quantized_embedding,
     "ReduceLogSumExp": _replaced(-np.inf),
     "ReduceMax": _replaced(-np.inf),
     "ReduceMean": _mean,
@@ -366,5 +388,10 @@ FORMS: dict[str, MaskedForm] = {
     "SkipSimplifiedLayerNormalization": _skip_rms,
     "Softmax": _replaced(-np.inf),
 }
-HIDDEN_ON = {"DynamicQuantizeLSTM": 2, "EmbedLayerNormalization": 2, "MoE": 1}
+HIDDEN_ON = {
+    "DynamicQuantizeLSTM": 2,
+    "EmbedLayerNormalization": 2,
+    "MoE": 1,
+    "QEmbedLayerNormalization": 2,
+}
 """The input that a form takes the mask of, where it is not the first."""

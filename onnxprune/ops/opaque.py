@@ -16,11 +16,13 @@ _COUNTED = "values decide how many elements come out"
 _COORDINATES = "an index is a coordinate"
 _FEATURES = "its attributes refer to features by their numbers"
 _FORMAT = "a model of its own, in a format of the provider"
+_GPU = "its data have a layout made for one kind of GPU"
 _HASHES = "hashes of tokens are numbers, and work on numbers alone"
 _LEVELS = "an index is a place in a window or a spectrum"
 _NEWER = "ONNX Runtime loads no model of its operator set"
 _PACKED = "its weights are packed in one row"
 _PLACES = "the elements are places in a whole tensor"
+_PROCESSOR = "channels in blocks fit one processor: prune first, and optimize then"
 _RANDOM = "a random number depends on how many are drawn before it"
 _SEARCH = "it runs a model in its body, and looks at values as it goes"
 _SELECTS = "it chooses places by values, in caches whose layout the engine owns"
@@ -82,6 +84,22 @@ _CONTRIB = {
     _COUNTED: ("BifurcationDetector", "Tokenizer", "Unique", "WordConvEmbedding"),
     _FORMAT: ("EPContext", "Snpe"),
     _HASHES: ("NGramHashMapping", "VarlenNGramHashMapping"),
+    _GPU: (
+        "DequantizeBFP",
+        "DequantizeWithOrder",
+        "GemmFloat8",
+        "MatMulBlockQuantizedFp4Weight",
+        "MatMulBlockQuantizedFp8Weight",
+        "MatMulNBitsMlp",
+        "MatMulNBitsQkv",
+        "QOrderedAttention",
+        "QOrderedGelu",
+        "QOrderedLayerNormalization",
+        "QOrderedLongformerAttention",
+        "QOrderedMatMul",
+        "QuantizeBFP",
+        "QuantizeWithOrder",
+    ),
     _PACKED: ("MatMulBnb4", "MatMulFpQ4"),
     _SEARCH: ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"),
     _SELECTS: (
@@ -98,6 +116,18 @@ _CONTRIB = {
     "it reads its mask at places that depend on how many channels there are": ("MaxpoolWithMask",),
     "its table lies column by column, whatever its shape says": ("RelativePositionBias",),
 }
+_BLOCKED = {
+    _PROCESSOR: (
+        "AveragePool",
+        "Conv",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "MaxPool",
+        "ReorderInput",
+        "ReorderOutput",
+        "Upsample",
+    )
+}
 _PREVIEW = {_NEWER: ("FlexAttention",)}
 _STEPS = {_TRAINING: ("Adagrad", "Adam", "Gradient", "Momentum")}
 
@@ -107,6 +137,7 @@ OPAQUE: dict[tuple[str, str], str] = {
         ("", _STANDARD),
         ("ai.onnx.ml", _CLASSICAL),
         ("com.microsoft", _CONTRIB),
+        ("com.microsoft.nchwc", _BLOCKED),
         ("ai.onnx.preview", _PREVIEW),
         ("ai.onnx.preview.training", _STEPS),
     )

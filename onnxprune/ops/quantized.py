@@ -18,7 +18,7 @@ from onnxprune.ops.windows import spatial_letters
 CONTRIB = "com.microsoft"
 
 
-def _along(site: Site, index: int, axes: str) -> str:
+def along(site: Site, index: int, axes: str) -> str:
     """The axes of a scale or zero point: those named, or of one index, or none."""
     if not site.has(index):
         return ""
@@ -40,29 +40,29 @@ def _linear(site: Site) -> str:
     shape, scales = site.x().shape, site.x(1).shape
     axes = [f"a{i}" for i in range(len(shape))]
     place = _scaled_axis(site)
-    along = axes[place] if axes else ""
+    lying = axes[place] if axes else ""
     if len(scales) == len(shape) > 1:
-        along = ", ".join(axes)
+        lying = ", ".join(axes)
         if shape[place] % scales[place]:
-            axes[place], along = "#whole", along.replace(axes[place], "#blocks")
+            axes[place], lying = "#whole", lying.replace(axes[place], "#blocks")
         elif shape[place] > scales[place]:
             axes[place] = f"(a{place} #block)"
     x = ", ".join(axes)
-    return f"x[{x}], xs[{_along(site, 1, along)}], xz[{_along(site, 2, along)}]? -> y[{x}]"
+    return f"x[{x}], xs[{along(site, 1, lying)}], xz[{along(site, 2, lying)}]? -> y[{x}]"
 
 
 def _conv_integer(site: Site) -> str:
     s, t, k = spatial_letters(site, site.x(1).shape[2:])
-    wz = _along(site, 3, "(g o)")
+    wz = along(site, 3, "(g o)")
     return (
-        f"x[n, (g i){s}], w[(g o), i{k}], xz[{_along(site, 2, 'u')}]?, wz[{wz}]? -> y[n, (g o){t}]"
+        f"x[n, (g i){s}], w[(g o), i{k}], xz[{along(site, 2, 'u')}]?, wz[{wz}]? -> y[n, (g o){t}]"
     )
 
 
 def _qlinear_conv(site: Site) -> str:
     s, t, k = spatial_letters(site, site.x(3).shape[2:])
-    xs, xz, ys, yz = (_along(site, i, "u") for i in (1, 2, 6, 7))
-    ws, wz = (_along(site, i, "(g o)") for i in (4, 5))
+    xs, xz, ys, yz = (along(site, i, "u") for i in (1, 2, 6, 7))
+    ws, wz = (along(site, i, "(g o)") for i in (4, 5))
     return (
         f"x[n, (g i){s}], xs[{xs}], xz[{xz}], w[(g o), i{k}], ws[{ws}], wz[{wz}],"
         f" ys[{ys}], yz[{yz}], b[(g o)]? -> y[n, (g o){t}]"
@@ -82,23 +82,28 @@ def _product(left: int, right: int) -> Callable[[Site], tuple[str, str, str]]:
     return axes
 
 
+def _plain_product(site: Site) -> str:
+    a, b, y = _product(0, 1)(site)
+    return f"a[{a}], b[{b}] -> y[{y}]"
+
+
 def _matmul_integer(site: Site) -> str:
     a, b, y = _product(0, 1)(site)
-    az, bz = _along(site, 2, "m"), _along(site, 3, "n")
+    az, bz = along(site, 2, "m"), along(site, 3, "n")
     return f"a[{a}], b[{b}], az[{az}]?, bz[{bz}]? -> y[{y}]"
 
 
 def _qlinear_matmul(site: Site) -> str:
     a, b, y = _product(0, 3)(site)
-    xs, xz, ys, yz = (_along(site, i, "m") for i in (1, 2, 6, 7))
-    ws, wz = (_along(site, i, "n") for i in (4, 5))
+    xs, xz, ys, yz = (along(site, i, "m") for i in (1, 2, 6, 7))
+    ws, wz = (along(site, i, "n") for i in (4, 5))
     return f"a[{a}], as[{xs}], az[{xz}], b[{b}], bs[{ws}], bz[{wz}], ys[{ys}], yz[{yz}] -> y[{y}]"
 
 
 def _matmul_integer_to_float(site: Site) -> str:
     a, b, y = _product(0, 1)(site)
-    xs, xz = (_along(site, i, "m") for i in (2, 4))
-    ws, wz = (_along(site, i, "n") for i in (3, 5))
+    xs, xz = (along(site, i, "m") for i in (2, 4))
+    ws, wz = (along(site, i, "n") for i in (3, 5))
     return f"a[{a}], b[{b}], as[{xs}], bs[{ws}], az[{xz}]?, bz[{wz}]?, bias[n]? -> y[{y}]"
 
 
@@ -106,18 +111,18 @@ def _dynamic_matmul(site: Site) -> str:
     """The range of all of `a` is found at run time; a hidden 0 does not move it."""
     a, b, y = _product(0, 1)(site)
     a = a.replace(",", "!,") + "!"
-    ws, wz = (_along(site, i, "n") for i in (2, 3))
+    ws, wz = (along(site, i, "n") for i in (2, 3))
     return f"a[{a}], b[{b}], bs[{ws}], bz[{wz}]?, bias[n]? -> y[{y}]"
 
 
 def _qgemm(site: Site) -> str:
     a = "k, m" if site.attribute("transA", 0) else "m, k"
     b = "n, k" if site.attribute("transB", 0) else "k, n"
-    xs, xz = (_along(site, i, "m") for i in (1, 2))
-    ws, wz = (_along(site, i, "n") for i in (4, 5))
+    xs, xz = (along(site, i, "m") for i in (1, 2))
+    ws, wz = (along(site, i, "n") for i in (4, 5))
     rank = len(site.x(6).shape) if site.has(6) else 0
     c = ", ".join("mn"[2 - rank :])
-    ys, yz = (_along(site, i, "u") for i in (7, 8))
+    ys, yz = (along(site, i, "u") for i in (7, 8))
     return (
         f"a[{a}], as[{xs}], az[{xz}], b[{b}], bs[{ws}], bz[{wz}], c[{c}]?, ys[{ys}]?, yz[{yz}]?"
         " -> y[m, n]"
@@ -142,11 +147,9 @@ def _elementwise(operands: str, *, condition: bool = False) -> Callable[[Site], 
         for name in names:
             first = len(parts)
             parts.append(f"{name}[*a]")
-            parts += [
-                f"{name}{p}[{_along(site, first + i, 'u')}]?" for i, p in ((1, "s"), (2, "z"))
-            ]
+            parts += [f"{name}{p}[{along(site, first + i, 'u')}]?" for i, p in ((1, "s"), (2, "z"))]
         first = len(parts)
-        parts += [f"out{p}[{_along(site, first + i, 'u')}]?" for i, p in ((0, "s"), (1, "z"))]
+        parts += [f"out{p}[{along(site, first + i, 'u')}]?" for i, p in ((0, "s"), (1, "z"))]
         return f"{', '.join(parts)} -> y[*a]"
 
     return line
@@ -154,7 +157,7 @@ def _elementwise(operands: str, *, condition: bool = False) -> Callable[[Site], 
 
 def _pool(site: Site) -> str:
     parameters = ", ".join(
-        f"p{i}[{_along(site, i, 'u')}]{'?' if i > 1 else ''}" for i in (1, 2, 3, 4)
+        f"p{i}[{along(site, i, 'u')}]{'?' if i > 1 else ''}" for i in (1, 2, 3, 4)
     )
     if site.attribute("channels_last", 0):
         return f"x[n, *s, c], {parameters} -> y[n, *t, c]"
@@ -175,13 +178,25 @@ def _concat(site: Site) -> None:
     site.same(y.dims[axis], site.space.concat(part.dims[axis] for part in parts))
 
 
+def _summed(site: Site) -> str:
+    """A sum of integers as they are; a mean of them would have to count anew."""
+    rank = len(site.x().shape)
+    axes = [site.axis(axis, rank) for axis in site.ints("axes") or range(rank)]
+    opaque, mark = ("", "!") if site.op_type == "ReduceSumInteger" else ("#", "")
+    x = ", ".join(f"{opaque}a{i}{mark}" if i in axes else f"a{i}" for i in range(rank))
+    keep = site.attribute("keepdims", 1)
+    y = ", ".join(f"one{i}" if i in axes else f"a{i}" for i in range(rank) if keep or i not in axes)
+    parameters = "".join(f", p{i}[{along(site, i, 'u')}]?" for i in range(1, len(site.inputs)))
+    return f"x[{x}]{parameters} -> y[{y}]"
+
+
 def _softmax(site: Site) -> str:
     """All axes from `axis` on before opset 13, which an attribute tells."""
     rank = len(site.x().shape)
     axis = site.axis(site.attribute("axis", -1), rank)
     marked = range(axis, rank) if site.attribute("opset", 13) < 13 else (axis,)
     axes = ", ".join(f"#a{i}" if i in marked else f"a{i}" for i in range(rank))
-    parameters = ", ".join(f"p{i}[{_along(site, i, 'u')}]?" for i in range(1, 5))
+    parameters = ", ".join(f"p{i}[{along(site, i, 'u')}]?" for i in range(1, 5))
     return f"x[{axes}], {parameters} -> y[{axes}]"
 
 
@@ -265,6 +280,10 @@ OPERATORS: tuple[Operator, ...] = (
     signature("QLinearAveragePool", _pool, domain=CONTRIB),
     signature("QLinearGlobalAveragePool", _pool, domain=CONTRIB),
     Operator("QLinearConcat", _concat, domain=CONTRIB),
+    signature("ReduceSumInteger", _summed, domain=CONTRIB),
+    signature("QLinearReduceMean", _summed, domain=CONTRIB),
+    signature("MulInteger", "a[*a], az[*u]?, b[*a], bz[*v]? -> y[*a]", domain=CONTRIB),
+    signature("MatMulInteger16", _plain_product, domain=CONTRIB, macs="b m n k"),
     signature("QLinearSoftmax", _softmax, domain=CONTRIB),
     signature(
         "DynamicQuantizeLSTM",

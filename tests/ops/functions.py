@@ -296,3 +296,28 @@ SKIP_GROUP_NORM = f"""<groups, epsilon: float = 1e-5>(x, gamma, beta, skip, bias
   gate = Sigmoid(shifted)
   y = Mul(shifted, gate)
 }}"""
+
+REDUCE_SUM_INTEGER = """<axes: ints, keepdims: int = 1>(x) => (y) {
+  wide = Cast<to = 6>(x)
+  listed = Constant<value_ints: ints = @axes>()
+  y = ReduceSum<keepdims: int = @keepdims>(wide, listed)
+}"""
+QLINEAR_REDUCE_MEAN = """<axes: ints, keepdims: int = 1>(x, xs, xz, ys, yz) => (y) {
+  number = DequantizeLinear(x, xs, xz)
+  mean = ReduceMean<axes: ints = @axes, keepdims: int = @keepdims>(number)
+  y = QuantizeLinear(mean, ys, yz)
+}"""
+MUL_INTEGER = """(a, az, b, bz) => (y) {
+  a0 = Cast<to = 6>(a)
+  z0 = Cast<to = 6>(az)
+  b0 = Cast<to = 6>(b)
+  z1 = Cast<to = 6>(bz)
+  left = Sub(a0, z0)
+  right = Sub(b0, z1)
+  y = Mul(left, right)
+}"""
+MATMUL_INTEGER_16 = """(a, b) => (y) {
+  a0 = Cast<to = 6>(a)
+  b0 = Cast<to = 6>(b)
+  y = MatMul(a0, b0)
+}"""

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from tests.ops import functions
 from tests.ops.case import AnyArray, case, flags, floats, positive, scalar, whole
 
 contrib = partial(case, domain="com.microsoft", opset=1)
@@ -224,5 +225,31 @@ CASES = (
         outputs="y0 y1 y2",
         blocked="x0.01 x5.01 x6.01 y0.012 y1.01 y2.01 x1.0 x2.0 x3.0 x8.0 x9.0 x10.0 x11.0",
         partly="x1.2 x2.2 x3.1",
+    ),
+    contrib(
+        "ReduceSumInteger",
+        signed(2, 5, 3),
+        axes=[1],
+        keepdims=0,
+        means=functions.REDUCE_SUM_INTEGER,
+    ),
+    contrib(
+        "QLinearReduceMean",
+        byte(2, 5, 3),
+        *X,
+        *X,
+        axes=[1],
+        keepdims=1,
+        blocked="x0.1",
+        means=functions.QLINEAR_REDUCE_MEAN,
+    ),
+    contrib(
+        "MulInteger", signed(2, 5), SIGNED_ZERO, signed(5), SIGNED_ZERO, means=functions.MUL_INTEGER
+    ),
+    contrib(
+        "MatMulInteger16",
+        whole(3, 4, dtype="int16"),
+        whole(4, 5, dtype="int16"),
+        means=functions.MATMUL_INTEGER_16,
     ),
 )
