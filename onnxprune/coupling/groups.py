@@ -117,17 +117,14 @@ class Group:
 def find_groups(analysis: Analysis) -> list[Group]:
     """Every coupling group of a model, in graph order.
 
-    A leaf that only constants carry is no group: nothing flows along it. Nor is one of which the
-    file has no weight, only what is computed from sizes, as channels of zeros are.
+    A leaf that only constants carry is no group: nothing flows along it, unless it does inside of
+    an operator. Nor is one of which the file has no weight, only what is computed from sizes, as
+    channels of zeros are.
     """
     produced = _produced(analysis)
-    active = {
-        leaf
-        for value in analysis.values.values()
-        if not value.constant
-        for dim in value.dims
-        for leaf in dim.leaves()
-    }
+    carrying = [value.dims for value in analysis.values.values() if not value.constant]
+    carrying += [tuple(p.site.letters.values()) for p in analysis.placed if _computes(p, analysis)]
+    active = {leaf for dims in carrying for dim in dims for leaf in dim.leaves()}
     members: dict[Dim, list[Member]] = {}
     for name in analysis.weights:
         for axis, dim in enumerate(analysis.values[name].dims):
@@ -150,6 +147,11 @@ def find_groups(analysis: Analysis) -> list[Group]:
     ]
     _relate(analysis, groups)
     return groups
+
+
+def _computes(placed: Placed, analysis: Analysis) -> bool:
+    """Whether an operator makes anything that is no constant."""
+    return any(name and name not in analysis.sources for name in placed.node.outputs)
 
 
 def choose(

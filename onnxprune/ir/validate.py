@@ -6,6 +6,7 @@ from typing import Final
 
 import onnx
 import onnx.checker
+import onnx.defs
 import onnx.helper
 
 from onnxprune.errors import ModelError
@@ -16,7 +17,8 @@ from onnxprune.ir.tensors import dtype_of, packed_nbytes, type_names
 MAX_ELEMENTS: Final = 1 << 40
 """A tensor of more elements is refused: nobody has it, and allocating it takes the machine."""
 
-_OWN: Final = frozenset(("SimplifiedLayerNormalization",))
+_OWN: Final = frozenset(("LayerNormalization", "SimplifiedLayerNormalization"))
+"""What ONNX Runtime's optimizer puts into the standard domain, whatever the version of it."""
 _OWN_DOMAIN: Final = "com.microsoft"
 _FunctionKey = tuple[str, str, str]
 
@@ -137,14 +139,28 @@ def check_structure(proto: onnx.ModelProto, where: str) -> None:
 
 
 def _rename_own_operators(shell: onnx.ModelProto) -> None:
-    """Puts what ONNX Runtime wrote into the standard domain, unknown to onnx, into its own."""
-    bodies = (shell.graph.node, *(function.node for function in shell.functions))
-    own = [n for body in bodies for n in _all_nodes(body) if n.op_type in _OWN and not n.domain]
-    domains = {node.domain for node in shell.opset_import}
-    if own and _OWN_DOMAIN not in domains:
+    """Puts what ONNX Runtime wrote into the standard domain, and onnx does not know, elsewhere."""
+    versions = {opset.domain: opset.version for opset in shell.opset_import}
+    own = [
+        node
+        for node in _all_nodes(shell.graph.node)
+        if node.op_type in _OWN
+        and not node.domain
+        and not _is_known(node.op_type, versions.get("", 1))
+    ]
+    if own and _OWN_DOMAIN not in versions:
         shell.opset_import.append(onnx.helper.make_opsetid(_OWN_DOMAIN, 1))
     for node in own:
         node.domain = _OWN_DOMAIN
+
+
+def _is_known(op_type: str, version: int) -> bool:
+    """Whether a version of the standard operator set has an operator."""
+    try:
+        onnx.defs.get_schema(op_type, version)
+    except onnx.defs.SchemaError:
+        return False
+    return True
 
 
 def nested_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
