@@ -8,7 +8,7 @@ stretches and shifts each channel of what it would give otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -96,14 +96,28 @@ def scaling_form(site: Site) -> Scaling | None:
         if site.op_type != "BatchNormalization" or not _constant(site, 3, 4):
             return Scaling(1, 2, 1)
         return Scaling(1, 2, 1, (3, 4), site.attribute("epsilon", 1e-5))
-    if site.op_type in ("LayerNormalization", "RMSNormalization"):
+    if site.op_type in ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"):
         last = site.axis(site.attribute("axis", -1), rank) == rank - 1
         flat = last and len(site.x(1).shape) == 1 and _constant(site, 1)
         bias = 2 if site.has(2) and _constant(site, 2) else None
         return Scaling(1, bias, rank - 1) if flat else None
+    if site.op_type in _FUSED_SCALINGS:
+        scale, bias = _FUSED_SCALINGS[site.op_type]
+        shifts = bias is not None and site.has(bias) and _constant(site, bias)
+        return (
+            Scaling(scale, bias if shifts else None, rank - 1) if _constant(site, scale) else None
+        )
     if site.op_type == "Add":
         return _shift(site)
     return None
+
+
+_FUSED_SCALINGS = {
+    "EmbedLayerNormalization": (5, 6),
+    "SkipLayerNormalization": (2, 3),
+    "SkipSimplifiedLayerNormalization": (2, None),
+}
+"""Normalisations over the last axis: the inputs that hold scale and bias."""
 
 
 def by_tap(channels: Array, matrix: Array) -> Array:
@@ -149,13 +163,29 @@ def _gemm(site: Site, keeps: Keeps) -> Linear | None:
         *ones, channels = site.x(2).shape or (1,)
         if prod(ones) != 1 or channels != site.y().shape[1]:
             return None
-    turned, flipped = site.attribute("transA", 0), site.attribute("transB", 0)
-    alpha, beta = site.attribute("alpha", 1.0), site.attribute("beta", 1.0)
-    if not alpha or not beta:
+    turned, beta = site.attribute("transA", 0), site.attribute("beta", 1.0)
+    if not site.attribute("alpha", 1.0) or not beta:
         return None
 
     def rows(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
         return _last_axis(x.T if turned else x, weight, y, places)
+
+    return Linear(1, 2, 1, 0 if turned else 1, rows, *_scaled(site), beta)
+
+
+def _fused_matmul(site: Site, keeps: Keeps) -> Linear | None:
+    """A product whose weight is turned or scaled; one that turns its input is left alone."""
+    form = _matmul(site, keeps)
+    turned = any(site.attribute(name, 0) for name in ("transA", "transBatchA", "transBatchB"))
+    if form is None or turned or not site.attribute("alpha", 1.0):
+        return None
+    matrix, restored = _scaled(site)
+    return replace(form, matrix=matrix, restored=restored)
+
+
+def _scaled(site: Site) -> tuple[Callable[[Array], Array], Callable[[Array, Shape], Array]]:
+    """From a weight that the operator turns and scales to a matrix, and back."""
+    flipped, alpha = site.attribute("transB", 0), site.attribute("alpha", 1.0)
 
     def matrix(weight: Array) -> Array:
         return np.asarray((weight.T if flipped else weight)[None] * alpha)
@@ -165,7 +195,7 @@ def _gemm(site: Site, keeps: Keeps) -> Linear | None:
         found = found / alpha
         return found
 
-    return Linear(1, 2, 1, 0 if turned else 1, rows, matrix, restored, beta)
+    return matrix, restored
 
 
 def _last_axis(x: Array, weight: Shape, y: Shape, places: Places) -> Array:
@@ -230,6 +260,7 @@ def _patched(read: Callable[[Array, Shape, Shape, Places], Array], groups: int) 
 _LINEAR: Mapping[str, Callable[[Site, Keeps], Linear | None]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
+    "FusedMatMul": _fused_matmul,
     "Gemm": _gemm,
     "MatMul": _matmul,
 }

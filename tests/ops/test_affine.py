@@ -38,6 +38,8 @@ LINEAR = [
     ("ConvTranspose<strides=[3], pads=[4,4]>", [2, 4, 6], (4, 3, 2), True),
     ("MatMul", [2, 3, 5], (5, 4), False),
     ("MatMul", [3, 5], (5, 4), False),
+    ("com.microsoft.FusedMatMul<alpha=2.0>", [2, 3, 5], (5, 4), False),
+    ("com.microsoft.FusedMatMul<transB=1, alpha=0.5>", [2, 3, 5], (4, 5), False),
     ("Gemm", [3, 5], (5, 4), True),
     ("Gemm<transA=1, transB=1, alpha=0.5, beta=2.0>", [5, 3], (4, 5), True),
 ]  # fmt: skip
@@ -49,11 +51,11 @@ def _made(
     """A node's site, an input, and what ONNX Runtime gives."""
     name, _, attributes = operator.partition("<")
     head = f"{name}<{attributes}" if attributes else name
-    dims = ",".join(map(str, shape))
+    dims, operands = ",".join(map(str, shape)), ", ".join(["x", *weights])
     model = model_of(
-        f"g (float[{dims}] x) => (float y) {{ y = {head}({', '.join(['x', *weights])}) }}",
+        '<ir_version: 8, opset_import: ["": 21, "com.microsoft": 1]>'
+        f"g (float[{dims}] x) => (float y) {{ r = {head}({operands})  y = Identity(r) }}",
         weights,
-        opset=21,
     )
     analysis = analyse(canonicalise(model))
     x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
@@ -92,6 +94,11 @@ SCALING: list[tuple[str, list[int], dict[str, Weight], Scaling | None]] = [
     ("LayerNormalization", [2, 3, 4], {"s": (4,), "b": (4,)}, Scaling(1, 2, 2)),
     ("LayerNormalization", [2, 3, 4], {"s": (4,)}, Scaling(1, None, 2)),
     ("LayerNormalization<axis=1>", [2, 3, 4], {"s": (3, 4), "b": (3, 4)}, None),
+    ("SimplifiedLayerNormalization<axis=-1>", [2, 3, 4], {"s": (4,)}, Scaling(1, None, 2)),
+    ("com.microsoft.SkipLayerNormalization", [2, 3, 4], {"x2": (2, 3, 4), "s": (4,), "b": (4,)},
+     Scaling(2, 3, 2)),
+    ("com.microsoft.SkipSimplifiedLayerNormalization", [2, 3, 4], {"x2": (2, 3, 4), "s": (4,)},
+     Scaling(2, None, 2)),
     ("Add", [2, 3, 4], {"b": (4,)}, Scaling(None, 1, 2)),
     ("Add", [2, 3, 4], {"b": (1, 3, 1)}, Scaling(None, 1, 1)),
     ("Add", [2, 3, 4], {"b": (3, 4)}, None),
@@ -134,11 +141,17 @@ def test_scalings_are_found(
         "Gemm(x, w, c)",  # a bias for each row
         "Add(x, x)",
         "Mul(x, w)",
+        "com.microsoft.FusedMatMul<transA = 1>(x, w)",
+        'com.microsoft.FusedGemm<activation = "Relu">(x, w)',
     ],
 )
 def test_what_is_no_affine_map_is_left_alone(text: str) -> None:
     weights: dict[str, Weight] = {"w": (4, 4), "c": (4, 4)}
-    model = model_of(f"g (float[4,4] x) => (float[4,4] y) {{ y = {text} }}", weights)
+    model = model_of(
+        '<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>'
+        f"g (float[4,4] x) => (float[4,4] y) {{ y = {text} }}",
+        weights,
+    )
     site = analyse(canonicalise(model)).placed[0].site
     assert linear_form(site, NOTHING) is None
     assert scaling_form(site) is None
