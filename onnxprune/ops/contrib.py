@@ -86,7 +86,7 @@ def _all_of(site: Site) -> str:
 
 _LINES = {
     "BiasGelu": "a[*o, c], bias[c] -> y[*o, c]",
-    "BiasSplitGelu": "x[*o, (c + c)], bias[(c + c)] -> y[*o, c]",
+    "BiasSplitGelu": "x[*o, (#h + h)], bias[(h + h)] -> y[*o, h]",
     "CDist": "a[m, k!], b[n, k] -> y[m, n]",
     "ComplexMul": "a[*o, 2], b[*o, 2] -> y[*o, 2]",
     "ComplexMulConj": "a[*o, 2], b[*o, 2] -> y[*o, 2]",
@@ -118,6 +118,7 @@ _MEANINGS = {
     "4": "corners of a box",
     "b": _TOKENS,
     "c": "channels whose number a gate divides by",
+    "h": "the operator knows halves of 1280, 2560 and 5120 channels alone",
     "n": "places that are looked at, or the rows and columns of a matrix",
     "s": _TOKENS,
     "v": "words whose number stands in another operand",

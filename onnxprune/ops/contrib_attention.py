@@ -266,6 +266,7 @@ def _linear_attention() -> Operator:
         lambda site: forms[_queries_share(site)].relate(site),
         domain=DOMAIN,
         macs=(tuple("btkgde"), tuple("btkgde")),
+        text=_linear,
         rewrite=lambda site, keeps: forms[_queries_share(site)].rewritten(site, keeps),
     )
 

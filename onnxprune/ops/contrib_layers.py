@@ -24,8 +24,12 @@ def _conv(site: Site) -> str:
 
 
 def _conv_last(site: Site) -> str:
-    s, t, k = spatial_letters(site, site.x(1).shape[2:], first=1)
-    return f"x[n{s}, (g i)], w[(g o), i{k}], bias[(g o)]?, z[n{t}, (g o)]? -> y[n{t}, (g o)]"
+    """NhwcConv has channels last in its weight as well; NhwcFusedConv has Conv's weight."""
+    last = site.op_type == "NhwcConv"
+    kernel = site.x(1).shape[1:-1] if last else site.x(1).shape[2:]
+    s, t, k = spatial_letters(site, kernel, first=1)
+    w = f"(g o){k}, i" if last else f"(g o), i{k}"
+    return f"x[n{s}, (g i)], w[{w}], bias[(g o)]?, z[n{t}, (g o)]? -> y[n{t}, (g o)]"
 
 
 def _conv_transpose(site: Site) -> str:

@@ -235,7 +235,8 @@ _LAST = "Transpose<perm = [0, 2, 3, 1]>"
 _FIRST = "Transpose<perm = [0, 3, 1, 2]>"
 NHWC_CONV = f"""<group: int = 1>(x, w, bias) => (y) {{
   a = {_FIRST}(x)
-  b = Conv<group: int = @group>(a, w, bias)
+  v = {_FIRST}(w)
+  b = Conv<group: int = @group>(a, v, bias)
   y = {_LAST}(b)
 }}"""
 NHWC_FUSED_CONV = f"""<group: int = 1>(x, w, bias, z) => (y) {{

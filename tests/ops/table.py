@@ -21,10 +21,12 @@ _HEADER = ("| Operator | Signature, or what stands for it |", "|---|---|")
 def table() -> str:
     """All operators by family: those with one line together."""
     rows: dict[str, list[str]] = {}
-    examples = _examples()
+    examples, spelt_out = _examples(), _spelt_out()
     for family in FAMILIES:
         for operator in family.OPERATORS:
-            rows.setdefault(_said(operator, examples), []).append(_title(operator))
+            rows.setdefault(_said(operator, examples), []).append(
+                _title(operator) + "\\*" * (id(operator) in spelt_out)
+            )
     lines = [f"| {', '.join(dict.fromkeys(names))} | {said} |" for said, names in rows.items()]
     return "\n".join((*_HEADER, *lines, ""))
 
@@ -67,6 +69,12 @@ def _examples() -> dict[int, Case]:
     for case in _cases():
         found.setdefault(id(lookup(case.domain, case.op_type, case.opset)), case)
     return found
+
+
+def _spelt_out() -> set[int]:
+    """The operators that run as what a case says they mean, and never themselves."""
+    found = {(id(lookup(c.domain, c.op_type, c.opset)), bool(c.means)) for c in _cases()}
+    return {operator for operator, means in found if means and (operator, False) not in found}
 
 
 def _cases() -> Iterable[Case]:
