@@ -1,4 +1,4 @@
-"""ONNX Runtime's layers: convolutions and matrix products with an activation, and experts.
+"""ONNX Runtime's layers: convolutions and matrix products with an activation.
 
 Layouts end with channels where the name says Nhwc. An activation works element by element, so that
 it changes nothing for axes; but a fused layer is no linear map any more (`ops/affine.py`).
@@ -6,10 +6,7 @@ it changes nothing for axes; but a fused layer is no linear map any more (`ops/a
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from onnxprune.axes import Keeps, kept_size
-from onnxprune.ops.operator import Operator, Rewrite, signature
+from onnxprune.ops.operator import signature
 from onnxprune.ops.site import Site
 from onnxprune.ops.windows import spatial_letters
 
@@ -96,36 +93,6 @@ def _operand(site: Site, name: str, rank: int, row: str, column: str) -> str:
     return f"{row}, *b, {column}" if around else f"*b, {row}, {column}"
 
 
-def _moe(site: Site) -> str:
-    """Experts ``e`` of channels ``i``; what they read and what they give have the same width.
-
-    Tokens are rows, or places of sequences, which lie in the router's rows one after another.
-    """
-    tokens = ("b, s", "(b s)") if len(site.x().shape) == 3 else ("n", "n")
-    fused = site.x(2).shape[1] == 2 * site.x(4).shape[2]
-    i = ("(i 2)" if site.attribute("swiglu_fusion", 0) == 1 else "(2 i)") if fused else "i"
-    return (
-        f"x[{tokens[0]}, c!], router[{tokens[1]}, e!], w1[e, {i}, c], bias1[e, {i}]?,"
-        f" w2[e, c, i!], bias2[e, c]?, w3[e, i, c]?, bias3[e, i]? -> y[{tokens[0]}, c]"
-    )
-
-
-def _experts(operator: Operator) -> Operator:
-    """Count what experts read with, ``u``: one matrix, or one for gates and one for values."""
-
-    def relate(site: Site) -> None:
-        operator.relate(site)
-        site.letters["u"] = site.space.dim(2 if site.has(6) or "2" in site.letters else 1)
-
-    return replace(operator, relate=relate)
-
-
-def _top(site: Site, keeps: Keeps) -> Rewrite:
-    """No more experts are chosen for a token than there are."""
-    chosen, left = site.attribute("k", 1), kept_size(site.letters["e"], keeps)
-    return Rewrite({"k": left} if left < chosen else {})
-
-
 _GROUPS = {"group": "g"}
 _CONV_MACS = "n g o i k t"
 
@@ -154,18 +121,5 @@ OPERATORS = (
         "x[*b, k], w[k, n], bias[n]? -> y[*b, n]",
         domain="com.microsoft",
         macs="b n k",
-    ),
-    _experts(
-        signature(
-            "MoE",
-            _moe,
-            domain="com.microsoft",
-            sizes={"k": "k"},
-            macs="b s n k u i c + b s n k i c",
-            masked="MoE",
-            rewrite=_top,
-            roles={"e": "expert"},
-            opaque={"2": "gates and values of an expert"},
-        )
     ),
 )

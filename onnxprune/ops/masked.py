@@ -336,9 +336,10 @@ def _distance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tu
 
 
 def _experts(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
-    """The router never chooses what is hidden."""
-    router = builder.where(mask, x[1], -np.inf)
-    operands = [x[0], router, *x[2:]]
+    """The router never chooses what is hidden, unless there is nothing else; then it counts 0."""
+    operands = [x[0], builder.where(mask, x[1], -np.inf), *x[2:]]
+    if len(x) > 14 and x[14]:  # what the chosen experts count, beside what chooses them
+        operands[14] = builder.where(mask, x[14], 0.0)
     return (builder.node(site.op_type, *operands, **site.attributes, domain="com.microsoft"),)
 
 

@@ -1,14 +1,11 @@
-"""ONNX Runtime's layers: fused activations, layouts, experts."""
+"""ONNX Runtime's layers: fused activations, layouts."""
 
 from functools import partial
 
 from tests.ops import functions
-from tests.ops.case import case, ints, weights, whole
+from tests.ops.case import case, ints, whole
 
 contrib = partial(case, domain="com.microsoft", opset=1)
-_EXPERTS = ((4, 7, 5), (4, 7), (4, 5, 7), (4, 5))
-_GATED = ((4, 14, 5), (4, 14), (4, 5, 7), (4, 5))
-
 CASES = (
     contrib(
         "FusedConv",
@@ -75,23 +72,6 @@ CASES = (
     contrib("FusedMatMul", (7,), (4, 7), transB=1),
     contrib("FusedMatMul", (2, 5, 7), (7,)),
     contrib("TransposeMatMul", (2, 3, 7, 5), (2, 3, 7, 4), transA=1, alpha=2.0),
-    contrib("MoE", (2, 3, 5), (6, 4), *_EXPERTS, k=2),
-    contrib(
-        "MoE", (6, 5), (6, 4), *_EXPERTS, k=3, activation_type="silu", normalize_routing_weights=1
-    ),
-    contrib("MoE", (6, 5), (6, 4), (4, 7, 5), None, (4, 5, 7), activation_type="gelu"),
-    contrib(
-        "MoE",
-        (2, 3, 5),
-        (6, 4),
-        *[weights(*shape) for shape in _GATED],
-        k=2,
-        activation_type="swiglu",
-        swiglu_fusion=1,
-        activation_alpha=1.7,
-        activation_beta=1.0,
-        partly="x2.1 x3.1",
-    ),
     # No kernel on the CPU.
     contrib("GemmFastGelu", (2, 3, 7), (7, 5), (5,), means=functions.GEMM_FAST_GELU),
     contrib(
