@@ -91,6 +91,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
         model.proto = _inlined(model.proto)
     editor = Editor(model)
     editor.open_bodies()
+    editor.lift_sparse()
     editor.lift_constants()
     editor.skip_identities()
     inputs, second = _two_bindings(original, model, fixed)

@@ -14,6 +14,7 @@ import onnx
 
 from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.model import Model
+from onnxprune.ir.sparse import written_out
 from onnxprune.ir.tensors import Tensor
 
 _FIELDS = ("producer_name", "producer_version", "domain", "model_version", "doc_string")
@@ -54,7 +55,7 @@ def difference(original: Model, other: Model) -> Difference:
     said = dict(_metadata(other.proto))
     return Difference(
         operators=_changed(*(Counter(_operators(model)) for model in (original, other))),
-        weights=dict(Counter(_weights(original.constants, other.constants))),
+        weights=dict(Counter(_weights(written_out(original), written_out(other)))),
         ports=_ports(original, other),
         versions=_changed(*versions),
         lost=[name for name, text in _metadata(original.proto) if said.get(name) != text],

@@ -16,6 +16,7 @@ from onnxprune.ir.bodies import has_bodies, separate, take_initializers
 from onnxprune.ir.edit import with_constants
 from onnxprune.ir.model import Model, fill_stub
 from onnxprune.ir.shapes import constant_of
+from onnxprune.ir.sparse import dense, take_sparse
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
 
 _GENERATED = re.compile(r"(.*)_token_\d+$")
@@ -85,17 +86,22 @@ class Editor:
             for tensor in take_initializers(self.graph):
                 self._lift(tensor.name, InlineTensor(tensor))
 
+    def lift_sparse(self) -> None:
+        """Write sparse initializers out, so that they are constants like others."""
+        for name, tensor in take_sparse(self.graph):
+            self._lift(name, tensor)
+
     def lift_constants(self) -> None:
         """Turn Constant nodes into initializers of the same name."""
         results = self.results()
 
         def lift(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
-            array = constant_of(node) if node.op_type == "Constant" and not node.domain else None
+            is_constant = node.op_type == "Constant" and not node.domain
+            tensor = _held_by(node) if is_constant else None
             name = node.output[0] if node.output else ""
-            if array is None or name in results:
+            if tensor is None or name in results:
                 return (node,)
-            tensor = node.attribute[0].t if node.attribute[0].name == "value" else None
-            self._lift(name, ArrayTensor.of(array) if tensor is None else InlineTensor(tensor))
+            self._lift(name, tensor)
             return ()
 
         self.rewrite(lift)
@@ -184,6 +190,17 @@ class Editor:
             infos = [info for info in part.value_info if info.name in live]
             del part.value_info[:]
             part.value_info.extend(infos)
+
+
+def _held_by(node: onnx.NodeProto) -> Tensor | None:
+    """What a Constant node gives; None for strings in a list, and for what is too large."""
+    attribute = node.attribute[0]
+    if attribute.name == "value":
+        return InlineTensor(attribute.t)
+    if attribute.name == "sparse_value":
+        return dense(attribute.sparse_tensor)
+    array = constant_of(node)
+    return None if array is None else ArrayTensor.of(array)
 
 
 def _is_coincidental(tensor: Tensor) -> bool:

@@ -91,9 +91,11 @@ class Model:
     def parameters(self) -> int:
         """Number of elements of all weights, those in bodies included; see `is_weight_type`.
 
-        Initializers and `Constant` nodes count alike; wide integers do not, they are shapes and
-        indices.
+        Initializers and `Constant` nodes count alike, zeros of sparse ones too; wide integers do
+        not, they are shapes and indices.
         """
+        from onnxprune.ir.sparse import sparse_tensors
+
         nested = [
             attribute.t
             for node, _ in all_nodes(self.proto.graph)
@@ -103,9 +105,11 @@ class Model:
         ]
         for part in all_graphs(self.proto.graph):
             nested.extend(part.initializer if part is not self.proto.graph else ())
-        return sum(t.size for t in self.constants.values() if is_weight_type(t.elem_type)) + sum(
-            prod(t.dims) for t in nested if is_weight_type(t.data_type)
-        )
+        counts = [(tensor.elem_type, tensor.size) for tensor in self.constants.values()]
+        counts += [(tensor.data_type, prod(tensor.dims)) for tensor in nested]
+        sparse = sparse_tensors(self).values()
+        counts += [(tensor.values.data_type, prod(tensor.dims)) for tensor in sparse]
+        return sum(size for elem_type, size in counts if is_weight_type(elem_type))
 
     @property
     def node_count(self) -> int:

@@ -18,6 +18,7 @@ from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.load import load
 from onnxprune.ir.merge import merge_views
 from onnxprune.ir.model import Model
+from onnxprune.ir.sparse import sparse_again
 from onnxprune.passes.work import Pass, Work
 from onnxprune.pipelines.inputs import Shapes
 from onnxprune.pipelines.result import Result
@@ -110,7 +111,7 @@ class Pipeline:
         plan.repaired = {name: hash_of(model.constants[name]) for name in left}
         return Result(
             work.original,
-            model,
+            sparse_again(model, work.original, work.provenance, fitted) if merge else model,
             plan,
             list(work.removals),
             work.reports,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.ir.model import Model
+from onnxprune.ir.sparse import written_out
 from onnxprune.ir.tensors import is_weight_type
 from onnxprune.verify.deviation import Deviation, compare
 from onnxprune.verify.taken import axes_taken, take
@@ -35,10 +36,11 @@ def compare_tables(
         and placed.operator.looks_up
         and placed.node.inputs[0] in constants
     }
+    tensors = written_out(pruned) if tables else {}
     for node in pruned.proto.graph.node:
         known = tables.get(node.output[0])
         table = known.inputs[0] if known and known.op_type == node.op_type else None
-        found = pruned.constants.get(node.input[0]) if node.input else None
+        found = tensors.get(node.input[0]) if node.input else None
         if table is not None and found is not None and is_weight_type(found.elem_type):
             kept = take(constants[table].numpy(), axes_taken(analysis, table, keeps, 0))
             yield compare(node.input[0], [kept], [found.numpy()], tolerances)
