@@ -90,7 +90,7 @@ def causes(removal: Removal, blocks: Blocks) -> list[Cause]:
     for name in analysis.weights:
         if name not in touched:
             leaves = [leaf for dim in analysis.values[name].dims for leaf in dim.leaves()]
-            size = analysis.canonical.model.constants[name].size
+            size = analysis.parameters(name)
             sizes[_decisive([_cause(x, groups, blocks) for x in leaves if x.size > 1])] += size
     return [Cause(reason, sort, size) for (reason, sort), size in sizes.most_common()]
 

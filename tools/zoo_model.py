@@ -101,7 +101,7 @@ class Row:
         name: the model.
         prunings: one for each of the task's settings.
         parameters: of the original.
-        weights: elements of the weights of its canonical form, quantized ones included.
+        weights: numbers in the weights of its canonical form, quantized ones included.
         touched: share of these that is in weights that an offered group touches, in [0, 1].
         causes: why the others stay as they are, most parameters first.
         nodes: operators of the original.

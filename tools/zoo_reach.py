@@ -49,7 +49,7 @@ def reach_of(model: onnx.ModelProto, settings: RemoveChannels) -> Reach:
 
 def lost(variant: Reach, original: Reach) -> float:
     """Returns by how much less of a variant can be pruned; below 0 if it is more."""
-    return max(original.touched - variant.touched, original.free - variant.free)
+    return original.touched - variant.touched
 
 
 def reasons_for_less(variant: Reach, original: Reach) -> Iterator[tuple[str, float]]:

@@ -1,6 +1,6 @@
 """Shares of a model's parameters: what can be pruned, what was, and what could be at most.
 
-All shares are of the elements of the weights of the canonical model, quantized ones included.
+All shares are of the numbers in the weights of the canonical model, quantized ones included.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -129,7 +129,10 @@ def _whole(dim: Dim) -> float:
 
 
 def _size(analysis: Analysis, kept: Callable[[Dim], float]) -> float:
-    return sum(prod(map(kept, analysis.values[name].dims)) for name in analysis.weights)
+    return sum(
+        prod(map(kept, analysis.values[name].dims)) * analysis.held(name)
+        for name in analysis.weights
+    )
 
 
 def _short_groups(

@@ -40,6 +40,5 @@ def macs_touched(analysis: Analysis, groups: Iterable[Group]) -> int:
 
 
 def parameters_touched(analysis: Analysis, groups: Iterable[Group]) -> int:
-    """Elements of the weights that carry a leaf of some group."""
-    constants = analysis.canonical.model.constants
-    return sum(constants[name].size for name in {m.weight for g in groups for m in g.members})
+    """Numbers in the weights that carry a leaf of some group."""
+    return sum(map(analysis.parameters, {m.weight for g in groups for m in g.members}))

@@ -79,6 +79,21 @@ class Analysis:
             and name in self.values
         ]
 
+    def held(self, weight: str) -> int:
+        """How many numbers each element of a weight holds."""
+        if weight not in self.encoded:
+            return 1
+        placed, encoding = self.encoded[weight]
+        return encoding.held(placed.site)
+
+    def in_blocks(self, weight: str) -> bool:
+        """Whether an axis of a weight counts blocks of numbers."""
+        return weight in self.encoded and self.encoded[weight][1].in_blocks
+
+    def parameters(self, weight: str) -> int:
+        """How many numbers a weight holds."""
+        return self.canonical.model.constants[weight].size * self.held(weight)
+
     def numbers(self, weight: str) -> npt.NDArray[Any]:
         """The elements of a weight, as the numbers that they stand for.
 

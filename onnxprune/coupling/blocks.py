@@ -119,7 +119,7 @@ class _Finder:
     ) -> Block:
         constants = self._analysis.canonical.model.constants
         weights = {member.weight for group in groups for member in group.members}
-        size = sum(constants[name].size for name in weights)
+        size = sum(map(self._analysis.parameters, weights))
         ordered = tuple(sorted(groups, key=lambda group: group.index))
         output = placed.node.outputs[0]
         made = {name for place in places for name in self._placed[place].node.outputs if name}

@@ -67,7 +67,7 @@ def _add_value(graph: nx.MultiDiGraph[str], analysis: Analysis, name: str) -> No
     blocks = sorted(leaf.block for leaf in leaves if leaf.block is not None)
     free = any(leaf.is_free for leaf in leaves)
     constant = name in analysis.canonical.model.constants
-    extra = {"parameters": analysis.canonical.model.constants[name].size} if constant else {}
+    extra = {"parameters": analysis.parameters(name)} if constant else {}
     graph.add_node(
         f"value:{_text(name)}",
         kind="weight" if constant else "value",

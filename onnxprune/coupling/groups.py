@@ -120,7 +120,6 @@ def find_groups(analysis: Analysis) -> list[Group]:
     A leaf that only constants carry is no group: nothing flows along it. Nor is one of which the
     file has no weight, only what is computed from sizes, as channels of zeros are.
     """
-    constants = analysis.canonical.model.constants
     produced = _produced(analysis)
     active = {
         leaf
@@ -145,7 +144,7 @@ def find_groups(analysis: Analysis) -> list[Group]:
             leaf,
             kinds[leaf],
             axes,
-            sum(constants[name].size for name in {m.weight for m in axes}),
+            sum(map(analysis.parameters, {m.weight for m in axes})),
         )
         for index, (leaf, axes) in enumerate(members.items())
     ]

@@ -25,15 +25,23 @@ _BYTE = 8
 class BlockEncoding(Encoding):
     """Unsigned integers of few bits, packed from the lowest bits of a byte on, in blocks."""
 
+    @property
+    def in_blocks(self) -> bool:
+        """Always true."""
+        return True
+
+    def held(self, site: Site) -> int:
+        """How many numbers a byte holds."""
+        return _BYTE // site.attribute("bits", 4)
+
     def decoded(self, site: Site, read: Callable[[int], Array | None]) -> Array:
         """The numbers that constant integers stand for, ``[n, blocks, block_size]`` float32."""
-        packed, scale = read(self.operand), read(2)
+        packed, scale, zero = (read(i) for i in (self.operand, *self.parameters))
         assert packed is not None
         assert scale is not None
         bits = site.attribute("bits", 4)
         rows, blocks, _ = packed.shape
         numbers = _unpacked(packed, bits).astype(np.float32)
-        zero = read(3)
         if zero is None:
             middle: Array = np.float32(1 << (bits - 1)) * np.ones((rows, blocks), np.float32)
         elif zero.dtype == np.uint8:
@@ -120,7 +128,7 @@ OPERATORS = (
         sizes={"p": "block_size"},
         macs="b n k h 2 4 p c",
         rewrite=_counts,
-        encodings=(BlockEncoding(1),),
+        encodings=(BlockEncoding(1, 2, 3),),
     ),
     signature("GatherBlockQuantized", _gather, domain=_CONTRIB, sizes={"p": "block_size"}),
 )

@@ -47,6 +47,24 @@ class Encoding:
             return None
         return self.zero if prod(site.x(self.zero).shape) == 1 else None
 
+    @property
+    def in_blocks(self) -> bool:
+        """Whether an axis of the operand counts blocks, and another one what they consist of."""
+        return False
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """Input indices of what tells how to read the operand."""
+        return tuple(index for index in (self.scale, self.zero) if index is not None)
+
+    def held(self, site: Site) -> int:
+        """How many numbers one element holds.
+
+        Args:
+            site: the operator.
+        """
+        return 1
+
     def decoded(self, site: Site, read: Callable[[int], Array | None]) -> Array:
         """The numbers that constant integers stand for, float32.
 

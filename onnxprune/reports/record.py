@@ -113,9 +113,8 @@ def describe_model(model: Model) -> Record:
 
 
 def weights_total(analysis: Analysis) -> int:
-    """Elements of all weights as the analysis sees them: shared ones count for each use."""
-    constants = analysis.canonical.model.constants
-    return sum(constants[name].size for name in analysis.weights)
+    """Numbers in all weights as the analysis sees them: shared ones count for each use."""
+    return sum(map(analysis.parameters, analysis.weights))
 
 
 def ratio(part: float, whole: float) -> float:

@@ -241,7 +241,7 @@ def refusals(analysis: Analysis, groups: list[Group], chosen: list[Group]) -> li
         if name in touched:
             continue
         key = _reason(analysis, name, other)
-        sizes[key] = sizes.get(key, 0) + analysis.canonical.model.constants[name].size
+        sizes[key] = sizes.get(key, 0) + analysis.parameters(name)
     ranked = sorted(sizes.items(), key=lambda item: -item[1])
     return [Refusal(reason, node, count) for (reason, node), count in ranked]
 

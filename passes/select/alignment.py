@@ -163,18 +163,25 @@ def _width(parts: Mapping[Group, int]) -> int:
 def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[Group, int]]:
     """The distinct axes of the factors of products: how often each has each index of a group.
 
-    Biases, scales and tables do not count: nothing that is slow depends on their width.
+    Biases, scales and tables do not count: nothing that is slow depends on their width. An axis
+    that counts the blocks of a weight is no width either; that is on the activations that it meets.
     """
-    factors = {
-        source
-        for placed in analysis.placed
-        for role in placed.site.roles
-        if role.operand >= 0 and role.name in ("batch", "contracted", "outer")
-        for source in analysis.sources.get(placed.node.inputs[role.operand], ())
-    }
+    factors, beside, met = set[str](), set[str](), dict[str, None]()
+    for placed in analysis.placed:
+        inputs = placed.node.inputs
+        for encoding in placed.operator.encodings if placed.operator is not None else ():
+            beside.update(inputs[i] for i in encoding.parameters if i < len(inputs))
+        for role in placed.site.roles:
+            if role.operand >= 0 and role.name in ("batch", "contracted", "outer"):
+                sources = analysis.sources.get(inputs[role.operand], ())
+                factors.update(name for name in sources if not analysis.in_blocks(name))
+                if any(map(analysis.in_blocks, sources)):
+                    met.update(dict.fromkeys(inputs))
     axes: dict[Dim, dict[Group, int]] = {}
-    for name in analysis.weights:
-        for dim in analysis.values[name].dims if name in factors else ():
+    names = [name for name in analysis.weights if name in factors - beside]
+    names += [name for name in met if name in analysis.values and name not in analysis.sources]
+    for name in names:
+        for dim in analysis.values[name].dims:
             if dim.root not in axes:
                 axes[dim.root] = {}
                 _count(dim.root, 1, by_leaf, axes[dim.root])

@@ -118,3 +118,47 @@ def test_heads_count_with_their_size() -> None:
     )
     counts = kept_counts(analysis, dict.fromkeys(groups.values(), 0.3), 16)
     assert [(group.size, count) for group, count in counts.items()] == [(8, 4)]
+
+
+def test_blocks_of_a_quantized_weight_are_no_widths() -> None:
+    """Six blocks of 16: any number of them is a multiple."""
+    text = """<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>
+    g (float[2,64] x) => (float[2,5] y) {
+        h = com.microsoft.MatMulNBits<K=64, N=96, bits=4, block_size=16>(x, w1, s1)
+        r = Relu(h)
+        y = com.microsoft.MatMulNBits<K=96, N=5, bits=4, block_size=16>(r, w2, s2)
+    }"""
+    rng = np.random.default_rng(0)
+    analysis, groups = prepared(
+        text,
+        {
+            "w1": rng.integers(0, 256, (96, 4, 8), np.uint8),
+            "s1": (96 * 4,),
+            "w2": rng.integers(0, 256, (5, 6, 8), np.uint8),
+            "s2": (5 * 6,),
+        },
+    )
+    assert groups["w1"].size == 6
+    assert groups["w1"].parameters == 96 * 64 + 96 * 4 + 5 * 96 + 5 * 6
+    assert kept_counts(analysis, {groups["w1"]: 0.15}, "auto")[groups["w1"]] == 5
+    assert kept_counts(analysis, {groups["w1"]: 0.15}, 32)[groups["w1"]] == 6
+
+
+def test_scales_beside_a_weight_are_no_widths() -> None:
+    """Three blocks of 32, of which the scales have three elements."""
+    analysis, groups = prepared(
+        """<ir_version: 10, opset_import: ["": 21]>
+        g (float[2,5] x) => (float[2,7] y) {
+            d1 = DequantizeLinear<axis=0, block_size=5>(w1, s1)
+            h = MatMul(x, d1)
+            d2 = DequantizeLinear<axis=0, block_size=32>(w2, s2)
+            y = MatMul(h, d2)
+        }""",
+        {
+            "w1": np.ones((5, 96), np.int8),
+            "s1": (1, 96),
+            "w2": np.ones((96, 7), np.int8),
+            "s2": (3, 7),
+        },
+    )
+    assert kept_counts(analysis, {groups["w1"]: 0.3}, "auto")[groups["w1"]] == 2
