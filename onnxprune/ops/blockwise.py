@@ -129,6 +129,7 @@ OPERATORS = (
         macs="b n k h 2 4 p c",
         rewrite=_counts,
         encodings=(BlockEncoding(1, 2, 3),),
+        rounds=True,
     ),
     signature("GatherBlockQuantized", _gather, domain=_CONTRIB, sizes={"p": "block_size"}),
 )

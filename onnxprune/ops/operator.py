@@ -71,6 +71,7 @@ class Operator:
         looks_up: whether other operands choose which rows of the first one are read.
         gain: what the operator multiplies each channel of its input with, if it does just that.
         encodings: operands whose integers stand for numbers.
+        rounds: whether it rounds its input to few steps by itself.
         opaque: whether nothing is pruned that it touches.
         text: the signature line, or what writes it; None where `relate` says more than a line.
     """
@@ -87,6 +88,7 @@ class Operator:
     looks_up: bool = False
     gain: Gain | None = None
     encodings: tuple[Encoding, ...] = ()
+    rounds: bool = False
     opaque: bool = False
     text: Text | None = None
 
@@ -129,6 +131,7 @@ def signature(
     gain: Gain | None = None,
     opaque: Mapping[str, str] | None = None,
     encodings: tuple[Encoding, ...] = (),
+    rounds: bool = False,
 ) -> Operator:
     """An operator that one line describes.
 
@@ -149,6 +152,7 @@ def signature(
         gain: the factor that it multiplies each channel with.
         opaque: what an index of an opaque letter is, for the reports.
         encodings: operands whose integers stand for numbers.
+        rounds: whether it rounds its input to few steps by itself.
     """
     if isinstance(text, str):
         parse(text)
@@ -176,6 +180,7 @@ def signature(
         masked=masked,
         gain=gain,
         encodings=encodings,
+        rounds=rounds,
         text=text,
     )
 

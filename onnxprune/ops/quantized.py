@@ -254,6 +254,7 @@ OPERATORS: tuple[Operator, ...] = (
         domain=CONTRIB,
         macs="b m n k",
         encodings=(Encoding(1, 2, 3),),
+        rounds=True,
     ),
     signature("QGemm", _qgemm, domain=CONTRIB, macs="m n k", encodings=_GEMM),
     signature("QLinearAdd", _elementwise("a b"), domain=CONTRIB, role="sum"),
@@ -273,5 +274,6 @@ OPERATORS: tuple[Operator, ...] = (
         macs="t b d 4 h i + t b d 4 h h",
         masked="DynamicQuantizeLSTM",
         encodings=(Encoding(1, 8, 9, _first), Encoding(2, 10, 11, _first)),
+        rounds=True,
     ),
 )

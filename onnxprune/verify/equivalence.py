@@ -28,7 +28,7 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
 from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
-from onnxprune.verify.pins import Pins
+from onnxprune.verify.pins import Pins, rounded_values
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.rounding import excuse_rounding
 from onnxprune.verify.sessions import session_of
@@ -139,8 +139,8 @@ def check_equivalence(
     marks = {mark_of(body): body for body in _bodies_that_lost(analysis, keeps)}
     with ExitStack() as stack:
         first = stack.enter_context(session_of(with_outputs(reference, names, types)))
-        surface = [name for name in names if name not in inside]
-        pins = Pins.of(surface, types, first, masked_feeds)
+        rounded = rounded_values(analysis, (name for name in names if name not in inside))
+        pins = Pins.of(rounded, types, first, masked_feeds)
         cut = pins.changed(lambda name, array: take(array, taken[name]))
         try:
             second = stack.enter_context(session_of(cut.probe(pruned, [*names, *marks])))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.random import Feeds
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import pinned, with_outputs
@@ -21,6 +22,18 @@ from onnxprune.ir.tensors import is_coarse_type
 from onnxprune.runtime import Session
 
 Array = npt.NDArray[Any]
+
+
+def rounded_values(analysis: Analysis, names: Iterable[str]) -> list[str]:
+    """Those of the values named that are quantized, or come out of rounding inside an operator."""
+    types = analysis.canonical.facts.elem_types
+    inside = {
+        name
+        for placed in analysis.placed
+        if placed.operator is not None and placed.operator.rounds
+        for name in placed.node.outputs
+    }
+    return [name for name in names if name in inside or is_coarse_type(types.get(name, 0))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +58,15 @@ class Pins:
         reference: Session,
         feeds: Sequence[Feeds],
     ) -> Pins:
-        """Pin what is quantized.
+        """Pin values of the main graph.
 
         Args:
-            names: values of the main graph that all models make.
+            names: the values, which all models make.
             types: element type by value name.
             reference: has them as outputs.
             feeds: its inputs.
         """
-        made = {name: f"{name}::made" for name in names if is_coarse_type(types.get(name, 0))}
+        made = {name: f"{name}::made" for name in names}
         return cls(made, types, [reference.run(feed, list(made)) for feed in feeds])
 
     def probe(self, model: Model, names: Iterable[str]) -> Model:

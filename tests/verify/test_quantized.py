@@ -100,6 +100,37 @@ def test_a_wrong_rounding_is_found(pruned: op.Result) -> None:
     assert wrong.verify(check=False).worst == "q4"
 
 
+def rounding_inside() -> op.Model:
+    """Matrices of four bits; each product rounds what it reads to bytes."""
+    rng = np.random.default_rng(0)
+    weights: dict[str, Weight] = {}
+    layers = []
+    for i in range(1, DEPTH + 1):
+        width = 32 if i == 1 else 128
+        weights[f"w{i}"] = rng.integers(0, 256, (128, width // 16, 8), dtype=np.uint8)
+        scales = rng.uniform(0.5, 1.5, 128 * width // 16) * 0.3 / width**0.5
+        weights[f"s{i}"] = scales.astype(np.float32)
+        sizes = f"K={width}, N=128, bits=4, block_size=16, accuracy_level=4"
+        layers.append(
+            f"""h{i} = com.microsoft.MatMulNBits<{sizes}>(r{i - 1}, w{i}, s{i})
+            r{i} = Relu(h{i})"""
+        )
+    body = "\n".join(layers)
+    header = '<ir_version: 8, opset_import: ["": 17, "com.microsoft": 1]>'
+    return model_of(
+        f"{header} g (float[64,32] r0) => (float[64,128] r{DEPTH}) {{ {body} }}", weights
+    )
+
+
+def test_rounding_inside_operators_is_not_passed_on_either() -> None:
+    result = op.prune(rounding_inside(), 0.3, round_to=1)
+    verdict = result.verify()
+    assert result.is_pruned
+    assert verdict.reacting > 0.5 * verdict.compared
+    scales = result.model.constants["s6"].numpy()
+    assert spoiled(result, "s6", np.roll(scales, 1)) == "h6"
+
+
 def image(seed: int, size: int = 4000) -> Bytes:
     return np.random.default_rng(seed).integers(0, 200, size, dtype=np.uint8)
 
