@@ -16,7 +16,8 @@ from onnxprune.ir.tensors import dtype_of, packed_nbytes, type_names
 MAX_ELEMENTS: Final = 1 << 40
 """A tensor of more elements is refused: nobody has it, and allocating it takes the machine."""
 
-_OWN: Final = frozenset(("SimplifiedLayerNormalization",))
+_OWN: Final = frozenset(("LayerNormalization", "SimplifiedLayerNormalization"))
+"""What ONNX Runtime's optimizer writes into the standard domain of any version."""
 _OWN_DOMAIN: Final = "com.microsoft"
 _FunctionKey = tuple[str, str, str]
 
@@ -138,8 +139,14 @@ def check_structure(proto: onnx.ModelProto, where: str) -> None:
 
 def _rename_own_operators(shell: onnx.ModelProto) -> None:
     """Puts what ONNX Runtime wrote into the standard domain, unknown to onnx, into its own."""
+    version = max((entry.version for entry in shell.opset_import if not entry.domain), default=1)
     bodies = (shell.graph.node, *(function.node for function in shell.functions))
-    own = [n for body in bodies for n in _all_nodes(body) if n.op_type in _OWN and not n.domain]
+    own = [
+        node
+        for body in bodies
+        for node in _all_nodes(body)
+        if node.op_type in _OWN and not node.domain and not onnx.defs.has(node.op_type, version)
+    ]
     domains = {node.domain for node in shell.opset_import}
     if own and _OWN_DOMAIN not in domains:
         shell.opset_import.append(onnx.helper.make_opsetid(_OWN_DOMAIN, 1))
