@@ -95,13 +95,13 @@ def _to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def model_type(text: str) -> str:
-    """Reads TYPE or TYPE:HEADS.
+    """Reads TYPE, TYPE:HEADS or nothing.
 
     Raises:
         ValueError: it is something else.
     """
     name, colon, heads = text.partition(":")
-    if name not in MODEL_TYPES or (colon and not int(heads)):
+    if text and (name not in MODEL_TYPES or (colon and not int(heads))):
         raise ValueError(text)
     return text
 
