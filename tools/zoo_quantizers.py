@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx.version_converter import convert_version
 from onnxruntime.quantization import (
@@ -42,8 +43,12 @@ def quantized(model: onnx.ModelProto, how: str) -> onnx.ModelProto:
         model: in floating point.
         how: one of `QUANTIZERS`.
     """
-    logging.getLogger().setLevel(logging.ERROR)
-    return QUANTIZERS[how](model)
+    logging.disable(logging.WARNING)  # one line for each node
+    try:
+        with np.errstate(all="ignore"):
+            return QUANTIZERS[how](model)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _dynamic(model: onnx.ModelProto, weights: QuantType, per_channel: bool) -> onnx.ModelProto:

@@ -21,7 +21,7 @@ from zoo_model import Row, Task, examine, new_row
 from zoo_quantizers import QUANTIZERS
 from zoo_skeleton import find_models, name_of
 from zoo_totals import Expectation, summarise
-from zoo_variants import LEVELS, TRANSFORMERS, Variant
+from zoo_variants import LEVELS, Variant, model_type
 
 from onnxprune.errors import UsageError
 from onnxprune.passes import RemoveChannels
@@ -75,8 +75,8 @@ def _options() -> argparse.Namespace:
     add(
         "--transformers",
         default="",
-        choices=TRANSFORMERS,
-        metavar="TYPE",
+        type=model_type,
+        metavar="TYPE[:HEADS]",
         help="first through ONNX Runtime's transformer optimizer, as models of this type: bert, "
         "gpt2, vit, ...",
     )

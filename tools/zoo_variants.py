@@ -21,7 +21,6 @@ _LEVELS = {
     "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
 }
 LEVELS = tuple(_LEVELS)
-TRANSFORMERS = tuple(MODEL_TYPES)
 _ERRORS_ONLY = 3
 
 
@@ -31,8 +30,8 @@ class Variant:
 
     Attributes:
         float16: whether its float32 tensors become float16, inputs and outputs too.
-        transformers: the type of model that ONNX Runtime's transformer optimizer takes it for, one
-            of `TRANSFORMERS`, or "".
+        transformers: the type of model that ONNX Runtime's transformer optimizer takes it for, and
+            how many heads it has if the optimizer cannot tell, as `model_type` reads it; or "".
         quantized: the quantizer, one of `zoo_quantizers.QUANTIZERS`, or "".
         optimized: the level of ONNX Runtime's offline optimization, one of `LEVELS`, or "".
     """
@@ -95,16 +94,31 @@ def _to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _fused(model: onnx.ModelProto, model_type: str) -> onnx.ModelProto:
-    """Fuses what the transformer optimizer knows; it finds heads and widths by itself.
+def model_type(text: str) -> str:
+    """Reads TYPE, TYPE:HEADS or nothing.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    name, colon, heads = text.partition(":")
+    if text and (name not in MODEL_TYPES or (colon and not int(heads))):
+        raise ValueError(text)
+    return text
+
+
+def _fused(model: onnx.ModelProto, text: str) -> onnx.ModelProto:
+    """Fuses what the transformer optimizer knows.
 
     By default it begins with basic optimization, but asks PyTorch about GPUs for that.
     """
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
+    name, _, heads = text.partition(":")
     with tempfile.TemporaryDirectory(prefix="zoo-report-") as scratch:
         path = Path(scratch) / "model.onnx"
         onnx.save(_optimized(model, "basic"), path)
-        fused: onnx.ModelProto = optimize_model(str(path), model_type, opt_level=0).model
+        fused: onnx.ModelProto = optimize_model(
+            str(path), name, num_heads=int(heads or 0), opt_level=0
+        ).model
         return fused
 
 

@@ -383,3 +383,15 @@ def test_a_cycle_is_invalid() -> None:
     )
     with pytest.raises(ModelError, match="not valid ONNX"):
         load(proto)
+
+
+@pytest.mark.parametrize("op_type", ["LayerNormalization", "SimplifiedLayerNormalization"])
+def test_what_onnx_runtime_writes_into_the_standard_domain_is_valid(op_type: str) -> None:
+    """Its optimizer fuses a normalization in models of opsets that have none."""
+    text = f"g (float[2,6] x) => (float[2,6] y) {{ y = {op_type}<axis=-1>(x, scale) }}"
+    assert load(proto_of(text, {"scale": (6,)}, opset=14)).node_count == 1
+
+
+def test_any_other_operator_of_a_later_opset_is_invalid() -> None:
+    with pytest.raises(ModelError, match="not valid ONNX"):
+        load(proto_of("g (float[2,6] x) => (float[2,6] y) { y = Gelu(x) }", {}, opset=14))
