@@ -138,7 +138,12 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
     record.update(start_record(result, ready.load_s))
     if not changed(result):
         raise nothing_to_prune(result, record, job.source)
-    notes: list[str] = []
+    notes = [
+        f"{report.name} {did}"
+        for report in result.reports
+        if not report.modified and report.name.startswith("repair")
+        for did in report.did
+    ]
     if job.verify:
         out.stage("verifying")
         _verify(result, job, ready.judge, record)

@@ -73,6 +73,9 @@ class Repair:
                 return report
             noise = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
             data = [replace(b, feeds=natural(b.feeds, turn)) for turn, b in enumerate(noise)]
+        if not find_targets(work.removals, work.model):
+            report.did.append("found no layer to fit: weights of integers stay as they are")
+            return report
         with spooled(track(data, "reading data")) as batches:
             found = repair(work.removals, work.model, batches, self.seed)
         if not found.after < found.before:
