@@ -105,12 +105,7 @@ class Analysis:
         if weight not in self.encoded:
             return constants[weight].numpy()
         placed, encoding = self.encoded[weight]
-
-        def read(index: int) -> npt.NDArray[Any] | None:
-            name = placed.node.inputs[index] if index < len(placed.node.inputs) else ""
-            return constants[name].numpy() if name in constants else None
-
-        return encoding.decoded(placed.site, read)
+        return encoding.decoded(placed.site, placed.reader(constants))
 
     def weight_of(self, name: str) -> str:
         """The weight that a value is: itself, or the integers that it is decoded from; else ""."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -32,14 +33,12 @@ class Encoding:
         scale: input index of their scale; None where the operator leaves it to others.
         zero: input index of their zero point, which may be absent; None where it is 0.
         axis: site -> the axis of the operand that a vector of scales lies along.
-        unpack: (site, elements as stored) -> integers, where an element holds several.
     """
 
     operand: int
     scale: int | None = None
     zero: int | None = None
     axis: Callable[[Site], int] = _last
-    unpack: Callable[[Site, Array], Array] | None = None
 
     def neutral(self, site: Site) -> int | None:
         """The input index of what stands for 0 in every place; None where 0 does, or nothing."""
@@ -74,14 +73,38 @@ class Encoding:
         """
         stored = read(self.operand)
         assert stored is not None
-        numbers = stored if self.unpack is None else self.unpack(site, stored)
-        result = numbers.astype(np.float32)
-        for index, combine in ((self.zero, np.subtract), (self.scale, np.multiply)):
+        result = stored.astype(np.float32)
+        scale, zero = self._parameters(site, read, result.shape)
+        return np.asarray((result - zero) * scale)
+
+    def encoded(self, site: Site, read: Callable[[int], Array | None], numbers: Array) -> Array:
+        """The integers that are nearest to numbers, by the scale and zero point that there are.
+
+        Args:
+            site: the operator.
+            read: as of `decoded`.
+            numbers: shaped like the operand.
+        """
+        stored = read(self.operand)
+        assert stored is not None
+        scale, zero = self._parameters(site, read, numbers.shape)
+        steps = numbers / scale + zero
+        if stored.dtype.kind in "iu" or "int" in stored.dtype.name:
+            limits = ml_dtypes.iinfo(stored.dtype)  # type: ignore[no-untyped-call]
+            steps = np.clip(np.rint(steps), limits.min, limits.max)
+        return np.asarray(steps.astype(stored.dtype))
+
+    def _parameters(
+        self, site: Site, read: Callable[[int], Array | None], shape: tuple[int, ...]
+    ) -> tuple[Array, Array]:
+        """The scale and the zero point, broadcastable to a shape; 1 and 0 where there are none."""
+        found: list[Array] = []
+        for index, otherwise in ((self.scale, 1.0), (self.zero, 0.0)):
             parameter = None if index is None else read(index)
-            if parameter is not None:
-                spread = _spread(parameter.astype(np.float32), result.shape, self.axis(site))
-                result = combine(result, spread)
-        return result
+            given = np.array(otherwise) if parameter is None else parameter
+            found.append(_spread(given.astype(np.float32), shape, self.axis(site)))
+        scale, zero = found
+        return scale, zero
 
 
 def _spread(parameter: Array, shape: tuple[int, ...], axis: int) -> Array:

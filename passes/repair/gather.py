@@ -11,11 +11,11 @@ from onnxprune.axes import is_touched
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
 from onnxprune.data.spool import Spool
-from onnxprune.ir.model import Model
 from onnxprune.ir.probe import cut_at
 from onnxprune.ops.affine import Linear, Places, Scaling
 from onnxprune.passes.remove.slicing import take
 from onnxprune.passes.repair.least_squares import HELD_OUT, Array, Moments
+from onnxprune.passes.repair.numbers import Numbers
 from onnxprune.passes.repair.targets import Target
 from onnxprune.passes.work import Removal, ports_of
 from onnxprune.progress import track
@@ -37,7 +37,7 @@ class Seen:
 
 def gather(
     removals: Sequence[Removal],
-    pruned: Model,
+    pruned: Numbers,
     targets: Sequence[Target],
     data: Spool[Batch],
     seed: int,
@@ -67,7 +67,7 @@ def gather(
     first = removals[0].analysis.canonical
     types = first.facts.elem_types
     original = cut_at(first.model, dict.fromkeys(wanted), types)
-    smaller = cut_at(pruned, dict.fromkeys(now), types)
+    smaller = cut_at(pruned.model, dict.fromkeys(now), types)
     found = {t: Seen() for t in targets if t not in behind or isinstance(t.form, Linear)}
     ports = ports_of(removals)
     batches = len(data)
@@ -88,7 +88,7 @@ def gather(
                     if kept is None or reads is None:
                         del found[target]
                         break
-                    shape = pruned.constants[target.weight].shape if target.weight else ()
+                    shape = pruned.shape(target.weight) if target.weight else ()
                     _add(found[target], use.form, shape, reads, kept, batches, offset, rng)
             offset += batch.size
     return {target: seen for target, seen in found.items() if seen.fit.rows}

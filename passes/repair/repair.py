@@ -23,10 +23,11 @@ from onnxprune.data.narrow import narrowed
 from onnxprune.data.natural import natural
 from onnxprune.data.spool import Spool, spooled
 from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import ArrayTensor, Tensor
+from onnxprune.ir.tensors import Tensor
 from onnxprune.ops.affine import Linear, Scaling
 from onnxprune.passes.repair.gather import Seen, gather
 from onnxprune.passes.repair.least_squares import Array, Moments, fitted
+from onnxprune.passes.repair.numbers import Numbers
 from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import RANDOM_SETS, random_batches
 from onnxprune.passes.work import PassReport, Removal, Repaired, Work, ports_of
@@ -73,7 +74,7 @@ class Repair:
                 return report
             noise = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
             data = [replace(b, feeds=natural(b.feeds, turn)) for turn, b in enumerate(noise)]
-        if not find_targets(work.removals, work.model):
+        if not find_targets(work.removals, Numbers(removal.analysis, work.model)):
             report.did.append("found no layer to fit: weights of integers stay as they are")
             return report
         with spooled(track(data, "reading data")) as batches:
@@ -106,21 +107,21 @@ def repair(
     Returns:
         The repaired model, and what that did; where it helped nothing, the model as it was.
     """
-    targets = find_targets(removals, pruned)
-    rounds = list(_rounds(targets, pruned, _passes(removals[0].analysis, data)))
+    numbers = Numbers(removals[-1].analysis, pruned)
+    targets = find_targets(removals, numbers)
+    rounds = list(_rounds(targets, numbers, _passes(removals[0].analysis, data)))
     fresh: dict[str, Tensor] = {}
     layers = 0
     model = pruned
     for number, together in enumerate(rounds):
         what = f"repairing, {number + 1} of {len(rounds)}"
-        seen = gather(removals, model, together, data, seed, what)
+        now = replace(numbers, model=model)
+        seen = gather(removals, now, together, data, seed, what)
         for target, moments in seen.items():
-            made = _fit(target, moments, model)
+            made = _fit(target, moments, now)
             layers += bool(made)
             made |= {use.bias: made[target.bias] for use in target.uses if target.bias in made}
-            for name, array in made.items():
-                old = pruned.constants[name]
-                fresh[name] = ArrayTensor(array.astype(old.dtype), old.elem_type)
+            fresh |= now.stored(made)
         model = pruned.copy()
         model.set_constants(fresh)
     before, after, samples = _deviations(removals, pruned, model, data)
@@ -157,7 +158,7 @@ def _passes(analysis: Analysis, data: Spool[Batch]) -> int:
     return max(1, int(WORK / (0.75 * max(macs * samples, 1))))
 
 
-def _rounds(targets: Sequence[Target], model: Model, passes: int) -> Iterator[list[Target]]:
+def _rounds(targets: Sequence[Target], numbers: Numbers, passes: int) -> Iterator[list[Target]]:
     """Layers that are fitted together: those of one depth, or of more if there are too many."""
     ordered = sorted(targets, key=lambda target: target.depth)
     levels = [list(level) for _, level in groupby(ordered, key=lambda target: target.depth)]
@@ -166,7 +167,7 @@ def _rounds(targets: Sequence[Target], model: Model, passes: int) -> Iterator[li
     size = 0
     for level in levels:
         for target in level:
-            size += (more := _nbytes(target, model))
+            size += (more := _nbytes(target, numbers))
             if held and size > MOMENTS_BYTES:
                 yield held
                 held, size = [], more
@@ -178,40 +179,39 @@ def _rounds(targets: Sequence[Target], model: Model, passes: int) -> Iterator[li
         yield held
 
 
-def _nbytes(target: Target, model: Model) -> int:
+def _nbytes(target: Target, numbers: Numbers) -> int:
     """What the moments of a layer take: those to fit to, and those held out."""
     if not isinstance(target.form, Linear):
         return 0
-    groups, k, m = target.form.matrix(np.zeros(model.constants[target.weight].shape)).shape
+    groups, k, m = target.form.matrix(np.zeros(numbers.shape(target.weight))).shape
     return int(2 * 8 * groups * (k + 1) * (k + 1 + m))
 
 
-def _fit(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
+def _fit(target: Target, seen: Seen, numbers: Numbers) -> dict[str, Array]:
     """New constants for a layer; none where nothing helps."""
-    tensors = model.constants
     if isinstance(target.form, Linear):
-        old = tensors[target.weight].numpy()
+        old = numbers[target.weight]
         weight = target.form.matrix(old.astype(np.float64))
         bias = None
         if target.bias:
-            flat = tensors[target.bias].numpy().astype(np.float64) * target.form.bias_scale
+            flat = numbers[target.bias].astype(np.float64) * target.form.bias_scale
             bias = flat.reshape(len(weight), 1, -1)
         fit = fitted(seen.fit, seen.held, weight, bias, shifted=target.shifted)
         if not fit.after < fit.before:
             return {}
         made = {target.weight: target.form.restored(fit.weight, old.shape)}
         if target.bias:
-            shape = tensors[target.bias].shape
+            shape = numbers.shape(target.bias)
             made[target.bias] = (fit.bias / target.form.bias_scale).reshape(shape)
         return made
-    return _fit_scaling(target, seen, model)
+    return _fit_scaling(target, seen, numbers)
 
 
-def _fit_scaling(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
+def _fit_scaling(target: Target, seen: Seen, numbers: Numbers) -> dict[str, Array]:
     """New scales and biases: ``a y + b`` of what the layer gives is nearest to the original."""
     everything = seen.fit + seen.held
     ones = np.ones((len(everything.xx), 1, 1))
-    old = {name: model.constants[name].numpy() for name in (target.weight, target.bias) if name}
+    old = {name: numbers[name] for name in (target.weight, target.bias) if name}
     if not target.weight:
         shift = everything.shift(ones)
         return {target.bias: old[target.bias] + shift.reshape(old[target.bias].shape)}
@@ -222,11 +222,15 @@ def _fit_scaling(target: Target, seen: Seen, model: Model) -> dict[str, Array]:
     if target.bias:
         shape = old[target.bias].shape
         made[target.bias] = old[target.bias] * fit.weight.reshape(shape) + fit.bias.reshape(shape)
-    return made | _with_statistics(target, everything, old, made, model)
+    return made | _with_statistics(target, everything, old, made, numbers)
 
 
 def _with_statistics(
-    target: Target, seen: Moments, old: Mapping[str, Array], made: Mapping[str, Array], model: Model
+    target: Target,
+    seen: Moments,
+    old: Mapping[str, Array],
+    made: Mapping[str, Array],
+    numbers: Numbers,
 ) -> dict[str, Array]:
     """The same scaling, told with the statistics that its input has now.
 
@@ -235,7 +239,7 @@ def _with_statistics(
     """
     if not isinstance(target.form, Scaling) or not target.statistics:
         return {}
-    mean, variance = (model.constants[n].numpy().astype(np.float64) for n in target.statistics)
+    mean, variance = (numbers[n].astype(np.float64) for n in target.statistics)
     scale, bias = (old[name].astype(np.float64) for name in (target.weight, target.bias))
     known = np.abs(scale) > _LEAST_SCALE
     deviation = np.sqrt(variance + target.form.epsilon)

@@ -11,9 +11,9 @@ import numpy as np
 
 from onnxprune.axes import Keeps, is_touched
 from onnxprune.coupling.placed import Placed
-from onnxprune.ir.model import Model
 from onnxprune.ops.affine import Linear, Scaling, linear_form, scaling_form
 from onnxprune.ops.site import Value
+from onnxprune.passes.repair.numbers import Numbers
 from onnxprune.passes.work import Removal
 
 _SUMMED = frozenset(("contracted", "reduced", "handed"))
@@ -71,7 +71,7 @@ class Target:
         return self.uses[0].bias
 
 
-def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
+def find_targets(removals: Sequence[Removal], pruned: Numbers) -> list[Target]:
     """The layers to be fitted after removals, in graph order.
 
     Left out are those in bodies of control flow, weights that nodes read in different ways, and
@@ -79,12 +79,12 @@ def find_targets(removals: Sequence[Removal], pruned: Model) -> list[Target]:
 
     Args:
         removals: all that was removed from the original so far.
-        pruned: the model as it is now.
+        pruned: the weights as they are now.
     """
     analysis, keeps = removals[-1].analysis, removals[-1].keeps
     known = set(removals[0].analysis.values).intersection(*(r.analysis.values for r in removals))
     count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
-    made = known & {name for node in pruned.proto.graph.node for name in node.output}
+    made = known & {name for node in pruned.model.proto.graph.node for name in node.output}
     differing = set[str]().union(*(_differing(removal) for removal in removals))
     depths: dict[str, int] = {}
     sources = analysis.canonical.provenance
@@ -131,12 +131,12 @@ def _counts(target: Target, count: Mapping[str, int]) -> Iterator[int]:
         yield sum(count[name] for name in {use.bias for use in target.uses})
 
 
-def _are_alike(target: Target, pruned: Model) -> bool:
+def _are_alike(target: Target, pruned: Numbers) -> bool:
     """Whether all nodes that share a layer's weights do the same with them."""
     first, *others = (use.form for use in target.uses)
     if not others or not isinstance(first, Linear):
         return not any(isinstance(form, Linear) for form in others)
-    shape = pruned.constants[target.weight].shape
+    shape = pruned.shape(target.weight)
     numbered = np.arange(prod(shape)).reshape(shape)
     return all(
         isinstance(form, Linear)
@@ -160,7 +160,7 @@ def _differing(removal: Removal) -> set[str]:
     return found
 
 
-def _target(placed: Placed, keeps: Keeps, pruned: Model, depth: int) -> Target | None:
+def _target(placed: Placed, keeps: Keeps, pruned: Numbers, depth: int) -> Target | None:
     """A node as a target, if it has weights that the pruned model has."""
     site, node = placed.site, placed.node
     if any(value is None for value in (*site.inputs[:1], *site.outputs[:1])) or not site.outputs:
@@ -175,7 +175,7 @@ def _target(placed: Placed, keeps: Keeps, pruned: Model, depth: int) -> Target |
     bias = node.inputs[form.bias] if form.bias is not None and has_bias else ""
     places = form.statistics if isinstance(form, Scaling) else None
     statistics = tuple(node.inputs[place] for place in places or ())
-    if any(name and name not in pruned.constants for name in (weight, bias, *statistics)):
+    if any(name and name not in pruned for name in (weight, bias, *statistics)):
         return None
     x = next(name for name in node.inputs if name not in (weight, bias))
     return Target((Use(form, x, site.y(), bias),), weight, depth, statistics)
