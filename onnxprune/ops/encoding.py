@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -89,9 +88,9 @@ class Encoding:
         assert stored is not None
         scale, zero = self._parameters(site, read, numbers.shape)
         steps = numbers / scale + zero
-        if stored.dtype.kind in "iu" or "int" in stored.dtype.name:
-            limits = ml_dtypes.iinfo(stored.dtype)  # type: ignore[no-untyped-call]
-            steps = np.clip(np.rint(steps), limits.min, limits.max)
+        limits = _limits(stored.dtype)
+        if limits is not None:
+            steps = np.clip(np.rint(steps), *limits)
         return np.asarray(steps.astype(stored.dtype))
 
     def _parameters(
@@ -105,6 +104,15 @@ class Encoding:
             found.append(_spread(given.astype(np.float32), shape, self.axis(site)))
         scale, zero = found
         return scale, zero
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[int, int] | None:
+    """The least and the largest integer of a type, whether numpy has it or not; None of floats."""
+    signed, bits = dtype.name.startswith("int"), dtype.name.removeprefix("u").removeprefix("int")
+    if not bits.isdigit():
+        return None
+    count = 1 << int(bits)
+    return (-count // 2, count // 2 - 1) if signed else (0, count - 1)
 
 
 def _spread(parameter: Array, shape: tuple[int, ...], axis: int) -> Array:

@@ -75,7 +75,9 @@ class Repair:
             noise = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
             data = [replace(b, feeds=natural(b.feeds, turn)) for turn, b in enumerate(noise)]
         if not find_targets(work.removals, Numbers(removal.analysis, work.model)):
-            report.did.append("found no layer to fit: weights of integers stay as they are")
+            report.did.append(
+                "found no layer to fit: integers that operators read as such stay as they are"
+            )
             return report
         with spooled(track(data, "reading data")) as batches:
             found = repair(work.removals, work.model, batches, self.seed)

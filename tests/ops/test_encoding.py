@@ -59,12 +59,7 @@ def decoded(case: Case) -> tuple[AnyArray, AnyArray]:
     bench = build(case)
     placed = bench.analysis.placed[0]
     assert placed.operator is not None
-    constants = bench.model.constants
-
-    def read(index: int) -> AnyArray | None:
-        name = placed.node.inputs[index] if index < len(placed.node.inputs) else ""
-        return constants[name].numpy() if name in constants else None
-
+    read = placed.reader(bench.model.constants)
     numbers = placed.operator.encodings[-1].decoded(placed.site, read)
     return numbers, run(case, bench.model, bench.feeds, bench.wanted)["y0"]
 
@@ -95,3 +90,18 @@ def test_columns_have_scales_of_their_own() -> None:
     )
     numbers, made = decoded(wide)
     np.testing.assert_allclose(numbers, made, rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", DECODED, ids=lambda case: case.title)
+def test_numbers_become_the_integers_that_they_came_from(case: Case) -> None:
+    placed = build(case).analysis.placed[0]
+    assert placed.operator is not None
+    constants = build(case).model.constants
+    read, (encoding,) = placed.reader(constants), placed.operator.encodings
+    numbers = encoding.decoded(placed.site, read)
+    stored = read(0)
+    assert stored is not None
+    assert np.array_equal(encoding.encoded(placed.site, read, numbers), stored)
+    beyond = encoding.encoded(placed.site, read, np.full_like(numbers, 1e9))
+    assert beyond.dtype == stored.dtype
+    assert (beyond == np.iinfo(stored.dtype).max).all()

@@ -235,8 +235,8 @@ def test_weights_that_nodes_read_in_different_ways_are_left_alone(other: str) ->
 
 
 def test_a_repair_that_helps_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "_fit", lambda target, seen, model: {
-        target.weight: 9 * model.constants[target.weight].numpy()})  # fmt: skip
+    monkeypatch.setattr(repair, "_fit", lambda target, seen, numbers: {
+        target.weight: 9 * numbers[target.weight]})  # fmt: skip
     model = model_of(*EXACT[0][:2])
     result = op.prune(model, data=_batches((6,)), **HALF)
     assert result.removals[0].repaired is None
@@ -313,3 +313,30 @@ def test_equal_data_give_equal_weights() -> None:
     model, data = model_of(*EXACT[1][:2]), _batches((3, 9, 9))
     one, two = (op.prune(model, data=data, **HALF).plan.repaired for _ in range(2))
     assert one == two
+
+
+def test_weights_of_integers_are_fitted_and_stay_integers(tmp_path: Path) -> None:
+    """Their scales stay, too; the plan names the integers."""
+    text = """g (float[n,6] x) => (float[n,4] y) {
+        f1 = DequantizeLinear<axis=0>(w1, s1)  a = Gemm<transB=1>(x, f1, b1)
+        f2 = DequantizeLinear<axis=0>(w2, s2)  y = Gemm<transB=1>(a, f2, b2)
+    }"""
+    _, floats, _ = EXACT[0]
+    wide = RNG.standard_normal((4, 8)) / 4
+    weights: dict[str, Weight] = {**BIAS}
+    for name, array in (("1", np.asarray(floats["w1"])), ("2", wide)):
+        scale = np.full(len(array), 2.5 * np.abs(array).max() / 127)
+        weights[f"w{name}"] = np.rint(array / scale[:, None]).astype(np.int8)
+        weights[f"s{name}"] = f32(scale)
+    model, data, fresh = model_of(text, weights), _batches((6,)), _batches((6,))
+    plain = op.prune(model, data=data, repair=False, **HALF)
+    result = op.prune(model, data=data, **HALF)
+    assert _deviation(result, fresh) < 0.02 * _deviation(plain, fresh)
+    assert result.verify().passed
+    assert result.plan.repaired.keys() == {"w2", "b2"}
+    assert result.model.constants["w2"].dtype == np.int8
+    scales = result.model.constants["s2"].numpy()
+    assert np.array_equal(scales, model.constants["s2"].numpy())
+    result.plan.save(tmp_path / "plan.json")
+    plan = op.Plan.load(tmp_path / "plan.json")
+    assert Comparison(model, result.model, {}, 0, plan).equivalence().passed
