@@ -1,15 +1,15 @@
 """Models of backend cases in ONNX Runtime, and whether they give what they must."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pathlib import Path
-
 import onnx
-from backend_cases import Case, Feeds
+from backend_cases import Case
 
+from onnxprune.errors import OnnxPruneError
 from onnxprune.runtime import Session
 
 Array = npt.NDArray[Any]
@@ -30,23 +30,19 @@ def session_over(model: onnx.ModelProto | Path) -> Session:
 
 def wanted_outputs(case: Case, place: int) -> dict[str, Array]:
     """What a set of inputs must give, by output; of sequences the elements, as `Session.run`."""
-    names = [info.name for info in case.model.graph.output]
     flat: dict[str, Array] = {}
-    for name, value in zip(names, case.sets[place][1], strict=True):
+    for info, value in zip(case.model.graph.output, case.sets[place][1], strict=True):
         if isinstance(value, list):
-            flat.update({f"{name}[{index}]": element for index, element in enumerate(value)})
+            flat.update({f"{info.name}[{index}]": element for index, element in enumerate(value)})
         elif value is not None:
-            flat[name] = value
+            flat[info.name] = value
     return flat
 
 
-def runs(session: Session, sets: Sequence[Feeds]) -> list[dict[str, Array]]:
-    """What each set of inputs gives.
-
-    Raises:
-        RuntimeFailureError: the model does not run.
-    """
-    return [session.run(feeds) for feeds in sets]
+def unlike(case: Case, found: Iterable[Mapping[str, Array]]) -> str:
+    """How what the sets of inputs give, in order, differs from what they must; "" if not."""
+    pairs = ((outputs, wanted_outputs(case, place)) for place, outputs in enumerate(found))
+    return next(filter(None, (first_other(a, b, case.rtol, case.atol) for a, b in pairs)), "")
 
 
 def first_other(
@@ -55,10 +51,8 @@ def first_other(
     """How an output differs from what it must be, as ONNX's own runner judges; "" if none does."""
     if found.keys() != wanted.keys():
         return f"outputs {', '.join(found)} instead of {', '.join(wanted)}"
-    for name, right in wanted.items():
-        if why := _other(found[name], right, rtol, atol):
-            return f"output {name}: {why}"
-    return ""
+    others = ((name, _other(found[name], right, rtol, atol)) for name, right in wanted.items())
+    return next((f"output {name}: {why}" for name, why in others if why), "")
 
 
 def _other(found: Array, right: Array, rtol: float, atol: float) -> str:
@@ -66,17 +60,20 @@ def _other(found: Array, right: Array, rtol: float, atol: float) -> str:
         return f"shape {list(found.shape)} instead of {list(right.shape)}"
     if found.dtype != right.dtype:
         return f"{found.dtype} instead of {right.dtype}"
-    if right.dtype.kind in "OSU":
-        return "" if np.array_equal(found, right) else "other strings"
+    if right.dtype.kind in "OSUb":
+        return "" if np.array_equal(found, right) else "other elements"
     if right.dtype.name == "bfloat16":
         rtol = max(rtol, _BFLOAT16_RTOL)
-    exact = right.dtype.kind in "biu" or right.dtype.name == "float64"
-    wide = np.dtype(
-        right.dtype if exact else np.complex64 if right.dtype.kind == "c" else np.float32
-    )
-    a, b = found.astype(wide), right.astype(wide)
+    if right.dtype.kind == "V":
+        found, right = found.astype(np.float32), right.astype(np.float32)
     with np.errstate(all="ignore"):
-        if np.allclose(a, b, rtol, atol, equal_nan=True):
+        if np.allclose(found, right, rtol, atol, equal_nan=True):
             return ""
-        off = np.abs(np.subtract(a, b, dtype=np.result_type(wide, np.float64)))
+        off = np.abs(found.astype(np.float64) - right.astype(np.float64))
     return f"off by {np.nanmax(off):.3g} at most"
+
+
+def line_of(error: OnnxPruneError) -> str:
+    """An error in one line."""
+    parts = (error.message, error.why or error.where)
+    return ": ".join(part.splitlines()[0] for part in parts if part)[:300]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from backend_cases import Case, Feeds
+from backend_cases import Case
 from backend_kept import dressed, lost
-from backend_running import Array, first_other, session_over, wanted_outputs
+from backend_running import Array, first_other, line_of, session_over, unlike
 
 import onnxprune as op
 from onnxprune.errors import OnnxPruneError, RuntimeFailureError
@@ -17,6 +17,7 @@ from onnxprune.passes import FoldConstants, FoldEmpty, RemoveChannels
 
 SAME, OTHERWISE = "same", "as ONNX Runtime has it"
 NOT_LOADED, REFUSED, FAILED = "not loaded", "refused", "FAILED"
+SAMENESS = (SAME, OTHERWISE, NOT_LOADED, REFUSED, FAILED)
 _SHOWN = 3
 
 
@@ -43,18 +44,17 @@ def examine_same(case: Case) -> Sameness:
         return Sameness(NOT_LOADED, line_of(error))
     try:
         before = [session.run(feeds) for feeds, _ in case.sets]
-        why = _unlike(case, before)
+        why = unlike(case, before)
     except RuntimeFailureError as error:
         before, why = [], line_of(error)
     original = dressed(case.model)
     try:
         with _saved_twice(original) as files:
             for path in files:
-                saved = onnx.load(path)
-                if gone := lost(original, saved):
-                    return Sameness(FAILED, f"lost: {'; '.join(gone[:_SHOWN])}")
-                if other := _changed(case, path, before, bool(why)):
-                    return Sameness(FAILED, other)
+                gone = lost(original, onnx.load(path))
+                fault = f"lost: {'; '.join(gone[:_SHOWN])}" if gone else ""
+                if fault := fault or _changed(case, path, before, otherwise=bool(why)):
+                    return Sameness(FAILED, fault)
     except OnnxPruneError as error:
         return Sameness(REFUSED if error.exit_code == 3 else FAILED, line_of(error))
     return Sameness(OTHERWISE, why) if why else Sameness(SAME)
@@ -62,7 +62,7 @@ def examine_same(case: Case) -> Sameness:
 
 @contextmanager
 def _saved_twice(original: onnx.ModelProto) -> Iterator[Sequence[Path]]:
-    """The files of a model that was only loaded, and of its canonical form, with nothing removed."""
+    """Files of a model that was only loaded, and of its canonical form with nothing removed."""
     with tempfile.TemporaryDirectory(prefix="backend-report-") as folder:
         paths = Path(folder) / "loaded.onnx", Path(folder) / "analysed.onnx"
         model = op.load(original)
@@ -80,18 +80,6 @@ def _changed(case: Case, path: Path, before: Sequence[dict[str, Array]], otherwi
     except RuntimeFailureError as error:
         return "" if otherwise and not before else f"saved, it does not run: {line_of(error)}"
     if not otherwise:
-        return _unlike(case, after)
+        return unlike(case, after)
     pairs = zip(after, before, strict=True) if before else ()
     return next(filter(None, (first_other(a, b, case.rtol, case.atol) for a, b in pairs)), "")
-
-
-def _unlike(case: Case, found: Sequence[dict[str, Array]]) -> str:
-    """How outputs differ from what the case asks for; "" if they do not."""
-    pairs = ((outputs, wanted_outputs(case, place)) for place, outputs in enumerate(found))
-    return next(filter(None, (first_other(a, b, case.rtol, case.atol) for a, b in pairs)), "")
-
-
-def line_of(error: OnnxPruneError) -> str:
-    """An error in one line."""
-    parts = (error.message, error.where, error.why)
-    return ": ".join(part.splitlines()[0] for part in parts if part)[:300]

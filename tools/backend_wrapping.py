@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 from backend_cases import Case, Feeds
-from backend_running import Array, Session, first_other
+from backend_running import Array
 from onnx import helper, numpy_helper
 
 from onnxprune.errors import RuntimeFailureError
+from onnxprune.runtime import Session
 
 _FLOAT, _DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
 _EXACT = {_FLOAT: 2**24, _DOUBLE: 2**53}
@@ -29,6 +30,8 @@ _CASTS_SINCE = 6
 _OPSET = 13
 """Of the standard operators, where a case has none of them."""
 _FREE_INITIALIZERS_SINCE = 4
+_GIVEN, _TOLD = "::given", "::told"
+"""Ends of the names of the network's inputs and outputs."""
 
 
 @dataclass(slots=True)
@@ -44,6 +47,10 @@ class Wrapped:
     model: onnx.ModelProto
     sets: list[Feeds]
     names: list[str] = field(default_factory=list[str])
+
+    def own_name(self, name: str) -> str:
+        """What the case calls an output."""
+        return name.removesuffix(_TOLD)
 
 
 def wrap(case: Case, session: Session, held: bool) -> Wrapped | None:
@@ -114,6 +121,10 @@ def _candidates(feeds: Feeds, fed: Sequence[str]) -> Iterator[Feeds]:
     yield {**feeds, **{name: _smaller(feeds[name]) for name in floats}}
 
 
+def _shuffled(array: Array, rng: np.random.Generator) -> Array:
+    return rng.permutation(array.reshape(-1)).reshape(array.shape)
+
+
 def _smaller(array: Array) -> Array:
     return (array * _SHRUNK).astype(array.dtype)
 
@@ -167,7 +178,7 @@ class _Maker:
 
     def lead_in(self, name: str, value: Array) -> None:
         """Puts layers in front of an input."""
-        port = self._ports[name] = f"{name}::given"
+        port = self._ports[name] = f"{name}{_GIVEN}"
         self._drop_input(name)
         elem_type = helper.np_dtype_to_tensor_dtype(value.dtype)
         self._graph.input.append(helper.make_tensor_value_info(port, elem_type, value.shape))
@@ -175,7 +186,7 @@ class _Maker:
 
     def lead_out(self, name: str, value: Array) -> None:
         """Puts layers behind an output."""
-        port = f"{name}::told"
+        port = f"{name}{_TOLD}"
         info = next(info for info in self._graph.output if info.name == name)
         elem_type = helper.np_dtype_to_tensor_dtype(value.dtype)
         info.CopyFrom(helper.make_tensor_value_info(port, elem_type, value.shape))

@@ -1,0 +1,57 @@
+"""A sample of ONNX's own backend cases; `tools/backend_report` runs all of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPORT = Path(__file__).parents[1] / "tools" / "backend_report.py"
+CASES = (
+    "test_add_uint8",
+    "test_affine_grid_2d_expanded",
+    "test_batchnorm_example_training_mode",
+    "test_bitwise_or_ui64*",
+    "test_castlike_FLOAT_to_INT4",
+    "test_castlike_BFLOAT16_to_FLOAT",
+    "test_castlike_UINT2_to_FLOAT",
+    "test_div_int32_trunc",
+    "test_gather_elements_0",
+    "test_if_seq",
+    "test_if_opt",
+    "test_reshape_allowzero_reordered",
+    "test_resize_downsample_sizes_nearest_not_smaller",
+    "test_scan9_sum",
+    "test_sequence_insert_at_back",
+    "test_stft",
+    "test_strnormalizer_nostopwords_nochangecase",
+    "test_training_dropout",
+    "test_Conv2d_groups",
+)
+
+
+def test_a_sample_of_cases(tmp_path: Path) -> None:
+    found = tmp_path / "report.json"
+    command = [sys.executable, str(REPORT), "--cases", ",".join(CASES), "--json", str(found)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    cases = {case["name"]: case for case in json.loads(found.read_text())["cases"]}
+    assert len(cases) >= len(CASES)
+    for case in cases.values():
+        assert case["same"]["outcome"] in ("same", "as ONNX Runtime has it"), case
+    for name in ("test_add_uint8", "test_div_int32_trunc", "test_Conv2d_groups"):
+        assert cases[name]["prunings"]["all inputs fed"]["outcome"] == "proven", name
+    blocked = cases["test_training_dropout"]["prunings"]["all inputs fed"]
+    assert blocked["outcome"] == "blocked"
+    assert set(blocked["blocked"]) == {"random numbers go by their place"}
+
+
+@pytest.mark.parametrize("arguments", [["--cases", "no_such_case"], ["--kinds", "real"]])
+def test_what_is_asked_for_must_be_there(arguments: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, str(REPORT), *arguments], capture_output=True, check=False
+    )
+    assert run.returncode == 2
