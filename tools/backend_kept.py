@@ -7,7 +7,7 @@ import onnx
 
 import onnxprune as op
 from onnxprune.ir.difference import difference
-from onnxprune.ir.graph import all_graphs, all_nodes, live_nodes, reads
+from onnxprune.ir.graph import all_graphs, all_nodes, reads
 
 _TEXT = "said by the backend report"
 _FOLDED = frozenset(("If", "Shape", "Size"))
@@ -57,19 +57,30 @@ def lost(original: onnx.ModelProto, saved: onnx.ModelProto) -> list[str]:
 def _needed(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     """The nodes of the main graph that nothing of the above concerns, by first output.
 
-    Outputs depend on them, and they on inputs.
+    Outputs depend on them, not only through branches, which may not be taken; and they on inputs.
     """
     constants = {tensor.name for tensor in model.graph.initializer}
     moving = {info.name for info in model.graph.input} - constants
     functions = {(function.domain, function.name) for function in model.functions}
     found: dict[str, onnx.NodeProto] = {}
-    for node in live_nodes(model.graph):
+    for node in _live(model.graph):
         if node.op_type in _FOLDED or moving.isdisjoint(reads(node)):
             continue
         moving.update(node.output)
         if (node.domain, node.op_type) not in functions:
             found[next(filter(None, node.output), "")] = node
     return found
+
+
+def _live(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that outputs depend on, whichever branches are taken."""
+    wanted = {info.name for info in graph.output}
+    live: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if not wanted.isdisjoint(node.output):
+            live.append(node)
+            wanted.update(node.input if node.op_type == "If" else reads(node))
+    return live[::-1]
 
 
 def _lost_nodes(
