@@ -25,6 +25,7 @@ from onnxprune.data.narrow import hidden, narrowed
 from onnxprune.data.random import Feeds
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.exposure import ABSENT, exposable, mark_of
+from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
 from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
@@ -240,8 +241,10 @@ def check_outputs(
 def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[str]:
     """Values that are computed from the input in both models, in graph order.
 
-    Lists of sizes are left out: the masked reference has the original's sizes. Of the bodies of
-    control flow there are the values that can be brought out (`ir/exposure.py`).
+    Lists of sizes are left out: the masked reference has the original's sizes. So is what neither
+    of the models reads, such as the running statistics of a normalisation, which ONNX Runtime
+    writes over those given, so that they depend on how often it ran. Of the bodies of control flow
+    there are the values that can be brought out (`ir/exposure.py`).
     """
     facts = analysis.canonical.facts
     hidden = analysis.sources.keys() | analysis.canonical.sizes
@@ -250,7 +253,8 @@ def shared_values(analysis: Analysis, reference: Model, pruned: Model) -> list[s
         | (exposable(model.proto).keys() & analysis.values.keys())
         for model in (pruned, reference)
     )
-    shown = made & known - facts.containers
+    read = uses(reference.proto.graph).keys() | uses(pruned.proto.graph).keys()
+    shown = made & known & read - facts.containers
     return [
         name
         for placed in analysis.placed

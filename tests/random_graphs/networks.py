@@ -13,6 +13,7 @@ from tests.random_graphs import (
     elementwise,
     images,
     normalizing,
+    quantized,
     recurrent,
     tokens,
 )
@@ -38,7 +39,13 @@ POINTWISE: tuple[Block, ...] = (
     elementwise.gated_by_truth,
     elementwise.bits,
 )
-ANYWHERE: tuple[Block, ...] = (*channels.BLOCKS, *control.BLOCKS, *POINTWISE, *normalizing.BLOCKS)
+ANYWHERE: tuple[Block, ...] = (
+    *channels.BLOCKS,
+    *control.BLOCKS,
+    *POINTWISE,
+    *normalizing.BLOCKS,
+    *quantized.BLOCKS,
+)
 
 
 # Ways between layouts.
