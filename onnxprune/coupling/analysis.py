@@ -44,6 +44,7 @@ class Analysis:
         sources: the constants that a value is computed from, for values that need nothing else.
         encoded: the operator that reads a constant of integers as numbers, and how.
         decoded: those integers, by the value of the numbers that an operator makes of nothing else.
+        steps: scales and zero points: they say how to read integers, and make nothing.
         unknown: operator types without a signature, with the nodes that have them.
         opened: axes of graph inputs and outputs that may be pruned, as asked.
     """
@@ -57,6 +58,7 @@ class Analysis:
         default_factory=dict[str, tuple[Placed, Encoding]]
     )
     decoded: dict[str, str] = field(default_factory=dict[str, str])
+    steps: set[str] = field(default_factory=set[str])
     unknown: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     opened: frozenset[Port] = frozenset()
 
@@ -269,6 +271,11 @@ def _place(analysis: Analysis, node: Node, versions: dict[str, int]) -> None:
 def _note_encoded(analysis: Analysis, placed: Placed) -> None:
     node, constants = placed.node, analysis.canonical.model.constants
     for encoding in placed.operator.encodings if placed.operator is not None else ():
+        analysis.steps.update(
+            node.inputs[index]
+            for index in (encoding.scale, encoding.zero)
+            if index is not None and index < len(node.inputs)
+        )
         weight = node.inputs[encoding.operand]
         if weight in constants:
             analysis.encoded.setdefault(weight, (placed, encoding))

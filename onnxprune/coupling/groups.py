@@ -193,7 +193,7 @@ def _produced(analysis: Analysis) -> set[tuple[str, Dim]]:
             if role.name not in ("outer", "batch", "scale") or role.operand < 0:
                 continue
             operand = placed.node.inputs[role.operand]
-            for source in analysis.sources.get(operand, ()):
+            for source in analysis.sources.get(operand, frozenset()) - analysis.steps:
                 pairs.update((source, leaf) for leaf in role.dim.leaves())
     return pairs
 
