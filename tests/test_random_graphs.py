@@ -19,21 +19,8 @@ from hypothesis import strategies as st
 from onnxprune.axes.mask import is_touched
 from onnxprune.coupling.groups import KINDS
 from onnxprune.ir.graph import all_nodes
-from onnxprune.ops import (
-    broadcasting,
-    control,
-    convolution,
-    elementwise,
-    indexing,
-    layout,
-    linear,
-    normalization,
-    pooling,
-    recurrent,
-    reduction,
-    segments,
-)
-from tests.random_graphs import elementwise as drawn_elementwise
+from onnxprune.ops.registry import FAMILIES
+from tests.random_graphs import elementwise
 from tests.random_graphs.drawing import Drawn, Seeded, Shown, networks
 from tests.random_graphs.examining import Options, examine, options, pruned
 from tests.random_graphs.networks import BLOCKS, Block, network
@@ -53,20 +40,8 @@ NEVER_PRUNED_THROUGH = {
 }
 """Operators with a signature that no network loses channels around, and why."""
 
-DRAWN = (
-    broadcasting,
-    control,
-    convolution,
-    elementwise,
-    indexing,
-    layout,
-    linear,
-    normalization,
-    pooling,
-    recurrent,
-    reduction,
-    segments,
-)
+APART = ("attention", "blockwise", "contrib", "opaque", "quantized", "signals")
+DRAWN = [x for x in FAMILIES if not x.__name__.rpartition(".")[2].startswith(APART)]
 """Families that networks are made of."""
 NEVER_DRAWN = {
     "ArrayFeatureExtractor",
@@ -139,7 +114,7 @@ def test_channels_are_removed_on_both_sides_of_every_operator() -> None:
     assert missing >= NEVER_PRUNED_THROUGH.keys()
     missing -= NEVER_PRUNED_THROUGH.keys() | NEVER_DRAWN
     for block in BY_NAME.values():
-        for seed in range(400 if block is drawn_elementwise.unary else 50):
+        for seed in range(400 if block is elementwise.unary else 50):
             proto = network(Seeded(seed), block)
             if missing.intersection(node.op_type for node, _ in all_nodes(proto.graph)):
                 missing -= pruned_through(proto)

@@ -28,8 +28,8 @@ from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup
 from onnxprune.ops.site import Interface, Site, Value
 
-VALUE_SHOWN = 1 << 20
 FACTORS_READ = 16
+"""Vectors of so many floats may be factors of a Resize."""
 
 
 @dataclass(slots=True, eq=False)
@@ -271,11 +271,7 @@ def _place(analysis: Analysis, node: Node, versions: dict[str, int]) -> None:
 def _note_encoded(analysis: Analysis, placed: Placed) -> None:
     node, constants = placed.node, analysis.canonical.model.constants
     for encoding in placed.operator.encodings if placed.operator is not None else ():
-        analysis.steps.update(
-            node.inputs[index]
-            for index in (encoding.scale, encoding.zero)
-            if index is not None and index < len(node.inputs)
-        )
+        analysis.steps.update(node.inputs[i] for i in encoding.parameters if i < len(node.inputs))
         weight = node.inputs[encoding.operand]
         if weight in constants:
             analysis.encoded.setdefault(weight, (placed, encoding))

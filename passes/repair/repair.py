@@ -74,13 +74,15 @@ class Repair:
                 return report
             noise = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
             data = [replace(b, feeds=natural(b.feeds, turn)) for turn, b in enumerate(noise)]
-        if not find_targets(work.removals, Numbers(removal.analysis, work.model)):
+        numbers = Numbers(removal.analysis, work.model)
+        targets = find_targets(work.removals, numbers)
+        if not targets:
             report.did.append(
                 "found no layer to fit: integers that operators read as such stay as they are"
             )
             return report
         with spooled(track(data, "reading data")) as batches:
-            found = repair(work.removals, work.model, batches, self.seed)
+            found = repair(work.removals, numbers, targets, batches, self.seed)
         if not found.after < found.before:
             report.did.append("left all weights as they were: none could be fitted better")
             return report
@@ -96,21 +98,25 @@ def _shares(found: Repaired) -> str:
 
 
 def repair(
-    removals: Sequence[Removal], pruned: Model, data: Spool[Batch], seed: int = 0
+    removals: Sequence[Removal],
+    numbers: Numbers,
+    targets: Sequence[Target],
+    data: Spool[Batch],
+    seed: int = 0,
 ) -> Repaired:
     """Fit the layers of a pruned model.
 
     Args:
         removals: how it came to be.
-        pruned: the model after them, and what was folded since.
+        numbers: the weights of the model after them, and after what was folded since.
+        targets: the layers; see `find_targets`.
         data: inputs of the original; gone through once for each depth of layers.
         seed: of the choice of output places.
 
     Returns:
         The repaired model, and what that did; where it helped nothing, the model as it was.
     """
-    numbers = Numbers(removals[-1].analysis, pruned)
-    targets = find_targets(removals, numbers)
+    pruned = numbers.model
     rounds = list(_rounds(targets, numbers, _passes(removals[0].analysis, data)))
     fresh: dict[str, Tensor] = {}
     layers = 0

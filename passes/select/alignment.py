@@ -166,11 +166,9 @@ def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[
     Biases, scales and tables do not count: nothing that is slow depends on their width. An axis
     that counts the blocks of a weight is no width either; that is on the activations that it meets.
     """
-    factors, beside, met = set[str](), set[str](), dict[str, None]()
+    factors, met = set[str](), dict[str, None]()
     for placed in analysis.placed:
         inputs = placed.node.inputs
-        for encoding in placed.operator.encodings if placed.operator is not None else ():
-            beside.update(inputs[i] for i in encoding.parameters if i < len(inputs))
         for role in placed.site.roles:
             if role.operand >= 0 and role.name in ("batch", "contracted", "outer"):
                 sources = analysis.sources.get(inputs[role.operand], ())
@@ -178,7 +176,7 @@ def _shared_axes(analysis: Analysis, by_leaf: Mapping[Dim, Group]) -> list[dict[
                 if any(map(analysis.in_blocks, sources)):
                     met.update(dict.fromkeys(inputs))
     axes: dict[Dim, dict[Group, int]] = {}
-    names = [name for name in analysis.weights if name in factors - beside]
+    names = [name for name in analysis.weights if name in factors - analysis.steps]
     names += [name for name in met if name in analysis.values and name not in analysis.sources]
     for name in names:
         for dim in analysis.values[name].dims:
