@@ -95,6 +95,21 @@ def dtype_of(elem_type: int) -> np.dtype[Any]:
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(elem_type))
 
 
+def elem_type_of(dtype: np.dtype[Any]) -> int:
+    """Returns the element type of a numpy dtype, those of `ml_dtypes` included.
+
+    Args:
+        dtype: Any dtype that ONNX has a type for.
+
+    Raises:
+        InternalError: ONNX has no such element type.
+    """
+    try:
+        return int(onnx.helper.np_dtype_to_tensor_dtype(dtype))
+    except ValueError as error:
+        raise InternalError(f"ONNX has no element type for {dtype}") from error
+
+
 def packed_nbytes(elem_type: int, size: int) -> int:
     """Returns how many bytes ONNX stores for a number of elements.
 
@@ -371,11 +386,7 @@ class ArrayTensor(Tensor):
         Raises:
             InternalError: ONNX has no such element type.
         """
-        try:
-            elem_type = int(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))
-        except ValueError as error:
-            raise InternalError(f"ONNX has no element type for {array.dtype}") from error
-        return cls(array, elem_type)
+        return cls(array, elem_type_of(array.dtype))
 
     @property
     def shape(self) -> tuple[int, ...]:

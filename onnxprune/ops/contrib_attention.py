@@ -14,8 +14,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from onnxprune.axes import Keeps, kept_size
+from onnxprune.ir.edit import Number
 from onnxprune.ops.attention import HEAD_ROLES, PLACES, original_scale
-from onnxprune.ops.operator import Number, Operator, Rewrite, signature
+from onnxprune.ops.operator import Operator, Rewrite, signature
 from onnxprune.ops.site import Site
 
 DOMAIN = "com.microsoft"

@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from onnxprune.axes import Dim, Keeps, kept_size
 from onnxprune.errors import ModelError
+from onnxprune.ir.edit import Number
 from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.notation import Axis, Operand, Signature, parse
 from onnxprune.ops.site import Site, Value
 
 IntArray = npt.NDArray[np.int64]
-Number = int | float | list[int]
-"""What an attribute that pruning changes may hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.ir.tensors import elem_type_of, is_coarse_type
+
 Array = npt.NDArray[Any]
 _FLOATS = ("float4_", "float6_", "float8_")
-_WIDEST = 2
 
 
 def is_coarse(dtype: np.dtype[Any]) -> bool:
@@ -18,8 +19,7 @@ def is_coarse(dtype: np.dtype[Any]) -> bool:
     Args:
         dtype: of numpy, or one of those that it does not have.
     """
-    integers = dtype.name.lstrip("u").startswith("int")
-    return (integers and dtype.itemsize <= _WIDEST) or dtype.name.startswith(_FLOATS)
+    return is_coarse_type(elem_type_of(dtype))
 
 
 def steps(array: Array) -> npt.NDArray[np.float64]:
