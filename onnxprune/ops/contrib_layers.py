@@ -6,6 +6,7 @@ it changes nothing for axes; but a fused layer is no linear map any more (`ops/a
 
 from __future__ import annotations
 
+from onnxprune.ops.linear import gemm_axes
 from onnxprune.ops.operator import signature
 from onnxprune.ops.site import Site
 from onnxprune.ops.windows import spatial_letters
@@ -59,10 +60,8 @@ def _causal_conv(site: Site) -> str:
 
 
 def _gemm(site: Site) -> str:
-    a = "k, m" if site.attribute("transA", 0) else "m, k"
-    b = "n, k" if site.attribute("transB", 0) else "k, n"
-    rank = len(site.x(2).shape) if site.has(2) else 0
-    return f"a[{a}], b[{b}], bias[{', '.join('mn'[2 - rank :])}]? -> y[m, n]"
+    a, b, bias = gemm_axes(site, 2)
+    return f"a[{a}], b[{b}], bias[{bias}]? -> y[m, n]"
 
 
 def _matmul(site: Site) -> str:

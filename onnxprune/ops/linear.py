@@ -8,23 +8,43 @@ from onnxprune.ops.operator import signature
 from onnxprune.ops.site import Site
 
 
-def _gemm(site: Site) -> str:
+def gemm_axes(site: Site, added: int) -> tuple[str, str, str]:
+    """The axes of both factors, which attributes may turn, and of what is added.
+
+    Args:
+        site: the operator.
+        added: input index of what is added; it may be absent.
+    """
     a = "k, m" if site.attribute("transA", 0) else "m, k"
     b = "n, k" if site.attribute("transB", 0) else "k, n"
-    rank = len(site.x(2).shape) if site.has(2) else 0
-    return f"a[{a}], b[{b}], c[{', '.join('mn'[2 - rank :])}]? -> y[m, n]"
+    rank = len(site.x(added).shape) if site.has(added) else 0
+    return a, b, ", ".join("mn"[2 - rank :])
 
 
-def _matmul(site: Site) -> str:
-    left, right = (len(site.x(i).shape) for i in (0, 1))
-    a = "k" if left == 1 else "*b, m, k"
-    b = "k" if right == 1 else "*b, k, n"
-    y = ["*b"] * (left > 2 or right > 2) + ["m"] * (left > 1) + ["n"] * (right > 1)
-    if left == 2:
-        a = "m, k"
-    if right == 2:
-        b = "k, n"
-    return f"a[{a}], b[{b}] -> y[{', '.join(y)}]"
+def _gemm(site: Site) -> str:
+    a, b, c = gemm_axes(site, 2)
+    return f"a[{a}], b[{b}], c[{c}]? -> y[m, n]"
+
+
+def product_axes(site: Site, left: int, right: int) -> tuple[str, str, str]:
+    """The axes of both operands of a matrix product, and of its result; vectors lack one.
+
+    Args:
+        site: the operator.
+        left: input index of the first operand.
+        right: of the second one.
+    """
+    ranks = [len(site.x(i).shape) for i in (left, right)]
+    a = ["*b"] * (ranks[0] > 2) + ["m"] * (ranks[0] > 1) + ["k"]
+    b = ["*b"] * (ranks[1] > 2) + ["k"] + ["n"] * (ranks[1] > 1)
+    y = ["*b"] * (max(ranks) > 2) + ["m"] * (ranks[0] > 1) + ["n"] * (ranks[1] > 1)
+    return ", ".join(a), ", ".join(b), ", ".join(y)
+
+
+def matmul(site: Site) -> str:
+    """The line of a matrix product of inputs 0 and 1."""
+    a, b, y = product_axes(site, 0, 1)
+    return f"a[{a}], b[{b}] -> y[{y}]"
 
 
 def _einsum(site: Site) -> str:
@@ -61,7 +81,7 @@ def _einsum_sums(site: Site) -> str:
 
 OPERATORS = (
     signature("Gemm", _gemm, since=7, macs="m n k"),
-    signature("MatMul", _matmul, macs="b m n k"),
+    signature("MatMul", matmul, macs="b m n k"),
     signature("Einsum", _einsum_sums, since=12),
     signature("Det", "x[*b, #m, #n] -> y[*b]", since=11),
     signature("Trilu", "x[*b, #m, #n], k[*u]? -> y[*b, m, n]", since=14),

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from math import prod
 
 from onnxprune.ops.encoding import Encoding
+from onnxprune.ops.linear import gemm_axes, matmul, product_axes
 from onnxprune.ops.operator import Operator, signature
+from onnxprune.ops.segments import join
 from onnxprune.ops.site import Site
 from onnxprune.ops.windows import spatial_letters
 
@@ -69,39 +71,21 @@ def _qlinear_conv(site: Site) -> str:
     )
 
 
-def _product(left: int, right: int) -> Callable[[Site], tuple[str, str, str]]:
-    """Axes of both operands and the result of a matrix product of inputs `left` and `right`."""
-
-    def axes(site: Site) -> tuple[str, str, str]:
-        ranks = [len(site.x(i).shape) for i in (left, right)]
-        a = ["*b"] * (ranks[0] > 2) + ["m"] * (ranks[0] > 1) + ["k"]
-        b = ["*b"] * (ranks[1] > 2) + ["k"] + ["n"] * (ranks[1] > 1)
-        y = ["*b"] * (max(ranks) > 2) + ["m"] * (ranks[0] > 1) + ["n"] * (ranks[1] > 1)
-        return ", ".join(a), ", ".join(b), ", ".join(y)
-
-    return axes
-
-
-def _plain_product(site: Site) -> str:
-    a, b, y = _product(0, 1)(site)
-    return f"a[{a}], b[{b}] -> y[{y}]"
-
-
 def _matmul_integer(site: Site) -> str:
-    a, b, y = _product(0, 1)(site)
+    a, b, y = product_axes(site, 0, 1)
     az, bz = along(site, 2, "m"), along(site, 3, "n")
     return f"a[{a}], b[{b}], az[{az}]?, bz[{bz}]? -> y[{y}]"
 
 
 def _qlinear_matmul(site: Site) -> str:
-    a, b, y = _product(0, 3)(site)
+    a, b, y = product_axes(site, 0, 3)
     xs, xz, ys, yz = (along(site, i, "m") for i in (1, 2, 6, 7))
     ws, wz = (along(site, i, "n") for i in (4, 5))
     return f"a[{a}], as[{xs}], az[{xz}], b[{b}], bs[{ws}], bz[{wz}], ys[{ys}], yz[{yz}] -> y[{y}]"
 
 
 def _matmul_integer_to_float(site: Site) -> str:
-    a, b, y = _product(0, 1)(site)
+    a, b, y = product_axes(site, 0, 1)
     xs, xz = (along(site, i, "m") for i in (2, 4))
     ws, wz = (along(site, i, "n") for i in (3, 5))
     return f"a[{a}], b[{b}], as[{xs}], bs[{ws}], az[{xz}]?, bz[{wz}]?, bias[n]? -> y[{y}]"
@@ -109,19 +93,16 @@ def _matmul_integer_to_float(site: Site) -> str:
 
 def _dynamic_matmul(site: Site) -> str:
     """The range of all of `a` is found at run time; a hidden 0 does not move it."""
-    a, b, y = _product(0, 1)(site)
+    a, b, y = product_axes(site, 0, 1)
     a = a.replace(",", "!,") + "!"
     ws, wz = (along(site, i, "n") for i in (2, 3))
     return f"a[{a}], b[{b}], bs[{ws}], bz[{wz}]?, bias[n]? -> y[{y}]"
 
 
 def _qgemm(site: Site) -> str:
-    a = "k, m" if site.attribute("transA", 0) else "m, k"
-    b = "n, k" if site.attribute("transB", 0) else "k, n"
+    a, b, c = gemm_axes(site, 6)
     xs, xz = (along(site, i, "m") for i in (1, 2))
     ws, wz = (along(site, i, "n") for i in (4, 5))
-    rank = len(site.x(6).shape) if site.has(6) else 0
-    c = ", ".join("mn"[2 - rank :])
     ys, yz = (along(site, i, "u") for i in (7, 8))
     return (
         f"a[{a}], as[{xs}], az[{xz}], b[{b}], bs[{ws}], bz[{wz}], c[{c}]?, ys[{ys}]?, yz[{yz}]?"
@@ -168,14 +149,7 @@ def _pool(site: Site) -> str:
 
 def _concat(site: Site) -> None:
     """Result parameters, then each input with its own."""
-    y = site.y()
-    axis = site.axis(site.attribute("axis", 1), len(y.shape))
-    parts = [value for value in site.inputs[2::3] if value is not None]
-    for part in parts:
-        for place, (a, b) in enumerate(zip(part.dims, y.dims, strict=True)):
-            if place != axis:
-                site.same(a, b)
-    site.same(y.dims[axis], site.space.concat(part.dims[axis] for part in parts))
+    join(site, [value for value in site.inputs[2::3] if value is not None])
 
 
 def _summed(site: Site) -> str:
@@ -283,7 +257,7 @@ OPERATORS: tuple[Operator, ...] = (
     signature("ReduceSumInteger", _summed, domain=CONTRIB),
     signature("QLinearReduceMean", _summed, domain=CONTRIB),
     signature("MulInteger", "a[*a], az[*u]?, b[*a], bz[*v]? -> y[*a]", domain=CONTRIB),
-    signature("MatMulInteger16", _plain_product, domain=CONTRIB, macs="b m n k"),
+    signature("MatMulInteger16", matmul, domain=CONTRIB, macs="b m n k"),
     signature("QLinearSoftmax", _softmax, domain=CONTRIB),
     signature(
         "DynamicQuantizeLSTM",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from onnxprune.axes import BoolArray, Dim, Keeps, axis_mask, kept_size
 from onnxprune.ops.operator import Operator, Rewrite
-from onnxprune.ops.site import Site
+from onnxprune.ops.site import Site, Value
 
 _FRONT = -(1 << 31)
 """The end of a backward slice that includes index 0."""
@@ -19,9 +21,13 @@ def _others(site: Site, left: tuple[Dim, ...], right: tuple[Dim, ...], axis: int
 
 
 def _concat(site: Site) -> None:
+    join(site, [value for value in site.inputs if value is not None])
+
+
+def join(site: Site, parts: Sequence[Value]) -> None:
+    """Say that operands lie end to end along an axis of the result; the other axes are the same."""
     y = site.y()
     axis = site.axis(site.attribute("axis", 1), len(y.shape))
-    parts = [value for value in site.inputs if value is not None]
     for part in parts:
         _others(site, part.dims, y.dims, axis)
     site.same(y.dims[axis], site.space.concat(part.dims[axis] for part in parts))
