@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import onnx
 from onnxprune.ir import graph
 from onnxprune.ir.bodies import has_bodies, separate, take_initializers
 from onnxprune.ir.edit import with_constants
-from onnxprune.ir.model import Model, fill_stub
+from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import constant_of
 from onnxprune.ir.sparse import dense, take_sparse
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
@@ -83,17 +83,17 @@ class Editor:
         """Separate the names in bodies, and bring their initializers to the main graph."""
         if has_bodies(self.graph):
             separate(self.graph)
-            for tensor in take_initializers(self.graph):
-                self._lift(tensor.name, InlineTensor(tensor))
+            taken = take_initializers(self.graph)
+            self._lift({tensor.name: InlineTensor(tensor) for tensor in taken})
 
     def lift_sparse(self) -> None:
         """Write sparse initializers out, so that they are constants like others."""
-        for name, tensor in take_sparse(self.graph):
-            self._lift(name, tensor)
+        self._lift(dict(take_sparse(self.graph)))
 
     def lift_constants(self) -> None:
         """Turn Constant nodes into initializers of the same name."""
         results = self.results()
+        lifted: dict[str, Tensor] = {}
 
         def lift(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
             is_constant = node.op_type == "Constant" and not node.domain
@@ -101,15 +101,17 @@ class Editor:
             name = node.output[0] if node.output else ""
             if tensor is None or name in results:
                 return (node,)
-            self._lift(name, tensor)
+            lifted[name] = tensor
             return ()
 
         self.rewrite(lift)
+        self._lift(lifted)
 
-    def _lift(self, name: str, tensor: Tensor) -> None:
-        self.constants[name] = tensor
-        self.provenance[name] = name
-        fill_stub(self.graph.initializer.add(), tensor, name)
+    def _lift(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make tensors constants of the model, which may have to run before all is done."""
+        self.constants |= tensors
+        self.provenance |= {name: name for name in tensors}
+        self._model.set_constants(tensors)
 
     def skip_identities(self) -> None:
         """Let the readers of an Identity over a constant read the constant."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import onnx
 
-from onnxprune.errors import OnnxPruneError
+from onnxprune.errors import InternalError, OnnxPruneError
 from onnxprune.ir.bindings import bind, graph_inputs
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Shape, Told
@@ -44,6 +44,8 @@ def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) 
         if not wanted:
             return told
         runs = [session.run(simple_feeds(model, inputs, seed), wanted) for seed in range(4)]
+    except InternalError:
+        raise
     except OnnxPruneError:
         return {}
     for name in wanted:
