@@ -55,9 +55,33 @@ class Repaired:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sparsified:
+    """Weights that became zero here and there.
+
+    Attributes:
+        model: the model with them.
+        names: of the constants that changed, zeros and what was fitted around them.
+        zeros: number of weights that are zero now, of those that were asked for.
+        total: number of those that were asked for.
+        deviation: squared deviation of the outputs from the original's, as a share of their
+            squares; None without data.
+        samples: how many samples were looked at.
+    """
+
+    model: Model
+    names: frozenset[str]
+    zeros: int = 0
+    total: int = 0
+    deviation: float | None = None
+    samples: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Removal:
     """One removal of channels: everything that verification and plans need of it.
+
+    Other weights are noted as what follows a removal, be it one of nothing.
 
     Attributes:
         analysis: of the model before the removal, in canonical form.
@@ -66,6 +90,7 @@ class Removal:
         keeps: what stays of each leaf; leaves that keep everything are absent.
         pruned: the model after the removal, as the proof is about it.
         repaired: what was fitted anew then, if anything was.
+        sparsified: what became zero then, if anything did.
         blocks: names of the residual blocks that it removed whole.
         changed: names of the constants that were changed before it, so that nothing is lost.
     """
@@ -76,8 +101,14 @@ class Removal:
     keeps: dict[Dim, Keep]
     pruned: Model
     repaired: Repaired | None = None
+    sparsified: Sparsified | None = None
     blocks: tuple[str, ...] = ()
     changed: frozenset[str] = frozenset()
+
+    @property
+    def reweighted(self) -> Repaired | Sparsified | None:
+        """What has other weights on purpose, if anything has."""
+        return self.sparsified or self.repaired
 
 
 def ports_of(removals: Iterable[Removal]) -> Kept:

@@ -144,10 +144,10 @@ def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port])
     order = nodes(canonical.model.proto)
     _add_sources(analysis, order)
     versions = canonical.model.opset
-    ignored = _ignored(order, patterns) if patterns else ()
+    skipped = ignored(order, patterns) if patterns else ()
     for node in order:
         _place(analysis, node, versions)
-        if node.outputs[:1] in ignored:
+        if node.outputs[:1] in skipped:
             analysis.placed[-1].site.block_all("ignored as asked")
     _count_runs(analysis)
     _block_sizes_read(analysis)
@@ -303,7 +303,7 @@ def _relate(analysis: Analysis, node: Node, site: Site, operator: Operator | Non
                 site.block(dim, f"used inside the body of {node.op_type}")
 
 
-def _ignored(order: Iterable[Node], patterns: list[str]) -> set[tuple[str, ...]]:
+def ignored(order: Iterable[Node], patterns: list[str]) -> set[tuple[str, ...]]:
     """The nodes to be left alone, by their first result; with a node goes all that is inside it."""
     bodies: set[str] = set()
     found: set[tuple[str, ...]] = set()

@@ -104,7 +104,7 @@ class Pipeline:
         plan.allow_io = as_entries(opened)
         plan.model_sha256 = work.original.sha256
         fitted = frozenset[str]().union(
-            *(r.repaired.names for r in work.removals if r.repaired),
+            *(r.reweighted.names for r in work.removals if r.reweighted),
             *(r.changed for r in work.removals),
         )
         left = sorted(fitted & model.constants.keys())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from onnxprune.coupling.plan import Plan
@@ -18,6 +18,7 @@ from onnxprune.passes import (
     RemoveChannels,
     RemoveRedundant,
     Repair,
+    Sparsify,
 )
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.inputs import Shapes
@@ -31,19 +32,25 @@ _AMOUNTS = ("ratio", "threshold", "ratios", "targets")
 def pruning(
     *,
     steps: int = 1,
+    schedule: str = "linear",
     repair: bool | None = None,
     blocks: int | Literal["auto"] = 0,
+    sparsify: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Pipeline:
     """The main job as a pipeline.
 
     Args:
-        steps: in how many steps channels are removed; each scores what the one before left, and
-            repaired.
+        steps: in how many steps channels are removed and weights become zero; each scores what the
+            one before left, and repaired.
+        schedule: how much is left after each of them, one of `SCHEDULES`.
         repair: whether what is left is fitted to the original, on random inputs where there is no
             data; None repairs if there is data.
         blocks: how many residual blocks go first; then channels go only if it is said how many.
             With ``auto`` blocks and channels go together, to meet the targets.
+        sparsify: options of `Sparsify`; then channels go only if it is said how many. Channels
+            that have become zero as a whole go as well, unless there is a pattern that their
+            absence would shift.
         options: those of `RemoveChannels`.
 
     Raises:
@@ -61,11 +68,21 @@ def pruning(
     elif blocks:
         ignore = options.get("ignore", ())
         passes += [RemoveBlocks(count=blocks, ignore=ignore, seed=seed), FoldEmpty()]
-        if not any(options.get(name) for name in _AMOUNTS):
-            return Pipeline([*passes, *_repair(repair, seed)])
+    alone = bool(blocks and blocks != "auto") or sparsify is not None
+    wants_channels = not alone or any(options.get(name) for name in _AMOUNTS)
+    if not wants_channels:
+        passes += _repair(repair, seed) if blocks else []
     for step in range(1, steps + 1):
-        passes += [RemoveChannels(**options, way=step / steps), FoldEmpty()]
-        passes += _repair(repair, seed)
+        way: dict[str, Any] = {"way": step / steps, "schedule": schedule}
+        if wants_channels:
+            passes += [RemoveChannels(**options, **way), FoldEmpty(), *_repair(repair, seed)]
+        if sparsify is not None:
+            shared = {"repair": repair is not False, "ignore": options.get("ignore", ())}
+            wanted: dict[str, Any] = {**shared, **sparsify, **way, "seed": seed}
+            passes.append(Sparsify(**wanted))
+    if sparsify is not None and not sparsify.get("pattern"):
+        known = {name: options[name] for name in ("ignore", "allow_io") if name in options}
+        passes.append(RemoveRedundant(**known, round_to=options.get("round_to", "auto")))
     return Pipeline(passes)
 
 

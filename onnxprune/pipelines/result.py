@@ -50,8 +50,8 @@ class Result:
 
     @property
     def is_pruned(self) -> bool:
-        """Whether any channel was removed."""
-        return any(removal.keeps for removal in self.removals)
+        """Whether any channel was removed, or any weight made zero."""
+        return any(removal.keeps or removal.sparsified for removal in self.removals)
 
     @property
     def refused(self) -> list[Refusal]:
@@ -191,7 +191,7 @@ class Result:
     def _compare(self, feeds: list[Feeds]) -> Equivalence:
         """Canonical form against original, then each removal against its masked reference.
 
-        What was repaired afterwards is no part of that; it has other weights on purpose.
+        Weights that are new on purpose, by repair or as zeros, are no part of that.
         """
         if not self.removals:
             return check_outputs(self.original, self.model, feeds)
@@ -200,22 +200,23 @@ class Result:
         canonical = check_outputs(self.original, first.model, feeds, types)
         if canonical.verdict == "failed":
             return canonical
-        verdict = Equivalence()
+        verdict = canonical
         unreached: list[str] = []
         for place, removal in enumerate(self.removals):
             following = self.removals[place + 1 :]
             then = following[0].analysis.canonical.model if following else self.model
-            repaired = removal.repaired
-            pruned = then if repaired is None else removal.pruned
-            verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
+            reweighted = removal.reweighted
+            pruned = then if reweighted is None else removal.pruned
+            if pruned is not removal.analysis.canonical.model:  # else nothing was cut
+                verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
             if verdict.finding != "passed":
                 return verdict
             suffix = f" (removal {place + 1})" if place else ""
             unreached += (body + suffix for body in verdict.unreached)
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
-            if repaired is not None:
-                same = check_outputs(repaired.model, then, feeds, types)
+            if reweighted is not None:
+                same = check_outputs(reweighted.model, then, feeds, types)
                 if same.verdict == "failed":
                     return same
         verdict.unreached = tuple(unreached)

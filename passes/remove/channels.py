@@ -18,6 +18,7 @@ from onnxprune.coupling.groups import (
     choose,
 )
 from onnxprune.errors import UsageError
+from onnxprune.passes.schedule import check_schedule
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA, is_absolute
 from onnxprune.passes.score.scoring import Scoring
@@ -66,6 +67,7 @@ class RemoveChannels:
         blocks: whether residual blocks may go whole, too, to meet the targets.
         way: how much of the way lies behind after this step; the rest is for later ones, which ask
             for the same (`select/goals.py`).
+        schedule: how widths shrink on the way, one of `SCHEDULES`.
         provider: execution provider that a target latency is measured on.
         threads: with how many threads; 0 for all cores.
         seed: for criteria that draw random numbers, and of inputs to measure with.
@@ -89,6 +91,7 @@ class RemoveChannels:
     targets: tuple[str, ...] = ()
     blocks: bool = False
     way: float = 1.0
+    schedule: str = "linear"
     provider: str = "cpu"
     threads: int = 1
     seed: int = 0
@@ -114,8 +117,7 @@ class RemoveChannels:
             _one_of("kind", kind, KINDS)
         if self.round_to != "auto" and (not isinstance(self.round_to, int) or self.round_to < 1):
             raise UsageError(f"round_to is {self.round_to!r}", hint="give a number from 1, or auto")
-        if not 0 < self.way <= 1:
-            raise UsageError(f"way is {self.way}", hint="1 goes all the way")
+        check_schedule(self.schedule, self.way)
         if self.minimum < 1:
             raise UsageError(f"minimum is {self.minimum}", why="a group keeps one channel at least")
         quantities = [Target.parse(target).quantity for target in self.targets]
@@ -182,13 +184,22 @@ class RemoveChannels:
         goals = work.goals
         if goals is None or not goals.fit(groups):
             since = goals.reached if goals else 0.0
-            keeps = self._decided(_from(selection, since), work)
+            keeps = self._decided(self._from(selection, since), work)
             if self.way == 1:
                 work.goals = None
                 return keeps
             goals = Goals.of(groups, keeps, since)
         work.goals = replace(goals, reached=self.way) if self.way < 1 else None
-        return selection.keep_counts(goals.counts(groups, self.way))
+        return selection.keep_counts(goals.counts(groups, self.way, self.schedule))
+
+    def _from(self, selection: Selection, way: float) -> Selection:
+        """The same, where some of the way lies behind: ratios are those of what is left."""
+        fixed = {
+            group: of_the_rest(ratio, way, self.schedule)
+            for group, ratio in selection.fixed.items()
+        }
+        ratio = of_the_rest(selection.ratio, way, self.schedule)
+        return replace(selection, ratio=ratio, fixed=fixed)
 
     def _decided(self, selection: Selection, work: Work) -> dict[Dim, Keep]:
         """What is to stay in the end."""
@@ -217,12 +228,6 @@ class RemoveChannels:
         if is_absolute(CRITERIA[self._criterion(work)]):
             return measured_losses(choice)
         return shared_losses(choice)
-
-
-def _from(selection: Selection, way: float) -> Selection:
-    """The same, where some of the way lies behind: ratios are those of what is left."""
-    fixed = {group: of_the_rest(ratio, way) for group, ratio in selection.fixed.items()}
-    return replace(selection, ratio=of_the_rest(selection.ratio, way), fixed=fixed)
 
 
 def summary(chosen: list[Group], keeps: dict[Dim, Keep]) -> str:

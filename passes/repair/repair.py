@@ -8,38 +8,26 @@ Neural Networks", ICCV 2017. Padding is part of what is read, so that biases are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from itertools import takewhile
 from typing import ClassVar
 
 import numpy as np
 
-from onnxprune.cost.macs import count_macs
-from onnxprune.cost.sample import Sample
-from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.batches import Batch
-from onnxprune.data.narrow import narrowed
 from onnxprune.data.natural import natural
 from onnxprune.data.spool import Spool, spooled
-from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import Tensor
 from onnxprune.ops.affine import Linear, Scaling
-from onnxprune.passes.repair.gather import Seen, gather
+from onnxprune.passes.repair.gather import Seen
 from onnxprune.passes.repair.least_squares import Array, Moments, fitted
 from onnxprune.passes.repair.numbers import Numbers
+from onnxprune.passes.repair.rounds import deviations, fitted_in_turn
 from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import RANDOM_SETS, random_batches
-from onnxprune.passes.work import PassReport, Removal, Repaired, Work, ports_of
+from onnxprune.passes.work import PassReport, Removal, Repaired, Work
 from onnxprune.progress import track
-from onnxprune.verify.fidelity import Fidelities, tensor_outputs
-from onnxprune.verify.sessions import session_of
 
-WORK = 8e12
-"""Multiply-accumulates that all runs over the data may take; with more, layers are fitted in groups
-that do not see each other's repair."""
-MOMENTS_BYTES = 1 << 29
-"""What the moments of layers that are fitted together may take."""
 _LEAST_SCALE = 1e-6
 """A channel that is scaled by less does not tell what it was."""
 RANDOM_BATCH = 32
@@ -116,87 +104,19 @@ def repair(
     Returns:
         The repaired model, and what that did; where it helped nothing, the model as it was.
     """
-    pruned = numbers.model
-    rounds = list(_rounds(targets, numbers, _passes(removals[0].analysis, data)))
-    fresh: dict[str, Tensor] = {}
-    layers = 0
-    model = pruned
-    for number, together in enumerate(rounds):
-        what = f"repairing, {number + 1} of {len(rounds)}"
-        now = replace(numbers, model=model)
-        seen = gather(removals, now, together, data, seed, what)
-        for target, moments in seen.items():
-            made = _fit(target, moments, now)
-            layers += bool(made)
-            made |= {use.bias: made[target.bias] for use in target.uses if target.bias in made}
-            fresh |= now.stored(made)
-        model = pruned.copy()
-        model.set_constants(fresh)
-    before, after, samples = _deviations(removals, pruned, model, data)
-    return Repaired(model, frozenset(fresh), layers, before, after, samples)
+    fresh = fitted_in_turn(removals, numbers, targets, data, fit_layer, seed, "repairing")
+    (before, after), samples = deviations(removals, (numbers.model, fresh.model), data)
+    return Repaired(fresh.model, fresh.names, fresh.layers, before, after, samples)
 
 
-def _deviations(
-    removals: Sequence[Removal], pruned: Model, repaired: Model, data: Spool[Batch]
-) -> tuple[float, float, int]:
-    """How far outputs are from the original's, before and after; and the number of samples."""
-    found = Fidelities(), Fidelities()
-    ports = ports_of(removals)
-    samples = 0
-    with (
-        session_of(removals[0].analysis.canonical.model, optimization="all") as original,
-        session_of(pruned, optimization="all") as one,
-        session_of(repaired, optimization="all") as two,
-    ):
-        for batch in track(data, "comparing outputs"):
-            names = tensor_outputs(one)
-            outputs = narrowed(original.run(batch.feeds, names), ports)
-            feeds = narrowed(batch.feeds, ports)
-            for fidelities, session in zip(found, (one, two), strict=True):
-                fidelities.add(outputs, session.run(feeds, names))
-            samples += batch.size
-    before, after = (fidelities.noise() for fidelities in found)
-    return (before or 0.0, after or 0.0, samples)
+def fit_layer(target: Target, seen: Seen, numbers: Numbers) -> dict[str, Array]:
+    """New constants for a layer; none where nothing helps.
 
-
-def _passes(analysis: Analysis, data: Spool[Batch]) -> int:
-    """How many runs over the data there is time for."""
-    macs = Sample.of(analysis).share(count_macs(analysis))
-    samples = sum(batch.size for batch in data)
-    return max(1, int(WORK / (0.75 * max(macs * samples, 1))))
-
-
-def _rounds(targets: Sequence[Target], numbers: Numbers, passes: int) -> Iterator[list[Target]]:
-    """Layers that are fitted together: those of one depth, or of more if there are too many."""
-    ordered = sorted(targets, key=lambda target: target.depth)
-    levels = [list(level) for _, level in groupby(ordered, key=lambda target: target.depth)]
-    share = len(ordered) / max(min(passes, len(levels)), 1)
-    held: list[Target] = []
-    size = 0
-    for level in levels:
-        for target in level:
-            size += (more := _nbytes(target, numbers))
-            if held and size > MOMENTS_BYTES:
-                yield held
-                held, size = [], more
-            held.append(target)
-        if len(levels) <= passes or len(held) >= share:
-            yield held
-            held, size = [], 0
-    if held:
-        yield held
-
-
-def _nbytes(target: Target, numbers: Numbers) -> int:
-    """What the moments of a layer take: those to fit to, and those held out."""
-    if not isinstance(target.form, Linear):
-        return 0
-    groups, k, m = target.form.matrix(np.zeros(numbers.shape(target.weight))).shape
-    return int(2 * 8 * groups * (k + 1) * (k + 1 + m))
-
-
-def _fit(target: Target, seen: Seen, numbers: Numbers) -> dict[str, Array]:
-    """New constants for a layer; none where nothing helps."""
+    Args:
+        target: the layer.
+        seen: what it reads and should give.
+        numbers: the weights that there are.
+    """
     if isinstance(target.form, Linear):
         old = numbers[target.weight]
         weight = target.form.matrix(old.astype(np.float64))

@@ -71,7 +71,9 @@ class Target:
         return self.uses[0].bias
 
 
-def find_targets(removals: Sequence[Removal], pruned: Numbers) -> list[Target]:
+def find_targets(
+    removals: Sequence[Removal], pruned: Numbers, *, everything: bool = False
+) -> list[Target]:
     """The layers to be fitted after removals, in graph order.
 
     Left out are those in bodies of control flow, weights that nodes read in different ways, and
@@ -80,12 +82,13 @@ def find_targets(removals: Sequence[Removal], pruned: Numbers) -> list[Target]:
     Args:
         removals: all that was removed from the original so far.
         pruned: the weights as they are now.
+        everything: whether that is no matter, since other weights change as well.
     """
     analysis, keeps = removals[-1].analysis, removals[-1].keeps
     known = set(removals[0].analysis.values).intersection(*(r.analysis.values for r in removals))
     count = Counter(name for p in analysis.placed for name in p.node.inputs if name)
     made = known & {name for node in pruned.model.proto.graph.node for name in node.output}
-    differing = set[str]().union(*(_differing(removal) for removal in removals))
+    differing = made if everything else set[str]().union(*map(_differing, removals))
     depths: dict[str, int] = {}
     sources = analysis.canonical.provenance
     layers: dict[tuple[str, ...], list[Target]] = {}
@@ -133,14 +136,24 @@ def _counts(target: Target, count: Mapping[str, int]) -> Iterator[int]:
 
 def _are_alike(target: Target, pruned: Numbers) -> bool:
     """Whether all nodes that share a layer's weights do the same with them."""
-    first, *others = (use.form for use in target.uses)
-    if not others or not isinstance(first, Linear):
-        return not any(isinstance(form, Linear) for form in others)
-    shape = pruned.shape(target.weight)
+    forms = [use.form for use in target.uses]
+    linear = [form for form in forms if isinstance(form, Linear)]
+    if len(forms) == 1 or not linear:
+        return True
+    return len(linear) == len(forms) and are_alike(linear, pruned.shape(target.weight))
+
+
+def are_alike(forms: Sequence[Linear], shape: tuple[int, ...]) -> bool:
+    """Whether all these make the same matrix of a weight.
+
+    Args:
+        forms: what its readers compute.
+        shape: of the weight.
+    """
+    first, *others = forms
     numbered = np.arange(prod(shape)).reshape(shape)
     return all(
-        isinstance(form, Linear)
-        and form.bias_scale == first.bias_scale
+        form.bias_scale == first.bias_scale
         and np.array_equal(form.matrix(numbered), first.matrix(numbered))
         for form in others
     )

@@ -14,6 +14,7 @@ from typing import Self
 
 from onnxprune.axes import Keeps, kept_size
 from onnxprune.coupling.groups import Group
+from onnxprune.passes.schedule import left_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +52,29 @@ class Goals:
             for name, group in found.items()
         )
 
-    def counts(self, groups: Iterable[Group], way: float) -> dict[Group, int]:
+    def counts(
+        self, groups: Iterable[Group], way: float, schedule: str = "linear"
+    ) -> dict[Group, int]:
         """How many indices of each group stay after a part of the way; what goes whole goes first.
 
         Args:
             groups: those that it was decided on.
             way: how much of the way lies behind then, in (`since`, 1].
+            schedule: how widths shrink on it.
         """
         part = (way - self.since) / (1 - self.since)
         counts: dict[Group, int] = {}
         for name, group in named(groups).items():
             start, end = self.widths[name]
-            wanted = ceil(start - (start - end) * part - 1e-9) if end else 0
+            left = left_after(schedule, end / start, part)
+            wanted = ceil(start * left - 1e-9) if end else 0
             counts[group] = min(wanted, group.size)
         return counts
 
 
-def of_the_rest(ratio: float, way: float) -> float:
+def of_the_rest(ratio: float, way: float, schedule: str = "linear") -> float:
     """What share of the rest goes where some of the way lies behind."""
-    return 1 - (1 - ratio) / (1 - ratio * way)
+    return 1 - (1 - ratio) / left_after(schedule, 1 - ratio, way)
 
 
 def named(groups: Iterable[Group]) -> dict[str, Group]:

@@ -16,7 +16,7 @@ from onnxprune.data.batches import Batch
 from onnxprune.errors import PlanError, UsageError
 from onnxprune.ir.probe import cut_at
 from onnxprune.ir.tensors import ArrayTensor
-from onnxprune.passes.repair import gather, repair
+from onnxprune.passes.repair import gather, repair, rounds
 from onnxprune.pipelines.comparison import Comparison
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
@@ -235,7 +235,7 @@ def test_weights_that_nodes_read_in_different_ways_are_left_alone(other: str) ->
 
 
 def test_a_repair_that_helps_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repair, "_fit", lambda target, seen, numbers: {
+    monkeypatch.setattr(repair, "fit_layer", lambda target, seen, numbers: {
         target.weight: 9 * numbers[target.weight]})  # fmt: skip
     model = model_of(*EXACT[0][:2])
     result = op.prune(model, data=_batches((6,)), **HALF)
@@ -252,7 +252,7 @@ def test_layers_are_fitted_together_where_time_is_short(monkeypatch: pytest.Monk
         runs.append(len(targets))
         return plain(removals, pruned, targets, *rest)
 
-    monkeypatch.setattr(repair, "gather", counted)
+    monkeypatch.setattr(rounds, "gather", counted)
     text = LINEAR.replace("y = Gemm", "c = Gemm").replace(
         "\n}", "  d = Relu(c)  y = Gemm<transB=1>(d, w3)\n}"
     )
@@ -261,11 +261,11 @@ def test_layers_are_fitted_together_where_time_is_short(monkeypatch: pytest.Monk
     op.prune(model, data=data, **HALF)
     assert runs == [1, 1]
     runs.clear()
-    monkeypatch.setattr(repair, "WORK", 1.0)
+    monkeypatch.setattr(rounds, "WORK", 1.0)
     assert op.prune(model, data=data, **HALF).removals[0].repaired is not None
     assert runs == [2]
     runs.clear()
-    monkeypatch.setattr(repair, "MOMENTS_BYTES", 1)
+    monkeypatch.setattr(rounds, "MOMENTS_BYTES", 1)
     op.prune(model, data=data, **HALF)
     assert runs == [1, 1]
 
