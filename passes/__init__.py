@@ -16,6 +16,7 @@ from onnxprune.passes.remove.channels import RemoveChannels
 from onnxprune.passes.remove.redundant import RemoveRedundant
 from onnxprune.passes.remove.replay import ApplyPlan
 from onnxprune.passes.repair.repair import Repair
+from onnxprune.passes.sparsify.storage import StoreSparsely
 
 PASSES: dict[str, Any] = {
     kind.name: kind
@@ -27,6 +28,7 @@ PASSES: dict[str, Any] = {
         ApplyPlan,
         FoldEmpty,
         Repair,
+        StoreSparsely,
     )
 }
 """Every pass by name."""
@@ -40,4 +42,5 @@ __all__ = [
     "RemoveChannels",
     "RemoveRedundant",
     "Repair",
+    "StoreSparsely",
 ]

@@ -18,6 +18,7 @@ from onnxprune.passes import (
     RemoveChannels,
     RemoveRedundant,
     Repair,
+    StoreSparsely,
 )
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.inputs import Shapes
@@ -33,6 +34,7 @@ def pruning(
     steps: int = 1,
     repair: bool | None = None,
     blocks: int | Literal["auto"] = 0,
+    sparse_storage: bool = False,
     **options: Any,
 ) -> Pipeline:
     """The main job as a pipeline.
@@ -44,6 +46,7 @@ def pruning(
             data; None repairs if there is data.
         blocks: how many residual blocks go first; then channels go only if it is said how many.
             With ``auto`` blocks and channels go together, to meet the targets.
+        sparse_storage: whether weights are written without their zeros where that is smaller.
         options: those of `RemoveChannels`.
 
     Raises:
@@ -62,20 +65,21 @@ def pruning(
         ignore = options.get("ignore", ())
         passes += [RemoveBlocks(count=blocks, ignore=ignore, seed=seed), FoldEmpty()]
         if not any(options.get(name) for name in _AMOUNTS):
-            return Pipeline([*passes, *_repair(repair, seed)])
+            return Pipeline([*passes, *_repair(repair, seed), *_storage(sparse_storage)])
     for step in range(1, steps + 1):
         passes += [RemoveChannels(**options, way=step / steps), FoldEmpty()]
         passes += _repair(repair, seed)
-    return Pipeline(passes)
+    return Pipeline([*passes, *_storage(sparse_storage)])
 
 
-def lossless(**options: Any) -> Pipeline:
+def lossless(*, sparse_storage: bool = False, **options: Any) -> Pipeline:
     """Only what is provably without effect goes.
 
     Args:
+        sparse_storage: see `pruning`.
         options: those of `RemoveRedundant`.
     """
-    return Pipeline([FoldConstants(), RemoveRedundant(**options)])
+    return Pipeline([FoldConstants(), RemoveRedundant(**options), *_storage(sparse_storage)])
 
 
 def prune(
@@ -104,6 +108,7 @@ def apply_plan(
     data: Iterable[Batch] | None = None,
     repair: bool | None = None,
     seed: int = 0,
+    sparse_storage: bool = False,
 ) -> Result:
     """Replay a plan on a model of the same architecture.
 
@@ -114,13 +119,19 @@ def apply_plan(
         data: data for repair; a plan does not hold repaired weights.
         repair: see `pruning`.
         seed: of random inputs.
+        sparse_storage: see `pruning`.
 
     Raises:
         PlanError: the plan does not fit the model.
     """
     steps: list[Pass] = [FoldConstants(), ApplyPlan(plan=plan), FoldEmpty(), *_repair(repair, seed)]
+    steps += _storage(sparse_storage)
     return Pipeline(steps).run(model, input_shapes=input_shapes, data=data)
 
 
 def _repair(repair: bool | None, seed: int) -> list[Repair]:
     return [] if repair is False else [Repair(random=repair is True, seed=seed)]
+
+
+def _storage(sparse: bool) -> list[StoreSparsely]:
+    return [StoreSparsely()] if sparse else []

@@ -1,0 +1,1 @@
+"""Weights that become zero one by one, or in patterns."""
