@@ -20,6 +20,8 @@ LARGEST = 1 << 28
 """A tensor of more elements stays as it is: sparse, it may be larger than any memory."""
 ROOM_BYTES = 1_900_000_000
 """What sparse weights may take: they cannot be external data, and a protobuf ends at 2 GB."""
+_LEAST_BYTES = 1024
+"""Smaller weights stay as they are: they save next to nothing."""
 _INDEX_BYTES = 8
 """ONNX has int64 for the places of a sparse tensor, and nothing smaller."""
 
@@ -175,10 +177,10 @@ def _smaller(model: Model) -> Iterator[tuple[onnx.SparseTensorProto, int]]:
 
 
 def _may_be_sparse(tensor: Tensor) -> bool:
-    """Whether ONNX Runtime and `dense` take a constant that is sparse: what was tried loads."""
+    """Whether it pays to look at a weight, and ONNX Runtime and `dense` take it if it is sparse."""
     packed = tensor.nbytes != tensor.size * tensor.dtype.itemsize
     known = is_weight_type(tensor.elem_type) and tensor.dtype.kind != "c" and not packed
-    return known and tensor.size <= LARGEST
+    return known and tensor.nbytes >= _LEAST_BYTES and tensor.size <= LARGEST
 
 
 def _with_sparse(model: Model, sparse: Mapping[str, onnx.SparseTensorProto]) -> Model:

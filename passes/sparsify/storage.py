@@ -29,5 +29,5 @@ class StoreSparsely:
             return PassReport(self.name, did=[did])
         work.model = stored.model
         weights = "1 weight" if len(stored.saved) == 1 else f"{len(stored.saved):,} weights"
-        did = f"stored {weights} sparsely: {sum(stored.saved.values()):,} bytes less"
+        did = f"stored {weights} sparsely: {sum(stored.saved.values()):,} bytes less than dense"
         return PassReport(self.name, True, [did])
