@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -160,30 +160,41 @@ def _print_providers(out: Console, providers: Iterable[Mapping[str, Any]]) -> No
 
 
 def _table(weights: Sequence[Mapping[str, Any]]) -> Table:
+    """Names and operators are cut off where there is no room; numbers never are."""
     table = plain_table()
     table.padding = (0, 1, 0, 0)
-    for heading, right in (("weight", False), ("shape", False), ("zeros", True), ("N:M", True)):
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    table.add_column("empty in, out", justify="right", no_wrap=True)
-    table.add_column("read by", no_wrap=True)
-    for weight in weights:
-        channels = weight["channels"]
-        empty = [channels[key] for key in ("empty_inputs", "empty_outputs")] if channels else []
-        table.add_row(
-            shortened(weight["name"]),
-            "x".join(map(str, weight["shape"])),
-            share(weight["share"]),
-            _strictest(weight),
-            ", ".join(map(count, empty)),
-            _operators(weight["readers"]),
-        )
+    rows = [_row(weight) for weight in weights]
+    headings = ("weight", "shape", "zeros", "N:M", "empty in, out", "read by")
+    for place, (heading, *cells) in enumerate(zip(headings, *rows, strict=True)):
+        is_number = place in (2, 3, 4)
+        least = max(map(len, (heading, *cells))) if is_number or heading == "shape" else None
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(heading, justify=justify, no_wrap=True, min_width=least)
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
+def _row(weight: Mapping[str, Any]) -> tuple[str, ...]:
+    channels = weight["channels"]
+    empty = [channels[key] for key in ("empty_inputs", "empty_outputs")] if channels else []
+    return (
+        shortened(weight["name"]),
+        "x".join(map(str, weight["shape"])),
+        share(weight["share"]),
+        _strictest(weight),
+        ", ".join(map(count, empty)),
+        _operators(weight["readers"]),
+    )
+
+
 def _strictest(weight: Mapping[str, Any]) -> str:
-    """The pattern that the others follow from; none where there is no zero."""
-    conforms: dict[str, bool] = weight["conforms"] or {}
-    return next((name for name in conforms if conforms[name] and weight["zeros"]), "")
+    """The pattern that the others follow from, of those that channels are enough for."""
+    for most, of in PATTERNS if weight["channels"] else ():
+        name = _name((most, of))
+        if weight["conforms"][name] and weight["channels"]["summed"] >= of:
+            return name
+    return ""
 
 
 def _operators(readers: Sequence[Mapping[str, Any]]) -> str:
