@@ -17,6 +17,7 @@ from onnxprune.passes.remove.redundant import RemoveRedundant
 from onnxprune.passes.remove.replay import ApplyPlan
 from onnxprune.passes.repair.repair import Repair
 from onnxprune.passes.sparsify.sparsify import Sparsify
+from onnxprune.passes.sparsify.storage import StoreSparsely
 
 PASSES: dict[str, Any] = {
     kind.name: kind
@@ -29,6 +30,7 @@ PASSES: dict[str, Any] = {
         FoldEmpty,
         Repair,
         Sparsify,
+        StoreSparsely,
     )
 }
 """Every pass by name."""
@@ -43,4 +45,5 @@ __all__ = [
     "RemoveRedundant",
     "Repair",
     "Sparsify",
+    "StoreSparsely",
 ]

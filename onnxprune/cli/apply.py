@@ -46,6 +46,7 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
             data=ready.calibration,
             repair=options["repair"],
             seed=options["seed"],
+            sparse_storage=options["sparse_storage"],
         )
         if wanted.repaired and not result.plan.repaired and options["repair"] is None:
             out.note(

@@ -16,7 +16,7 @@ from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, RuntimeFailureError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
-from onnxprune.passes import RemoveRedundant
+from onnxprune.passes import RemoveRedundant, StoreSparsely
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.benchmark import describe_providers, print_providers
 from onnxprune.reports.provenance import provenance
@@ -141,7 +141,8 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
     notes = [
         f"{report.name} {did}"
         for report in result.reports
-        if not report.modified and report.name.startswith("repair")
+        if report.name == StoreSparsely.name
+        or (not report.modified and report.name.startswith("repair"))
         for did in report.did
     ]
     if job.verify:
@@ -208,6 +209,7 @@ def nothing_to_prune(result: Result, record: Mapping[str, Any], source: Path) ->
         return NothingToPruneError(
             "these passes change nothing, and nothing was written",
             where=str(source),
+            why="; ".join(f"{r.name} {did}" for r in result.reports for did in r.did),
             hint="remove-channels removes channels; `onnxprune passes` lists all",
         )
     if any(report.name.startswith(RemoveRedundant.name) for report in result.reports):

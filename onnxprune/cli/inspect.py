@@ -18,27 +18,49 @@ from onnxprune.cli.options import (
 )
 from onnxprune.cli.study import study
 from onnxprune.coupling.groups import DEFAULT_KINDS, choose
+from onnxprune.errors import UsageError
 from onnxprune.reports.inspection import inspection, print_inspection
+from onnxprune.reports.sparsity import print_sparsity, sparsity
 
 
 @click.command(short_help="List the coupling groups.", epilog="Example: onnxprune inspect in.onnx")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
+@click.option(
+    "--sparsity",
+    "zeros",
+    is_flag=True,
+    help="Show the zeros in weights instead: N:M patterns, empty channels, sizes of the file, and "
+    "what each execution provider makes of them.",
+)
 @kinds_option
 @allow_io_option
 @input_shape_option
 @json_option
 @verbose_option
 def inspect(
-    model: Path, kinds: tuple[str, ...], allow_io: tuple[str, ...], input_shapes: Shapes
+    model: Path,
+    zeros: bool,
+    kinds: tuple[str, ...],
+    allow_io: tuple[str, ...],
+    input_shapes: Shapes,
 ) -> None:
-    """List the coupling groups of MODEL, and what can be pruned of it."""
+    """List the coupling groups of MODEL, and what can be pruned of it; or its zeros."""
+    if zeros and (kinds or allow_io):
+        raise UsageError(
+            f"--sparsity and --{'kinds' if kinds else 'allow-io'} exclude each other",
+            why="zeros are shown for each weight, whatever coupling groups it belongs to",
+        )
     wanted = parse_kinds(kinds) or DEFAULT_KINDS
     out = output()
     with out.progress():
         found = study(model, input_shapes, allow_io)
-        record = inspection(found.model, found.analysis, found.groups, choose(found.groups, wanted))
+        if zeros:
+            record = sparsity(found.model, found.analysis)
+        else:
+            chosen = choose(found.groups, wanted)
+            record = inspection(found.model, found.analysis, found.groups, chosen)
     if out.as_json:
         out.document(record)
     else:
         with out.stdout() as file:
-            print_inspection(record, file, model.name)
+            (print_sparsity if zeros else print_inspection)(record, file, model.name)

@@ -233,6 +233,12 @@ def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Fit the layers that are left to what the original computes. [default: with "
             "data; --repair without data takes random inputs]",
         ),
+        click.option(
+            "--sparse-storage",
+            is_flag=True,
+            help="Write weights without their zeros where that makes the file smaller; no runtime "
+            "is faster for it.",
+        ),
         input_shape_option,
         click.option("--no-verify", is_flag=True, help="Write the model without proof."),
         click.option("--no-benchmark", is_flag=True, help="Do not measure latency."),

@@ -200,6 +200,8 @@ _AS_OPTION = {"ratio": "channels", "ratios": "ratio", "targets": "target-…", "
 def _pipeline(options: dict[str, Any]) -> Pipeline:
     given = {name: options[name] for name in _PLAIN if options[name] is not None}
     given |= read_settings(options["groups"]) if options["groups"] else {}
+    if options["sparse_storage"]:
+        given["sparse_storage"] = True
     kinds = parse_kinds(options["kinds"])
     if kinds is not None:
         given["kinds"] = kinds
@@ -225,7 +227,8 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
 
 
 def _lossless(given: dict[str, Any], pipeline: str | None) -> Pipeline:
-    known = {name: given[name] for name in ("ignore", "allow_io", "round_to") if name in given}
+    names = ("ignore", "allow_io", "round_to", "sparse_storage")
+    known = {name: given[name] for name in names if name in given}
     harmless = {*known} if given.get("repair") else {*known, "repair"}
     others = [name for name in given if name not in harmless] + ["passes"] * bool(pipeline)
     if others:

@@ -26,6 +26,7 @@ _SEQUENCE = ((17, 19, 23, 29, 53, 59, 67, 73, 83), (31, 37, 41, 43, 61, 71, 79, 
 def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """The inputs that a user feeds: initializers that are inputs too (IR 3) are left out."""
     initial = {tensor.name for tensor in proto.graph.initializer}
+    initial |= {sparse.values.name for sparse in proto.graph.sparse_initializer}
     return [info for info in proto.graph.input if info.name not in initial]
 
 

@@ -5,6 +5,7 @@ the message and its bytes. Here the structure is serialized without the weights,
 weight where its turn comes; the result is the same to the byte.
 """
 
+import zlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,8 +15,11 @@ from google.protobuf.message import EncodeError, Message
 from onnxprune.errors import InternalError, ModelError
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import InlineTensor, Tensor
+from onnxprune.progress import track
 
 _MAX_PROTOBUF_BYTES: Final = (1 << 31) - 1
+_ZLIB_LEVEL: Final = 6
+_BLOCK_BYTES: Final = 1 << 20
 _GRAPH_FIELD: Final = onnx.ModelProto.GRAPH_FIELD_NUMBER
 _INITIALIZER_FIELD: Final = onnx.GraphProto.INITIALIZER_FIELD_NUMBER
 
@@ -110,11 +114,34 @@ def serialize(message: Message) -> bytes:
         raise _too_large(str(error)) from error
 
 
-def chunks(model: Model) -> Iterator[bytes]:
+def inline_bytes(model: Model) -> int:
+    """Returns about how many bytes a model takes with all data inline; nothing is read."""
+    return model.proto.ByteSize() + sum(tensor.nbytes for tensor in model.constants.values())
+
+
+def compressed_bytes(model: Model) -> int:
+    """Returns how many bytes zlib makes of a model with all data inline, at its default level.
+
+    Args:
+        model: The model; not changed.
+
+    Raises:
+        ModelError: External data cannot be read, or one tensor exceeds 2 GB.
+    """
+    packer = zlib.compressobj(_ZLIB_LEVEL)
+    size = 0
+    for chunk in track(chunks(model, limited=False), "compressing", 2 * len(model.constants) + 4):
+        for start in range(0, len(chunk), _BLOCK_BYTES):
+            size += len(packer.compress(memoryview(chunk)[start : start + _BLOCK_BYTES]))
+    return size + len(packer.flush())
+
+
+def chunks(model: Model, *, limited: bool = True) -> Iterator[bytes]:
     """Serializes a complete model with all data inline, a tensor at a time.
 
     Args:
         model: The model; not changed.
+        limited: Whether it must be one that a file can hold.
 
     Yields:
         The consecutive parts of what `serialize(inline_proto(model))` returns.
@@ -136,9 +163,9 @@ def chunks(model: Model) -> Iterator[bytes]:
 
     # The length of a message stands before it, so all tensors are measured first.
     tag = _varint(_INITIALIZER_FIELD << 3 | _LENGTH)
-    lengths = [_encoded_length(stub, tensor) for stub, tensor in pairs]
+    lengths = [encoded_length(stub, tensor) for stub, tensor in pairs]
     body = len(graph) + sum(len(tag) + len(_varint(length)) + length for length in lengths)
-    if len(outer) + body > _MAX_PROTOBUF_BYTES:
+    if limited and len(outer) + body > _MAX_PROTOBUF_BYTES:
         raise _too_large(f"it has {len(outer) + body} bytes")
 
     yield outer[:graph_at] + _varint(_GRAPH_FIELD << 3 | _LENGTH) + _varint(body)
@@ -159,7 +186,16 @@ def _encode(stub: onnx.TensorProto, tensor: Tensor) -> bytes:
     return serialize(complete(stub, tensor))
 
 
-def _encoded_length(stub: onnx.TensorProto, tensor: Tensor) -> int:
+def encoded_length(stub: onnx.TensorProto, tensor: Tensor) -> int:
+    """Returns how many bytes an initializer takes in a file with all data inline.
+
+    Args:
+        stub: Its stub.
+        tensor: Its data, which is not read.
+
+    Raises:
+        ModelError: It exceeds 2 GB.
+    """
     if isinstance(tensor, InlineTensor) or tensor.elem_type == onnx.TensorProto.STRING:
         return len(_encode(stub, tensor))
     # Reading the data just to measure it would read every file twice.

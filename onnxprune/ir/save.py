@@ -16,12 +16,12 @@ from typing import IO, Final
 import onnx
 
 from onnxprune.errors import WriteError
-from onnxprune.ir.encode import chunks, complete, paired, restore_names, serialize
+from onnxprune.ir.encode import chunks, complete, inline_bytes, paired, restore_names, serialize
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import Tensor
 
 EXTERNAL_THRESHOLD_BYTES: Final = 1_900_000_000
-"""Weights beyond this are written as external data: a protobuf message ends at 2 GB."""
+"""Of a larger model weights are written as external data: a protobuf message ends at 2 GB."""
 
 # Smaller ones stay in the model file, where shape inference finds them.
 _EXTERNAL_MIN_BYTES: Final = 1024
@@ -64,8 +64,7 @@ def save(model: Model, path: str | os.PathLike[str], *, external: bool | None = 
     """
     target = Path(os.path.abspath(path))
     if external is None:
-        weights_bytes = sum(tensor.nbytes for tensor in model.constants.values())
-        external = model.external or weights_bytes > EXTERNAL_THRESHOLD_BYTES
+        external = model.external or inline_bytes(model) > EXTERNAL_THRESHOLD_BYTES
     large = _large_tensors(model) if external else {}
     try:
         _check_target(target)

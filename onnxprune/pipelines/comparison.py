@@ -21,6 +21,7 @@ from onnxprune.errors import PlanError, RuntimeFailureError
 from onnxprune.ir.bindings import input_shapes
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
+from onnxprune.ir.sparse import made_dense
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
@@ -102,7 +103,8 @@ class Comparison:
         if not repaired:
             return self.pruned
         cut = remove(*self._removal)
-        tensors = self.pruned.constants
+        model = made_dense(self.pruned)
+        tensors = model.constants
         for name, expected in repaired.items():
             if name not in tensors or hash_of(tensors[name]) != expected:
                 raise PlanError(
@@ -111,7 +113,6 @@ class Comparison:
                     hint="was the model changed after pruning, fine-tuned for example? Without "
                     "--plan, fidelity compares such",
                 )
-        model = self.pruned.copy()
         model.set_constants({name: _as_before(name, cut, tensors) for name in repaired})
         return model
 

@@ -18,7 +18,7 @@ from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.load import load
 from onnxprune.ir.merge import merge_views
 from onnxprune.ir.model import Model
-from onnxprune.ir.sparse import sparse_again
+from onnxprune.ir.sparse import sparse_again, written_out
 from onnxprune.passes.work import Pass, Work
 from onnxprune.pipelines.inputs import Shapes
 from onnxprune.pipelines.result import Result
@@ -107,8 +107,9 @@ class Pipeline:
             *(r.reweighted.names for r in work.removals if r.reweighted),
             *(r.changed for r in work.removals),
         )
-        left = sorted(fitted & model.constants.keys())
-        plan.repaired = {name: hash_of(model.constants[name]) for name in left}
+        constants = written_out(model) if fitted else model.constants
+        left = sorted(fitted & constants.keys())
+        plan.repaired = {name: hash_of(constants[name]) for name in left}
         return Result(
             work.original,
             sparse_again(model, work.original, work.provenance, fitted) if merge else model,

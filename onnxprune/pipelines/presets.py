@@ -14,11 +14,13 @@ from onnxprune.passes import (
     ApplyPlan,
     FoldConstants,
     FoldEmpty,
+    Quantize,
     RemoveBlocks,
     RemoveChannels,
     RemoveRedundant,
     Repair,
     Sparsify,
+    StoreSparsely,
 )
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.inputs import Shapes
@@ -36,6 +38,8 @@ def pruning(
     repair: bool | None = None,
     blocks: int | Literal["auto"] = 0,
     sparsify: Mapping[str, Any] | None = None,
+    quantize: Quantize | None = None,
+    sparse_storage: bool = False,
     **options: Any,
 ) -> Pipeline:
     """The main job as a pipeline.
@@ -51,6 +55,8 @@ def pruning(
         sparsify: options of `Sparsify`; then channels go only if it is said how many. Channels
             that have become zero as a whole go as well, unless there is a pattern that their
             absence would shift.
+        quantize: how what is left is quantized in the end, if it is.
+        sparse_storage: whether weights are written without their zeros where that is smaller.
         options: those of `RemoveChannels`.
 
     Raises:
@@ -83,16 +89,31 @@ def pruning(
     if sparsify is not None and not sparsify.get("pattern"):
         known = {name: options[name] for name in ("ignore", "allow_io") if name in options}
         passes.append(RemoveRedundant(**known, round_to=options.get("round_to", "auto")))
-    return Pipeline(passes)
+    return Pipeline([*passes, *_ending(quantize, sparse_storage)])
 
 
-def lossless(**options: Any) -> Pipeline:
+def lossless(
+    *, quantize: Quantize | None = None, sparse_storage: bool = False, **options: Any
+) -> Pipeline:
     """Only what is provably without effect goes.
 
     Args:
+        quantize: how what is left is quantized in the end, if it is.
+        sparse_storage: see `pruning`.
         options: those of `RemoveRedundant`.
     """
-    return Pipeline([FoldConstants(), RemoveRedundant(**options)])
+    passes: list[Pass] = [FoldConstants(), RemoveRedundant(**options)]
+    return Pipeline([*passes, *_ending(quantize, sparse_storage)])
+
+
+def quantizing(quantize: Quantize, *, sparse_storage: bool = False) -> Pipeline:
+    """Nothing is pruned: the model is quantized.
+
+    Args:
+        quantize: how.
+        sparse_storage: see `pruning`.
+    """
+    return Pipeline([FoldConstants(), *_ending(quantize, sparse_storage)])
 
 
 def prune(
@@ -121,6 +142,7 @@ def apply_plan(
     data: Iterable[Batch] | None = None,
     repair: bool | None = None,
     seed: int = 0,
+    sparse_storage: bool = False,
 ) -> Result:
     """Replay a plan on a model of the same architecture.
 
@@ -131,12 +153,17 @@ def apply_plan(
         data: data for repair; a plan does not hold repaired weights.
         repair: see `pruning`.
         seed: of random inputs.
+        sparse_storage: see `pruning`.
 
     Raises:
         PlanError: the plan does not fit the model.
     """
     steps: list[Pass] = [FoldConstants(), ApplyPlan(plan=plan), FoldEmpty(), *_repair(repair, seed)]
-    return Pipeline(steps).run(model, input_shapes=input_shapes, data=data)
+    return Pipeline([*steps, *_ending(None, sparse_storage)]).run(model, input_shapes=input_shapes, data=data)
+
+
+def _ending(quantize: Quantize | None, sparse_storage: bool) -> list[Pass]:
+    return [*([] if quantize is None else [quantize]), *[StoreSparsely()] * sparse_storage]
 
 
 def _repair(repair: bool | None, seed: int) -> list[Repair]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from onnxprune.errors import UsageError
 from onnxprune.ir.model import Model
+from onnxprune.ir.sparse import made_dense
 from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
 
 _SHOWN = 8
@@ -44,7 +45,7 @@ def import_weights(
     """Write arrays into the weights of their names.
 
     Args:
-        model: the model; it is left as it is.
+        model: the model; it is left as it is. What it holds sparsely is dense afterwards.
         arrays: numpy arrays or PyTorch tensors by name, such as a state dict. Integers, such as
             counters, are passed over.
         names: for weights of the model that are called otherwise, the array by weight, such as
@@ -55,6 +56,7 @@ def import_weights(
         UsageError: an array has another shape than the weight of its name, or holds what is no
             number; or, if strict, names do not match.
     """
+    model = made_dense(model)
     given = {name: _array(value) for name, value in arrays.items()}
     for name, source in (names or {}).items():
         if name not in model.constants or source not in given:
@@ -79,9 +81,8 @@ def import_weights(
             hint="export the network with the names of its weights (training="
             "TrainingMode.PRESERVE, do_constant_folding=False), or say --partial",
         )
-    made = model.copy()
-    made.set_constants(tensors)
-    return Imported(made, tuple(written), tuple(kept), tuple(unused))
+    model.set_constants(tensors)
+    return Imported(model, tuple(written), tuple(kept), tuple(unused))
 
 
 def _fitting(name: str, array: npt.NDArray[Any], weight: Tensor) -> Tensor:

@@ -212,10 +212,10 @@ def _why_not(group: Group, offered: Collection[int]) -> str:
 def _members(members: Sequence[Mapping[str, Any]]) -> str:
     first = next((member for member in members if member["producer"]), members[0])
     others = f" +{len(members) - 1}" if len(members) > 1 else ""
-    return _shortened(f"{first['weight']}.{first['axis']}") + others
+    return shortened(f"{first['weight']}.{first['axis']}") + others
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
     """A long name without its middle: both ends tell names of one model apart."""
     if len(name) <= NAME_SHOWN:
         return name

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from onnxprune.data.random import Feeds
+from onnxprune.ir.encode import inline_bytes
 from onnxprune.ir.model import Model
 from onnxprune.ir.save import EXTERNAL_THRESHOLD_BYTES
 from onnxprune.runtime import Load, Observation, Optimization, Session, in_fresh_process, observe
@@ -37,7 +38,7 @@ def session_of(
         strict=strict,
         model_sha256=_hash_for(model, provider),
     )
-    if sum(tensor.nbytes for tensor in model.constants.values()) <= EXTERNAL_THRESHOLD_BYTES:
+    if inline_bytes(model) <= EXTERNAL_THRESHOLD_BYTES:
         yield open_session(model.to_bytes())
         return
     with tempfile.TemporaryDirectory(prefix="onnxprune-") as folder:

@@ -51,6 +51,18 @@ def test_inspect_says_why_a_group_is_not_offered(run: Run, mlp: Path) -> None:
     assert "* kind intermediate is not offered" in result.stdout
 
 
+def test_inspect_shows_zeros(run: Run, mlp: Path) -> None:
+    result = run("inspect", mlp, "--sparsity")
+    assert (result.exit_code, "0 of 1,600 numbers in weights" in result.stdout) == (0, True)
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    document = json.loads(run("inspect", mlp, "--sparsity", "--json").stdout)
+    assert [weight["name"] for weight in document["weights"]] == ["w1", "w2", "wb"]
+    assert document["size"]["raw_bytes"] == mlp.stat().st_size
+    for option in (("--kinds", "head"), ("--allow-io", "y:1")):
+        refused = run("inspect", mlp, "--sparsity", *option)
+        assert (refused.exit_code, f"{option[0]} exclude" in refused.stderr) == (2, True)
+
+
 def test_inspect_names_unknown_operators(run: Run, write: Write) -> None:
     source = write("g (float[N, 16] x) => (float[N, 16] y) { y = acme.Twist(x) }")
     result = run("inspect", source)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import pytest
 from click.testing import Result
 
@@ -398,3 +400,49 @@ def test_lossless(run: Run, mlp: Path, tmp_path: Path) -> None:
         assert both.exit_code == 2
         assert f"--lossless and {other[0]} exclude each other" in both.stderr
     assert run(source, target, "--lossless", "--no-repair", "--no-benchmark").exit_code == 0
+
+
+def thinned(source: Path, target: Path) -> Path:
+    """A model of which nine tenths of the larger weights are zero, the same ones each time."""
+    model = onnx.ModelProto.FromString(source.read_bytes())
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor).copy()
+        if array.ndim > 1:
+            array[np.random.default_rng(0).random(array.shape) < 0.9] = 0
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    target.write_bytes(model.SerializeToString())
+    return target
+
+
+def test_zeros_need_no_room(run: Run, mlp: Path, tmp_path: Path) -> None:
+    source = thinned(mlp, tmp_path / "thin.onnx")
+    dense, target, plan = (tmp_path / name for name in ("dense.onnx", "out.onnx", "plan.json"))
+    assert run(source, dense, *FAST).exit_code == 0
+    result = run(source, target, *FAST, "--sparse-storage", "--plan", plan)
+    assert result.exit_code == 0, result.stderr
+    assert "Note: store-sparsely stored 2 weights sparsely" in result.stdout
+    assert target.stat().st_size < dense.stat().st_size / 2
+    assert Session(target).outputs
+    assert run("verify", source, target, "--plan", plan).exit_code == 0
+    assert run("inspect", target).exit_code == 0
+    sizes = json.loads(run("inspect", target, "--sparsity", "--json").stdout)["size"]
+    assert sizes["sparse_bytes"] == sizes["raw_bytes"] == target.stat().st_size
+    again = tmp_path / "again.onnx"
+    options = ("--sparse-storage", "--no-benchmark")
+    assert run("apply", plan, source, again, *options).exit_code == 0
+    assert again.read_bytes() == target.read_bytes()
+    assert run(target, again, *FAST).exit_code == 0
+
+
+def test_sparse_storage_alone(run: Run, mlp: Path, tmp_path: Path) -> None:
+    source, target = thinned(mlp, tmp_path / "thin.onnx"), tmp_path / "out.onnx"
+    alone = ("--passes", "store-sparsely", "--no-benchmark")
+    assert run(source, target, *alone).exit_code == 0
+    assert target.stat().st_size < source.stat().st_size / 2
+    nothing = run(mlp, tmp_path / "none.onnx", *alone)
+    assert (nothing.exit_code, "left all weights dense" in nothing.stderr) == (3, True)
+    both = run(source, target, *alone, "--sparse-storage")
+    assert (both.exit_code, "--sparse-storage exclude" in both.stderr) == (2, True)
+    lossless = run(source, target, "--lossless", "--sparse-storage", "--no-benchmark")
+    assert lossless.exit_code == 0, lossless.stderr
+    assert "Note: store-sparsely stored" in lossless.stdout

@@ -10,11 +10,19 @@ import onnx
 import pytest
 
 import onnxprune as op
+from onnxprune.errors import ModelError
 from onnxprune.ir import sparse
 from onnxprune.ir.difference import difference
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
-from onnxprune.ir.sparse import dense, sparse_tensors, written_out
+from onnxprune.ir.sparse import (
+    dense,
+    made_dense,
+    sparse_savings,
+    sparse_tensors,
+    stored_sparsely,
+    written_out,
+)
 from tests.texts import proto_of
 
 TEXT = "g (float[2,6] x) => (float[2,5] y) { h = MatMul(x, w1) r = Relu(h) y = MatMul(r, w2) }"
@@ -99,3 +107,66 @@ def test_what_is_too_large_to_be_dense_stays_as_it_is(monkeypatch: pytest.Monkey
         assert not result.is_pruned
         assert sparse_tensors(result.model).keys() == {"w1"}
         assert result.verify().passed
+
+
+WIDE = TEXT.replace("2,6", "2,60")
+
+
+def wide() -> npt.NDArray[np.float32]:
+    return np.where(np.arange(60)[:, None] % 6 == 0, np.tile(weight(), (10, 1)), np.float32(0))
+
+
+def test_only_what_is_smaller_is_stored_sparsely() -> None:
+    """A number that stays takes twelve bytes, not four; names and sizes take some as well."""
+    weights: dict[str, npt.NDArray[np.float32]] = {}
+    for name, kept in (("third", 128), ("quarter", 96), ("none", 0)):
+        weights[name] = np.zeros((16, 24), np.float32)
+        weights[name].reshape(-1)[:kept] = 1
+    weights["few"] = np.zeros((5, 10), np.float32)
+    nodes = " ".join(f"{name}y = Identity({name})" for name in weights)
+    model = load(proto_of(f"g (float[1] x) => (float[1] y) {{ y = Relu(x) {nodes} }}", weights))
+    stored = stored_sparsely(model)
+    assert stored.saved == sparse_savings(model)
+    assert stored.saved.keys() == sparse_tensors(stored.model).keys() == {"quarter", "none"}
+    less = len(model.to_bytes()) - len(stored.model.to_bytes())
+    assert 0 <= less - sum(stored.saved.values()) < 8  # smaller lengths are shorter to write, too
+    (empty,) = (t for t in stored.model.proto.graph.sparse_initializer if not t.values.dims[0])
+    restored = dense(empty)
+    assert restored is not None
+    assert np.array_equal(restored.numpy(), weights["none"])
+    assert made_dense(stored.model).constants.keys() == model.constants.keys()
+    assert not sparse_tensors(made_dense(stored.model))
+
+
+def test_names_and_notes_of_weights_stay() -> None:
+    proto = proto_of(WIDE, {"w1": wide(), "w2": (16, 5)})
+    proto.graph.initializer[0].doc_string = "the first"
+    proto.graph.initializer[0].metadata_props.add(key="layer", value="1")
+    (found,) = stored_sparsely(load(proto)).model.proto.graph.sparse_initializer
+    assert (found.values.name, found.values.doc_string) == ("w1", "the first")
+    assert found.values.metadata_props[0].key == "layer"
+
+
+def test_sparse_weights_that_no_file_holds_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparse, "ROOM_BYTES", 100)
+    model = load(proto_of(WIDE, {"w1": wide(), "w2": (16, 5)}))
+    with pytest.raises(ModelError, match="too large for one file") as caught:
+        stored_sparsely(model)
+    assert "--sparse-storage" in caught.value.hint
+
+
+def test_what_is_too_large_to_be_written_out_is_not_stored_sparsely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sparse, "LARGEST", 959)
+    model = load(proto_of(WIDE, {"w1": wide(), "w2": (16, 5)}))
+    assert stored_sparsely(model).model is model
+
+
+def test_weights_are_imported_into_a_sparse_model() -> None:
+    model = thinned("listed")
+    given = {"w1": np.ones((6, 16), np.float32), "w2": np.ones((16, 5), np.float32)}
+    imported = op.import_weights(model, given)
+    assert set(imported.written) == {"w1", "w2"}
+    assert not sparse_tensors(imported.model)
+    assert sparse_tensors(model)
