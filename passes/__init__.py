@@ -11,6 +11,7 @@ from typing import Any
 
 from onnxprune.passes.fold.constants import FoldConstants
 from onnxprune.passes.fold.empty import FoldEmpty
+from onnxprune.passes.quantize.quantize import Quantize
 from onnxprune.passes.remove.blocks import RemoveBlocks
 from onnxprune.passes.remove.channels import RemoveChannels
 from onnxprune.passes.remove.redundant import RemoveRedundant
@@ -27,6 +28,7 @@ PASSES: dict[str, Any] = {
         ApplyPlan,
         FoldEmpty,
         Repair,
+        Quantize,
     )
 }
 """Every pass by name."""
@@ -36,6 +38,7 @@ __all__ = [
     "ApplyPlan",
     "FoldConstants",
     "FoldEmpty",
+    "Quantize",
     "RemoveBlocks",
     "RemoveChannels",
     "RemoveRedundant",

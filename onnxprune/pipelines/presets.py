@@ -14,6 +14,7 @@ from onnxprune.passes import (
     ApplyPlan,
     FoldConstants,
     FoldEmpty,
+    Quantize,
     RemoveBlocks,
     RemoveChannels,
     RemoveRedundant,
@@ -33,6 +34,7 @@ def pruning(
     steps: int = 1,
     repair: bool | None = None,
     blocks: int | Literal["auto"] = 0,
+    quantize: Quantize | None = None,
     **options: Any,
 ) -> Pipeline:
     """The main job as a pipeline.
@@ -44,6 +46,7 @@ def pruning(
             data; None repairs if there is data.
         blocks: how many residual blocks go first; then channels go only if it is said how many.
             With ``auto`` blocks and channels go together, to meet the targets.
+        quantize: how what is left is quantized in the end, if it is.
         options: those of `RemoveChannels`.
 
     Raises:
@@ -62,20 +65,30 @@ def pruning(
         ignore = options.get("ignore", ())
         passes += [RemoveBlocks(count=blocks, ignore=ignore, seed=seed), FoldEmpty()]
         if not any(options.get(name) for name in _AMOUNTS):
-            return Pipeline([*passes, *_repair(repair, seed)])
+            return Pipeline([*passes, *_repair(repair, seed), *_given(quantize)])
     for step in range(1, steps + 1):
         passes += [RemoveChannels(**options, way=step / steps), FoldEmpty()]
         passes += _repair(repair, seed)
-    return Pipeline(passes)
+    return Pipeline([*passes, *_given(quantize)])
 
 
-def lossless(**options: Any) -> Pipeline:
+def lossless(*, quantize: Quantize | None = None, **options: Any) -> Pipeline:
     """Only what is provably without effect goes.
 
     Args:
+        quantize: how what is left is quantized in the end, if it is.
         options: those of `RemoveRedundant`.
     """
-    return Pipeline([FoldConstants(), RemoveRedundant(**options)])
+    return Pipeline([FoldConstants(), RemoveRedundant(**options), *_given(quantize)])
+
+
+def quantizing(quantize: Quantize) -> Pipeline:
+    """Nothing is pruned: the model is quantized.
+
+    Args:
+        quantize: how.
+    """
+    return Pipeline([FoldConstants(), quantize])
 
 
 def prune(
@@ -120,6 +133,10 @@ def apply_plan(
     """
     steps: list[Pass] = [FoldConstants(), ApplyPlan(plan=plan), FoldEmpty(), *_repair(repair, seed)]
     return Pipeline(steps).run(model, input_shapes=input_shapes, data=data)
+
+
+def _given(step: Pass | None) -> list[Pass]:
+    return [] if step is None else [step]
 
 
 def _repair(repair: bool | None, seed: int) -> list[Repair]:
