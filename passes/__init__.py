@@ -11,6 +11,7 @@ from typing import Any
 
 from onnxprune.passes.fold.constants import FoldConstants
 from onnxprune.passes.fold.empty import FoldEmpty
+from onnxprune.passes.quantize.quantize import Quantize
 from onnxprune.passes.remove.blocks import RemoveBlocks
 from onnxprune.passes.remove.channels import RemoveChannels
 from onnxprune.passes.remove.redundant import RemoveRedundant
@@ -30,6 +31,7 @@ PASSES: dict[str, Any] = {
         FoldEmpty,
         Repair,
         Sparsify,
+        Quantize,
         StoreSparsely,
     )
 }
@@ -40,6 +42,7 @@ __all__ = [
     "ApplyPlan",
     "FoldConstants",
     "FoldEmpty",
+    "Quantize",
     "RemoveBlocks",
     "RemoveChannels",
     "RemoveRedundant",

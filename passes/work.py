@@ -157,6 +157,7 @@ class Work:
         provenance: the original constant that each constant comes from, of this model or earlier
             ones.
         goals: the widths that steps which follow each other work towards.
+        unquantized: the float model that was quantized, once that is done; it is what is proven.
     """
 
     original: Model
@@ -169,6 +170,7 @@ class Work:
     known: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict[str, str])
     goals: Goals | None = None
+    unquantized: Model | None = None
     _canonical: Canonical | None = None
     _source: Model | None = None
 

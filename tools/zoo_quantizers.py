@@ -5,35 +5,29 @@ use to anyone, what it makes of the graph is what a user's model has.
 """
 
 import logging
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import onnx
 from onnx.version_converter import convert_version
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_dynamic,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization import QuantFormat
 
 import onnxprune as op
-from onnxprune.data.random import Feeds
+from onnxprune.ir.load import load_bytes
+from onnxprune.ir.rewritten import with_names
 from onnxprune.pipelines.inputs import Inputs
+from onnxprune.runtime.quantization import (
+    Form,
+    prepared,
+    quantized_dynamically,
+    quantized_statically,
+)
 
 _SAMPLES = 4
 _BLOCK = 32
 """Elements of a row that share a scale, where weights have four bits."""
-_UNTOLD = {"DefaultTensorType": onnx.TensorProto.FLOAT}
-"""What tensors are of whose type the quantizers cannot tell."""
 _BLOCKS_SINCE = 21
 """First opset in which DequantizeLinear knows blocks."""
-_SIGNED_KERNELS = ("MatMul", "Gemm", "Gather", "LSTM", "Attention")
-"""What takes signed weights beside unsigned activations: ONNX Runtime's ConvInteger does not."""
 
 
 def quantized(model: onnx.ModelProto, how: str) -> onnx.ModelProto:
@@ -51,36 +45,20 @@ def quantized(model: onnx.ModelProto, how: str) -> onnx.ModelProto:
         logging.disable(logging.NOTSET)
 
 
-def _dynamic(model: onnx.ModelProto, weights: QuantType, per_channel: bool) -> onnx.ModelProto:
-    signed = list(_SIGNED_KERNELS) if weights is QuantType.QInt8 else None
-    with tempfile.TemporaryDirectory(prefix="zoo-report-") as scratch:
-        path = Path(scratch) / "quantized.onnx"
-        quantize_dynamic(
-            _prepared(model, Path(scratch)),
-            path,
-            op_types_to_quantize=signed,
-            per_channel=per_channel,
-            weight_type=weights,
-            extra_options=_UNTOLD,
-        )
-        return onnx.load(path)
+def _dynamic(model: onnx.ModelProto, per_channel: bool) -> onnx.ModelProto:
+    ready = _ready(model).to_bytes()
+    return onnx.ModelProto.FromString(quantized_dynamically(ready, per_channel=per_channel))
 
 
-def _static(model: onnx.ModelProto, form: QuantFormat) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory(prefix="zoo-report-") as scratch:
-        path = Path(scratch) / "quantized.onnx"
-        prepared = _prepared(model, Path(scratch))
-        quantize_static(
-            prepared,
-            path,
-            _Reader(Inputs(op.load(prepared), {}).feeds(_SAMPLES)),
-            quant_format=form,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            extra_options=_UNTOLD,
-        )
-        return onnx.load(path)
+def _static(model: onnx.ModelProto, form: Form) -> onnx.ModelProto:
+    ready = _ready(model)
+    feeds = Inputs(ready, {}).feeds(_SAMPLES)
+    return onnx.ModelProto.FromString(quantized_statically(ready.to_bytes(), feeds, form=form))
+
+
+def _ready(model: onnx.ModelProto) -> op.Model:
+    """The model as the quantizers want it."""
+    return with_names(load_bytes(prepared(model.SerializeToString()), "the model"))
 
 
 def _four_bits(model: onnx.ModelProto, form: QuantFormat) -> onnx.ModelProto:
@@ -99,40 +77,15 @@ def _opset(model: onnx.ModelProto) -> int:
     return next(entry.version for entry in model.opset_import if not entry.domain)
 
 
-def _prepared(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    """The model as the quantizers want it: optimized, with the shapes that are known.
-
-    Those of weights are left out: the dynamic quantizer transposes weights and is then at odds with
-    what the file says of them.
-    """
-    given, path = folder / "given.onnx", folder / "prepared.onnx"
-    onnx.save(model, given)
-    quant_pre_process(given, path, skip_symbolic_shape=True)
-    prepared = onnx.load(path)
-    weights = {tensor.name for tensor in prepared.graph.initializer}
-    for info in [info for info in prepared.graph.value_info if info.name in weights]:
-        prepared.graph.value_info.remove(info)
-    return prepared
-
-
-class _Reader(CalibrationDataReader):
-    """Hands out one set of inputs after the other."""
-
-    def __init__(self, sets: list[Feeds]) -> None:
-        self._left: Iterator[Feeds] = iter(sets)
-
-    def get_next(self) -> Feeds | None:
-        return next(self._left, None)
-
-
 QUANTIZERS: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
-    "dynamic": lambda model: _dynamic(model, QuantType.QUInt8, per_channel=False),
-    "dynamic-int8": lambda model: _dynamic(model, QuantType.QInt8, per_channel=True),
-    "qdq": lambda model: _static(model, QuantFormat.QDQ),
-    "qoperator": lambda model: _static(model, QuantFormat.QOperator),
+    "dynamic": lambda model: _dynamic(model, per_channel=False),
+    "dynamic-int8": lambda model: _dynamic(model, per_channel=True),
+    "qdq": lambda model: _static(model, "qdq"),
+    "qoperator": lambda model: _static(model, "operators"),
     "nbits": lambda model: _four_bits(model, QuantFormat.QOperator),
     "nbits-qdq": lambda model: _four_bits(model, QuantFormat.QDQ),
 }
-"""Dynamic quantization with unsigned weights, and with signed ones channel by channel; static
-quantization channel by channel, as pairs of operators around those in floating point and as
-operators of its own; and four-bit weights in blocks, likewise in both forms."""
+"""Dynamic quantization with unsigned weights, and with signed ones channel by channel but in
+convolutions; static quantization channel by channel, as pairs of operators around those in
+floating point and as operators of its own; and four-bit weights in blocks, likewise in both forms.
+"""

@@ -22,6 +22,7 @@ from onnxprune.reports.benchmark import describe_providers, print_providers
 from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import (
     describe_equivalence,
+    describe_quantization,
     describe_random,
     describe_speedup,
     start_record,
@@ -145,6 +146,8 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
         or (not report.modified and report.name.startswith("repair"))
         for did in report.did
     ]
+    if result.unquantized is not None and result.removals and not result.is_pruned:
+        notes.append("no channel was removed: the model is quantized, and nothing else")
     if job.verify:
         out.stage("verifying")
         _verify(result, job, ready.judge, record)
@@ -198,8 +201,10 @@ def show(out: Output, job: Job) -> None:
 
 def changed(result: Result) -> bool:
     """Whether there is anything to write: channels removed, or other changes asked for alone."""
-    return result.is_pruned or (
-        not result.removals and any(report.modified for report in result.reports)
+    return (
+        result.is_pruned
+        or result.unquantized is not None
+        or (not result.removals and any(report.modified for report in result.reports))
     )
 
 
@@ -288,11 +293,14 @@ def _compare(
     result: Result, job: Job, judge: Judge | None, record: dict[str, Any]
 ) -> UsageError | None:
     """Compare what both models give; what is wrong with the data is no reason to write nothing."""
-    if judge is None:
-        record.update(describe_random(result.fidelity(result.feeds(4, seed=job.seed))))
-        return None
+    feeds = result.feeds(4, seed=job.seed) if judge is None else judge.data
     try:
-        record.update(judge.judged(result))
+        record.update(
+            describe_random(result.fidelity(feeds)) if judge is None else judge.judged(result)
+        )
+        if result.unquantized is not None:
+            apart = result.quantization_fidelity(feeds)
+            record["quantization"] = describe_quantization(result, apart)
     except UsageError as error:
         return error
     return None

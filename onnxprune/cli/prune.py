@@ -20,12 +20,13 @@ from onnxprune.cli.options import (
     parse_kinds,
     targets_options,
 )
+from onnxprune.cli.quantizing import quantize_of, quantize_options
 from onnxprune.cli.settings import read_settings
 from onnxprune.errors import UsageError
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.pipeline import Pipeline
-from onnxprune.pipelines.presets import lossless, pruning
+from onnxprune.pipelines.presets import lossless, pruning, quantizing
 
 _EPILOG = """\b
 Examples:
@@ -37,6 +38,7 @@ Examples:
   onnxprune in.onnx out.onnx --target-macs 0.5 --data cal.npz
   onnxprune in.onnx out.onnx --channels 0.3 --data test.npz --labels label
   onnxprune in.onnx out.onnx --channels 0.3 --kinds +head_dim --round-to 8
+  onnxprune in.onnx out.onnx --channels 0.3 --data cal.npz --quantize qdq
   onnxprune in.onnx out.onnx --passes \\
     'fold-constants,remove-channels{ratio=0.3,criterion=l1},fold-empty'
 """
@@ -113,6 +115,7 @@ Examples:
 @ignore_option
 @allow_io_option
 @kinds_option
+@quantize_options
 @click.option(
     "--passes",
     "pipeline",
@@ -211,8 +214,13 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     targets = chosen_targets(options)
     if targets:
         given["targets"] = targets
+    quantize = quantize_of(options)
+    if quantize is not None:
+        given["quantize"] = quantize
     if options["lossless"]:
         return _lossless(given, options["pipeline"])
+    if options["pipeline"] is None and given.keys() <= {"quantize", "repair"} and quantize:
+        return quantizing(quantize)
     if options["pipeline"] is None:
         _check_amount(given)
         machine = {name: options[name] for name in ("provider", "threads")}
@@ -226,9 +234,11 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     return Pipeline(options["pipeline"])
 
 
+_WITH_LOSSLESS = ("ignore", "allow_io", "round_to", "quantize", "sparse_storage")
+
+
 def _lossless(given: dict[str, Any], pipeline: str | None) -> Pipeline:
-    names = ("ignore", "allow_io", "round_to", "sparse_storage")
-    known = {name: given[name] for name in names if name in given}
+    known = {name: given[name] for name in _WITH_LOSSLESS if name in given}
     harmless = {*known} if given.get("repair") else {*known, "repair"}
     others = [name for name in given if name not in harmless] + ["passes"] * bool(pipeline)
     if others:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from onnxprune.coupling.ragged import Partners
 from onnxprune.errors import ModelError
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
-from onnxprune.ir.graph import Node, nodes
+from onnxprune.ir.graph import Node, matches, nodes
 from onnxprune.ir.tensors import is_weight_type
 from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.operator import Operator
@@ -308,16 +307,11 @@ def ignored(order: Iterable[Node], patterns: list[str]) -> set[tuple[str, ...]]:
     bodies: set[str] = set()
     found: set[tuple[str, ...]] = set()
     for node in reversed([*order]):
-        names = (node.name, node.op_type, *node.outputs, *node.inputs)
-        whole = node.within in bodies or _matches(names, patterns)
+        whole = node.within in bodies or matches(node.names, patterns)
         if whole:
             found.add(node.outputs[:1])
-        bodies |= {body.name for body in node.bodies if whole or _matches([body.name], patterns)}
+        bodies |= {body.name for body in node.bodies if whole or matches([body.name], patterns)}
     return found
-
-
-def _matches(names: Iterable[str], patterns: list[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names if name)
 
 
 def _port_shapes(canonical: Canonical) -> dict[str, tuple[int, ...]]:

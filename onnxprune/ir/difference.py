@@ -17,7 +17,7 @@ from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import written_out
 from onnxprune.ir.tensors import Tensor
 
-_FIELDS = ("producer_name", "producer_version", "domain", "model_version", "doc_string")
+MODEL_FIELDS = ("producer_name", "producer_version", "domain", "model_version", "doc_string")
 """What a model says of itself, beside its properties."""
 
 
@@ -129,7 +129,7 @@ def _type_text(declared: onnx.TypeProto) -> str:
 
 def _metadata(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:
     """What a model carries beside what it computes, by the name to call it."""
-    for name in _FIELDS:
+    for name in MODEL_FIELDS:
         if value := getattr(proto, name):
             yield name, str(value)
     yield from _properties("", proto.metadata_props)

@@ -6,6 +6,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import onnx
 
@@ -218,6 +219,17 @@ class Node:
     captures: tuple[str, ...] = ()
     bodies: tuple[Body, ...] = ()
     within: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What patterns are tried on: its name, its type, and the values it makes and reads."""
+        return self.name, self.op_type, *self.outputs, *self.inputs
+
+
+def matches(names: Iterable[str], patterns: Iterable[str]) -> bool:
+    """Whether a glob pattern fits a name; absent ones are left out."""
+    tried = list(patterns)
+    return any(fnmatchcase(name, pattern) for name in names if name for pattern in tried)
 
 
 def nodes(proto: onnx.ModelProto) -> list[Node]:

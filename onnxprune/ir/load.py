@@ -53,9 +53,22 @@ def load(source: str | os.PathLike[str] | onnx.ModelProto) -> Model:
         return _split(proto, ExternalData(None), "the model in memory", None)
     path = Path(os.path.abspath(source))
     content, stamp = _read(path)
-    proto = _parse(content, path)
+    proto = _parse(content, str(path))
     del content  # as large as the model, and not needed while it is checked
     return _split(proto, ExternalData(path.parent), str(path), Source(path, stamp, 0))
+
+
+def load_bytes(content: bytes, where: str) -> Model:
+    """Reads a model that is the content of a file, with all data inline.
+
+    Args:
+        content: The model.
+        where: What to call it in messages.
+
+    Raises:
+        ModelError: It is no ONNX model, or an invalid one.
+    """
+    return _split(_parse(content, where), ExternalData(None), where, None)
 
 
 def _read(path: Path) -> tuple[bytes, FileStamp]:
@@ -86,8 +99,7 @@ def _read(path: Path) -> tuple[bytes, FileStamp]:
         raise ModelError("the model cannot be read", where=str(path), why=str(error)) from error
 
 
-def _parse(content: bytes, path: Path) -> onnx.ModelProto:
-    where = str(path)
+def _parse(content: bytes, where: str) -> onnx.ModelProto:
     if not content:
         raise ModelError("the model file is empty", where=where, hint="export the model again")
     hint = next(

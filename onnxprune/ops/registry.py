@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from onnxprune.ir.graph import nodes
+from onnxprune.ir.model import Model
 from onnxprune.ops import (
     attention,
     blockwise,
@@ -76,6 +78,13 @@ def lookup(domain: str, op_type: str, version: int) -> Operator | None:
         if operator.since <= version:
             return operator
     return None
+
+
+def is_quantized(model: Model) -> bool:
+    """Whether an operator of a model reads integers that stand for other numbers."""
+    versions = model.opset
+    known = (lookup(n.domain, n.op_type, versions.get(n.domain, 1)) for n in nodes(model.proto))
+    return any(operator.encodings for operator in known if operator is not None)
 
 
 def all_operators() -> list[Operator]:

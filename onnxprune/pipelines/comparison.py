@@ -23,6 +23,7 @@ from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import made_dense
 from onnxprune.ir.tensors import ArrayTensor, Tensor
+from onnxprune.ops.registry import is_quantized
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.runtime import Load, Observation, Optimization, Session
@@ -34,6 +35,11 @@ from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import observe_model, session_of
 from onnxprune.verify.speed import Speedup
 from onnxprune.verify.tolerance import Tolerances
+
+_QUANTIZED = (
+    "the pruned model is quantized, so that all its numbers differ; prove the float model: "
+    "`onnxprune apply` of the plan makes it, or judge this one by its fidelity, without --plan"
+)
 
 
 class Comparison:
@@ -84,6 +90,9 @@ class Comparison:
     def equivalence(self, data: Dataset | None = None) -> Equivalence:
         """Compare with the masked original.
 
+        A model that was quantized after it was pruned has other numbers everywhere, on purpose: of
+        such it cannot be told, and fidelity says how close it is.
+
         Args:
             data: first samples of which are inputs beside the random ones.
 
@@ -91,6 +100,8 @@ class Comparison:
             PlanError: the plan does not fit the original.
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
+        if is_quantized(self.pruned) and not is_quantized(self.original):
+            return Equivalence(finding="cannot tell", reason=_QUANTIZED)
         analysis, keeps = self._removal
         pruned = self._unrepaired()
         return self._inputs.prove(

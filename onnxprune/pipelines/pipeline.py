@@ -19,6 +19,7 @@ from onnxprune.ir.load import load
 from onnxprune.ir.merge import merge_views
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import sparse_again, written_out
+from onnxprune.passes.quantize.quantize import check_quantizing
 from onnxprune.passes.work import Pass, Work
 from onnxprune.pipelines.inputs import Shapes
 from onnxprune.pipelines.result import Result
@@ -63,10 +64,12 @@ class Pipeline:
 
         Raises:
             ModelError: the model cannot be handled.
-            UsageError: an option makes no sense.
+            UsageError: an option makes no sense, or a pass follows quantization.
+            NothingToPruneError: a model that is to be quantized is so already.
             EquivalenceError: with `verify_each`, a pass gave a wrong result.
         """
         source = model if isinstance(model, Model) else load(model)
+        check_quantizing(self.passes, source, data)
         work = Work(source, source, dict(input_shapes or {}), data)
         # Sums come out the same on any number of cores; and BLAS threads and those of ONNX Runtime
         # are in each other's way.
@@ -95,7 +98,9 @@ class Pipeline:
             ) from error
 
     def _result(self, work: Work, merge: bool) -> Result:
-        model = merge_views(work.model, work.provenance) if merge else work.model
+        model = work.unquantized or work.model
+        if merge:
+            model = merge_views(model, work.provenance)
         plan = Plan("", settings={"pipeline": str(self)}, original=work.original)
         steps = _planned(work)
         plan.initializers = _together(steps)
@@ -110,14 +115,17 @@ class Pipeline:
         constants = written_out(model) if fitted else model.constants
         left = sorted(fitted & constants.keys())
         plan.repaired = {name: hash_of(constants[name]) for name in left}
+        if merge:
+            model = sparse_again(model, work.original, work.provenance, fitted)
         return Result(
             work.original,
-            sparse_again(model, work.original, work.provenance, fitted) if merge else model,
+            model if work.unquantized is None else work.model,
             plan,
             list(work.removals),
             work.reports,
             work.seconds,
             work.input_shapes,
+            unquantized=None if work.unquantized is None else model,
         )
 
 

@@ -159,7 +159,9 @@ def apply_plan(
         PlanError: the plan does not fit the model.
     """
     steps: list[Pass] = [FoldConstants(), ApplyPlan(plan=plan), FoldEmpty(), *_repair(repair, seed)]
-    return Pipeline([*steps, *_ending(None, sparse_storage)]).run(model, input_shapes=input_shapes, data=data)
+    return Pipeline([*steps, *_ending(None, sparse_storage)]).run(
+        model, input_shapes=input_shapes, data=data
+    )
 
 
 def _ending(quantize: Quantize | None, sparse_storage: bool) -> list[Pass]:

@@ -37,6 +37,7 @@ class Result:
         seconds: time spent on ``analyse``, ``remove``, ``verify``.
         input_shapes: shapes of dynamic inputs that the user gave.
         equivalence: the last verdict of `verify`.
+        unquantized: the float model that `model` was quantized from, if it was.
     """
 
     original: Model
@@ -47,11 +48,17 @@ class Result:
     seconds: dict[str, float]
     input_shapes: Shapes = field(default_factory=dict[str, tuple[int, ...]])
     equivalence: Equivalence | None = None
+    unquantized: Model | None = None
 
     @property
     def is_pruned(self) -> bool:
         """Whether any channel was removed, or any weight made zero."""
         return any(removal.keeps or removal.sparsified for removal in self.removals)
+
+    @property
+    def proven(self) -> Model:
+        """The model that the proof is about: as it is, or as it was before it was quantized."""
+        return self.unquantized or self.model
 
     @property
     def refused(self) -> list[Refusal]:
@@ -84,6 +91,8 @@ class Result:
         check: bool = True,
     ) -> Equivalence:
         """Prove that the pruned model computes what the masked original computes.
+
+        Of a model that was quantized then, that is said of the float model before.
 
         Args:
             feeds: two sets of inputs of the original or more; by default random ones, at two sizes
@@ -134,6 +143,23 @@ class Result:
         chosen = self.feeds(count=4) if data is None else data
         with session_of(self.original) as original, session_of(self.model) as pruned:
             return measure_fidelity(original, pruned, chosen, self.ports)
+
+    def quantization_fidelity(
+        self, data: Dataset | Sequence[Feeds] | None = None
+    ) -> dict[str, Fidelity]:
+        """How close the quantized model stays to the float model that it was made of, by output.
+
+        Args:
+            data: inputs of the original; random ones if None.
+
+        Raises:
+            UsageError: the data cannot be read, or does not fit.
+            RuntimeFailureError: ONNX Runtime cannot run a model.
+        """
+        chosen = self.feeds(count=4) if data is None else data
+        sets = (item if isinstance(item, dict) else item.feeds for item in chosen)
+        with session_of(self.proven) as before, session_of(self.model) as quantized:
+            return measure_fidelity(before, quantized, (narrowed(x, self.ports) for x in sets))
 
     def evaluate(
         self, data: Dataset, metrics: Sequence[MetricLike] = (), *, output: str | None = None
@@ -194,7 +220,7 @@ class Result:
         Weights that are new on purpose, by repair or as zeros, are no part of that.
         """
         if not self.removals:
-            return check_outputs(self.original, self.model, feeds)
+            return check_outputs(self.original, self.proven, feeds)
         first = self.removals[0].analysis.canonical
         types = first.facts.elem_types
         canonical = check_outputs(self.original, first.model, feeds, types)
@@ -204,7 +230,7 @@ class Result:
         unreached: list[str] = []
         for place, removal in enumerate(self.removals):
             following = self.removals[place + 1 :]
-            then = following[0].analysis.canonical.model if following else self.model
+            then = following[0].analysis.canonical.model if following else self.proven
             reweighted = removal.reweighted
             pruned = then if reweighted is None else removal.pruned
             if pruned is not removal.analysis.canonical.model:  # else nothing was cut

@@ -16,6 +16,8 @@ from onnxprune.passes.work import Pass
 
 _STEP = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\{([^{}]*)\})?\s*(?:,|$)")
 
+_TRUTHS = {"true": True, "false": False}
+
 
 def parse_pipeline(text: str) -> list[Pass]:
     """Read a textual pipeline.
@@ -84,6 +86,10 @@ def _convert(text: str, hint: Any, where: str) -> Any:
     if get_origin(hint) is tuple:
         return tuple(text.split("|"))
     kinds = [hint, *get_args(hint)]
+    if bool in kinds and (truth := _TRUTHS.get(text.lower())) is not None:
+        return truth
+    if hint is bool:
+        raise UsageError(f"{text!r} is neither true nor false", where=where)
     for kind in (int, float):
         if kind in kinds:
             try:

@@ -47,6 +47,7 @@ def start_record(result: Result, load_s: float) -> Record:
         load_s: seconds that loading took.
     """
     original, pruned = describe_model(result.original), describe_model(result.model)
+    pruned["parameters"] = result.proven.parameters
     original["size_bytes"] = result.original.size_bytes
     record: Record = {
         "schema": SCHEMA,
@@ -68,7 +69,7 @@ def start_record(result: Result, load_s: float) -> Record:
     first, last = result.removals[0], result.removals[-1]
     sample = Sample.of(first.analysis)
     original["macs"] = sample.share(count_macs(first.analysis))
-    made = result.model.results if last.blocks else None
+    made = result.proven.results if last.blocks else None
     pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps, made))
     record["blocks"] = [name for removal in result.removals for name in removal.blocks]
     first = next((removal for removal in result.removals if not removal.blocks), first)
@@ -178,6 +179,18 @@ def describe_random(outputs: Mapping[str, Fidelity]) -> Record:
     """What random inputs say of a pruned model and its original, for the record of the run."""
     measured_on = {"source": "random", "samples": None, "dropped": 0, "warning": RANDOM_INPUTS}
     return {"measured_on": measured_on, "fidelity": _describe_fidelity(outputs)}
+
+
+def describe_quantization(result: Result, outputs: Mapping[str, Fidelity]) -> Record:
+    """What quantization made of the float model, and how close it stays to that.
+
+    Args:
+        result: with `Result.unquantized`.
+        outputs: fidelity of the quantized model against the float one.
+    """
+    before = describe_model(result.proven)
+    before["size_bytes"] = result.proven.size_bytes
+    return {"float": before, "fidelity": _describe_fidelity(outputs)}
 
 
 def describe_evaluation(found: Evaluation, data: Dataset) -> Record:

@@ -49,6 +49,8 @@ def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> N
         print_equivalence(out, record["equivalence"])
     if "measured_on" in record:
         print_judgement(out, record)
+    if "quantization" in record:
+        print_quantization(out, record)
     if "speedup" in record:
         print_speedup(out, record["speedup"])
     for note in record.get("notes", ()):
@@ -135,7 +137,7 @@ def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
     if record.get("metrics"):
         out.print(_metrics(record["metrics"], samples), "")
     if record["fidelity"]:
-        out.print(_fidelity(record["fidelity"], samples))
+        out.print(_fidelity(record["fidelity"], f"fidelity, on {samples}"))
     if len(record["fidelity"]) > OUTPUTS_SHOWN:
         out.print(f"  and {len(record['fidelity']) - OUTPUTS_SHOWN} more outputs")
     for name, output in record["fidelity"].items():
@@ -147,6 +149,22 @@ def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
         out.print(f"Left over, too few for a batch: {_samples(on['dropped'])}.")
     if on["warning"]:
         out.print(f"Warning: {on['warning']}", style="yellow")
+    out.print("")
+
+
+def print_quantization(out: Console, record: Mapping[str, Any]) -> None:
+    """Print what quantization did to the float model, apart from what pruning did.
+
+    Args:
+        out: where to print it.
+        record: with `quantization`.
+    """
+    found = record["quantization"]
+    sizes = (record["pruned"]["size_bytes"], found["float"]["size_bytes"])
+    after, before = ("?" if number is None else size(number) for number in sizes)
+    out.print(f"Quantized: {after}, from {before} of the float model, which the proof is about.")
+    if found["fidelity"]:
+        out.print(_fidelity(found["fidelity"], "fidelity to the float model"))
     out.print("")
 
 
@@ -172,9 +190,9 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
     return table
 
 
-def _fidelity(outputs: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
+def _fidelity(outputs: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     table = plain_table()
-    table.add_column(f"fidelity, on {samples}", overflow="fold", max_width=36)
+    table.add_column(title, overflow="fold", max_width=36)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
         table.add_column(heading, justify="right")
     for name, output in list(outputs.items())[:OUTPUTS_SHOWN]:

@@ -6,7 +6,15 @@ import pytest
 
 import onnxprune as op
 from onnxprune.errors import UsageError
-from onnxprune.passes import PASSES, ApplyPlan, FoldConstants, FoldEmpty, RemoveChannels
+from onnxprune.passes import (
+    PASSES,
+    ApplyPlan,
+    FoldConstants,
+    FoldEmpty,
+    Quantize,
+    RemoveChannels,
+    Repair,
+)
 from onnxprune.passes.work import Pass
 from onnxprune.pipelines.spec import options_of, parse_pipeline
 
@@ -21,6 +29,7 @@ from onnxprune.pipelines.spec import options_of, parse_pipeline
         "remove-channels{kinds=head|channel,ignore=conv*|head}",
         "remove-channels{minimum=4,seed=3},remove-channels{ratio=0.1}",
         "apply-plan{plan=/tmp/plan.json}",
+        "repair{random=True},quantize{mode=dynamic,per_channel=False,ignore=head*|Gemm}",
     ],
 )
 def test_round_trip(text: str) -> None:
@@ -37,6 +46,13 @@ def test_text_and_objects_are_the_same() -> None:
     ]
     assert parse_pipeline(text) == passes
     assert str(op.Pipeline(passes)) == text
+
+
+def test_truths_may_be_written_small() -> None:
+    assert parse_pipeline("quantize{per-channel=false,symmetric=true}") == [
+        Quantize(per_channel=False, symmetric=True)
+    ]
+    assert parse_pipeline("repair{random=False}") == [Repair()]
 
 
 def test_spaces_and_dashes_are_free() -> None:
@@ -59,6 +75,8 @@ def test_spaces_and_dashes_are_free() -> None:
         ("remove-channels{minimum=1.5}", "'1.5' is no number", ""),
         ("remove-channels{ratio=2}", "ratio of channels to remove is 2.0", "0.3 removes"),
         ("remove-channels{round_to=many}", "round_to is 'many'", "auto"),
+        ("quantize{symmetric=yes}", "neither true nor false", ""),
+        ("quantize{mode=int4}", "no mode 'int4'", "qdq, dynamic"),
         ("remove-channels{ratio=0.3", "cannot be read", "NAME{option=value"),
         ("fold-constants;fold-empty", "cannot be read", "separated by commas"),
         ("Fold", "cannot be read", "NAME"),

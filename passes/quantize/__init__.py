@@ -1,0 +1,1 @@
+"""Quantization, at the end of a pipeline."""
