@@ -156,9 +156,7 @@ class Sparsify:
             below = self.below * (1 - left_after(self.schedule, 0.0, self.way))
             return {layer.weight: Amount(below=below) for layer in layers}
         if self.pattern:
-            whole = Pattern.parse(self.pattern)
-            left = left_after(self.schedule, whole.stay / whole.of, self.way)
-            pattern = replace(whole, stay=int(np.ceil(whole.of * left - 1e-9)))
+            pattern = Pattern.parse(self.pattern).after(self.schedule, self.way)
             return {
                 layer.weight: Amount(pattern=pattern, channels=layer.channels[0])
                 for layer in layers
