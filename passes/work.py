@@ -64,6 +64,8 @@ class Sparsified:
         names: of the constants that changed, zeros and what was fitted around them.
         zeros: number of weights that are zero now, of those that were asked for.
         total: number of those that were asked for.
+        layers: how many layers have them.
+        method: what chose the zeros.
         deviation: squared deviation of the outputs from the original's, as a share of their
             squares; None without data.
         samples: how many samples were looked at.
@@ -73,6 +75,8 @@ class Sparsified:
     names: frozenset[str]
     zeros: int = 0
     total: int = 0
+    layers: int = 0
+    method: str = ""
     deviation: float | None = None
     samples: int = 0
 
