@@ -16,7 +16,7 @@ from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, RuntimeFailureError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
-from onnxprune.passes import RemoveRedundant, StoreSparsely
+from onnxprune.passes import RemoveRedundant, Sparsify, StoreSparsely
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.benchmark import describe_providers, print_providers
 from onnxprune.reports.provenance import provenance

@@ -32,9 +32,15 @@ def test_zeros_are_reported_verified_and_planned(run: Run, cnn: Path, tmp_path: 
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert _zeros(target) == pytest.approx(0.7, abs=1e-3)
     assert run("verify", cnn, target, "--plan", plan).exit_code == 0
-    again = run("apply", plan, cnn, tmp_path / "again.onnx")
+
+
+def test_a_plan_of_zeros_alone_has_nothing_to_apply(run: Run, mlp: Path, tmp_path: Path) -> None:
+    target, plan = tmp_path / "out.onnx", tmp_path / "plan.json"
+    assert run(mlp, target, "--pattern", "2:4", FAST, "--plan", plan).exit_code == 0
+    assert run("verify", mlp, target, "--plan", plan).exit_code == 0
+    again = run("apply", plan, mlp, tmp_path / "again.onnx")
     assert again.exit_code == 3
-    assert "--passes 'fold-constants,sparsify{sparsity=0.7" in " ".join(again.stderr.split())
+    assert "--passes 'fold-constants,sparsify{pattern=2:4}'" in " ".join(again.stderr.split())
 
 
 def test_the_document_holds_what_became_zero(run: Run, cnn: Path, tmp_path: Path) -> None:
