@@ -13,6 +13,7 @@ from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import Kept, composed
+from onnxprune.errors import UsageError
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
@@ -97,6 +98,7 @@ class Removal:
         sparsified: what became zero then, if anything did.
         blocks: names of the residual blocks that it removed whole.
         changed: names of the constants that were changed before it, so that nothing is lost.
+        permuted: whether channels are in another order than before, and nothing else happened.
     """
 
     analysis: Analysis
@@ -108,6 +110,7 @@ class Removal:
     sparsified: Sparsified | None = None
     blocks: tuple[str, ...] = ()
     changed: frozenset[str] = frozenset()
+    permuted: bool = False
 
     @property
     def reweighted(self) -> Repaired | Sparsified | None:
@@ -221,6 +224,12 @@ class Work:
 
         Where nothing goes, the model stays what it is, and that is noted as well.
         """
+        if keeps and any(removal.permuted for removal in self.removals):
+            raise UsageError(
+                "channels cannot be removed after they were permuted",
+                why="a plan says which indices of the original weights stay, in their order",
+                hint="put permute-channels behind all passes that remove channels",
+            )
         start = perf_counter()
         pruned = remove(analysis, keeps)
         self.note_time("remove", start)
