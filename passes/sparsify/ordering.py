@@ -7,9 +7,9 @@ import numpy as np
 from onnxprune.passes.repair.least_squares import Array
 from onnxprune.passes.sparsify.pattern import Pattern
 
-COLUMNS = 512
+COLUMNS = 256
 """So many columns of a table are looked at while orders are compared."""
-PAIRS = 3000
+PAIRS = 1500
 """So many pairs of groups are tried for exchanges."""
 
 
