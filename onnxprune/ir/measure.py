@@ -55,6 +55,74 @@ def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) 
     return told
 
 
+class NodeTeller:
+    """Asks ONNX Runtime for the types of single nodes' results; equal questions are asked once.
+
+    What it tells follows from types and constants alone, and holds for any data.
+    """
+
+    def __init__(self, ir_version: int) -> None:
+        """Prepare for the nodes of a model of this version."""
+        self._ir_version = ir_version
+        self._told: dict[bytes, list[Told | None]] = {}
+
+    def __call__(
+        self,
+        node: onnx.NodeProto,
+        types: Mapping[str, onnx.TypeProto],
+        values: Mapping[str, onnx.TensorProto],
+        version: int,
+    ) -> dict[str, Told]:
+        """What is told of a node's results; see `shapes.Teller`."""
+        probe = _alone(node, types, values, version, self._ir_version)
+        question = probe.SerializeToString(deterministic=True)
+        if question not in self._told:
+            self._told[question] = _answer(question, len(node.output))
+        answers = zip(node.output, self._told[question], strict=True)
+        return {name: told for name, told in answers if name and told is not None}
+
+
+def _alone(
+    node: onnx.NodeProto,
+    types: Mapping[str, onnx.TypeProto],
+    values: Mapping[str, onnx.TensorProto],
+    version: int,
+    ir_version: int,
+) -> onnx.ModelProto:
+    """A model of one node, whose values are called by their numbers."""
+    single = onnx.NodeProto()
+    single.CopyFrom(node)
+    single.name = single.doc_string = ""
+    names = {name: f"x{place}" for place, name in enumerate(dict.fromkeys(node.input)) if name}
+    single.input[:] = [names.get(name, "") for name in node.input]
+    single.output[:] = [f"y{place}" if name else "" for place, name in enumerate(node.output)]
+    given = [onnx.ValueInfoProto(name=names[n], type=types[n]) for n in names if n not in values]
+    outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in single.output if name]
+    graph = onnx.helper.make_graph([single], "probe", given, outputs)
+    for name, place in names.items():
+        if name in values:
+            graph.initializer.add().CopyFrom(values[name])
+            graph.initializer[-1].name = place
+    imports = [onnx.helper.make_opsetid(node.domain, version)]
+    return onnx.helper.make_model(graph, opset_imports=imports, ir_version=ir_version)
+
+
+def _answer(question: bytes, count: int) -> list[Told | None]:
+    """What ONNX Runtime says of the results of a model of one node."""
+    told: list[Told | None] = [None] * count
+    try:
+        session = Session(question, optimization="none", quiet=True)
+    except InternalError:
+        raise
+    except OnnxPruneError:
+        return told
+    for port in session.outputs:
+        shape = _static(port)
+        if port.dtype in _NUMBERS and shape is not None:
+            told[int(port.name.removeprefix("y"))] = Told(_NUMBERS[port.dtype], shape)
+    return told
+
+
 def _static(port: Port) -> Shape | None:
     """The shape of a value, if all its sizes are numbers; without any axis, nobody may know it."""
     sizes = [size for size in port.shape if isinstance(size, int) and size > 0]
