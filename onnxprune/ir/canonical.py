@@ -129,7 +129,7 @@ def _two_bindings(
     Then the model is run, and if it does not run at the usual sizes, others are tried.
     """
     first, second = usual_bindings(original, fixed)
-    if fixed or first == second or not _without_shape(model, interpret(model.proto, first)):
+    if fixed or first == second or not _without_shape(model, _sure_facts(model, first)):
         return first, second
     return runnable_bindings(original) or (first, second)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import onnx
@@ -56,7 +57,7 @@ def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) 
 
 
 class NodeTeller:
-    """Asks ONNX Runtime for the types of single nodes' results; equal questions are asked once.
+    """Asks ONNX Runtime for the types of single nodes' results.
 
     What it tells follows from types and constants alone, and holds for any data.
     """
@@ -64,7 +65,6 @@ class NodeTeller:
     def __init__(self, ir_version: int) -> None:
         """Prepare for the nodes of a model of this version."""
         self._ir_version = ir_version
-        self._told: dict[bytes, list[Told | None]] = {}
 
     def __call__(
         self,
@@ -76,9 +76,7 @@ class NodeTeller:
         """What is told of a node's results; see `shapes.Teller`."""
         probe = _alone(node, types, values, version, self._ir_version)
         question = probe.SerializeToString(deterministic=True)
-        if question not in self._told:
-            self._told[question] = _answer(question, len(node.output))
-        answers = zip(node.output, self._told[question], strict=True)
+        answers = zip(node.output, _answer(question, len(node.output)), strict=True)
         return {name: told for name, told in answers if name and told is not None}
 
 
@@ -107,8 +105,9 @@ def _alone(
     return onnx.helper.make_model(graph, opset_imports=imports, ir_version=ir_version)
 
 
+@lru_cache(maxsize=1024)
 def _answer(question: bytes, count: int) -> list[Told | None]:
-    """What ONNX Runtime says of the results of a model of one node."""
+    """What ONNX Runtime says of the results of a model of one node; equal ones are asked once."""
     told: list[Told | None] = [None] * count
     try:
         session = Session(question, optimization="none", quiet=True)
