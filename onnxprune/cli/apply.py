@@ -34,7 +34,14 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
     with out.progress():
         wanted = Plan.load(plan)
         if not wanted.initializers:
-            raise NothingToPruneError("the plan removes nothing", where=str(plan))
+            raise NothingToPruneError(
+                "the plan removes nothing",
+                where=str(plan),
+                why="it tells of new weights, which it does not hold" if wanted.repaired else "",
+                hint=f"run its pipeline: --passes '{wanted.settings.get('pipeline')}'"
+                if wanted.repaired
+                else "",
+            )
         ready = prepare(job)
         if wanted.model_sha256 != ready.model.sha256:
             out.note("the plan was made for another file; it is applied by names and shapes")
