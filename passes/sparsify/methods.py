@@ -116,5 +116,5 @@ def adapted(
 def _losses(second: Array, damping: float) -> Array:
     """What a weight of 1 in each row is worth, if the others make up for it: ``[g, k, 1]``."""
     mean = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
-    inverse = np.linalg.inv(second + (damping * mean + _TINY) * np.eye(second.shape[1]))
+    inverse: Array = np.linalg.inv(second + (damping * mean + _TINY) * np.eye(second.shape[1]))
     return np.asarray(1 / np.maximum(np.einsum("gii->gi", inverse)[:, :, None], _TINY))
