@@ -66,9 +66,8 @@ def second_of(moments: Moments, *, centred: bool) -> Array:
     second = moments.xx[:, :-1, :-1] / rows
     if centred:
         mean = moments.xx[:, -1, :-1] / rows
-        noise = _ROUNDING * np.einsum("gii->gi", second).mean(axis=1)
-        second = second - mean[:, :, None] * mean[:, None, :]
-        second = second + noise[:, None, None] * np.eye(second.shape[1])
+        noise = _ROUNDING * np.einsum("gii->gi", second)[:, :, None] * np.eye(second.shape[1])
+        second = second - (1 - _ROUNDING) * mean[:, :, None] * mean[:, None, :] + noise
     return np.asarray(second)
 
 

@@ -9,6 +9,7 @@ ICML 2023.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,6 +20,8 @@ from onnxprune.passes.repair.least_squares import Array
 ROWS = 128
 """Rows that are gone through before those behind them hear of it."""
 _TINY = 1e-12
+_MORE = 10.0 ** np.arange(7)
+"""How much more damping is tried; with all of it rows know nothing of each other."""
 
 Choice = Callable[[int, Array], Array]
 """From the first row of a stretch and the losses ``[g, r, m]`` of its weights to where zeros go."""
@@ -38,18 +41,22 @@ class Curvature:
 
     @classmethod
     def of(cls, second: Array, damping: float) -> Self:
-        """Factorise second moments.
+        """Factorise second moments; what rounding made indefinite is damped more.
 
         Args:
             second: ``[g, k, k]``.
             damping: added to the diagonal, as a share of its mean.
         """
-        mean = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
-        damped = second + (damping * mean + _TINY) * np.eye(second.shape[1])
-        inverse = np.linalg.inv(damped)
-        symmetric = (inverse + inverse.swapaxes(1, 2)) / 2
-        upper = np.linalg.cholesky(symmetric).swapaxes(1, 2)
-        return cls(upper, np.einsum("gii->gi", symmetric))
+        mean = np.abs(np.einsum("gii->gi", second)).mean(axis=1)[:, None, None]
+        unit = np.eye(second.shape[1])
+        for share in damping * _MORE:
+            with suppress(np.linalg.LinAlgError):
+                inverse = np.linalg.inv(second + (share * mean + _TINY) * unit)
+                symmetric = (inverse + inverse.swapaxes(1, 2)) / 2
+                upper = np.linalg.cholesky(symmetric).swapaxes(1, 2)
+                return cls(upper, np.einsum("gii->gi", symmetric))
+        none = np.broadcast_to(unit, second.shape)
+        return cls(none, np.ones(second.shape[:2]))
 
     def losses(self, weight: Array) -> Array:
         """What the outputs lose with each weight if the others make the best of it.
