@@ -6,7 +6,7 @@ are none of these: zeros there save nothing and cost much.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,7 +47,6 @@ def find_layers(
     """
     skipped = ignored([placed.node for placed in analysis.placed], [*ignore])
     kept = {info.name for info in analysis.canonical.model.proto.graph.output}
-    decoded = Counter(analysis.decoded.values())
     readers: dict[str, list[tuple[Placed, int]]] = defaultdict(list)
     for placed in analysis.placed:
         for operand, name in enumerate(placed.node.inputs):
@@ -58,8 +57,6 @@ def find_layers(
         reason, node = _refusal(analysis, name, readers[name], skipped)
         if name in kept:
             reason, node = "the model gives it as an output", ""
-        elif decoded[analysis.weight_of(name)] > 1:
-            reason, node = "the same integers are decoded more than once", ""
         if reason:
             refused.append(Refusal(reason, node, analysis.parameters(analysis.weight_of(name))))
             continue

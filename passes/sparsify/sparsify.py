@@ -287,7 +287,7 @@ def _cut(weight: Array, layer: Layer, amount: Amount) -> Array:
     if form is None or (amount.pattern is None and amount.below is None):
         gone = amount.mask(np.abs(weight))
     else:
-        mask = amount.mask(np.abs(form.matrix(weight)))
+        mask = amount.mask(np.abs(form.matrix(weight.astype(np.float64))))
         gone = form.restored(mask.astype(np.float64), weight.shape) != 0
     return np.where(gone, np.zeros_like(weight), weight)
 

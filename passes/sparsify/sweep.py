@@ -54,7 +54,8 @@ class Curvature:
                 inverse = np.linalg.inv(second + (share * mean + _TINY) * unit)
                 symmetric = (inverse + inverse.swapaxes(1, 2)) / 2
                 upper = np.linalg.cholesky(symmetric).swapaxes(1, 2)
-                return cls(upper, np.einsum("gii->gi", symmetric))
+                if np.isfinite(upper).all():
+                    return cls(upper, np.einsum("gii->gi", symmetric))
         none = np.broadcast_to(unit, second.shape)
         return cls(none, np.ones(second.shape[:2]))
 

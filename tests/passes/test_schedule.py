@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,13 @@ def test_curves_fall_from_the_whole_to_the_end(schedule: str, end: float) -> Non
     curve = [left_after(schedule, end, way) for way in np.linspace(0, 1, 41)]
     assert curve[0] == 1.0
     assert curve[-1] == end
-    assert all(a >= b for a, b in zip(curve, curve[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(curve))
     assert all(end <= left <= 1 for left in curve)
 
 
 def test_exponential_steps_leave_equal_shares() -> None:
     curve = [left_after("exponential", 0.2, way) for way in (0.0, *QUARTERS)]
-    shares = [b / a for a, b in zip(curve, curve[1:], strict=False)]
+    shares = [b / a for a, b in pairwise(curve)]
     assert shares == pytest.approx([0.2**0.25] * 4)
 
 
