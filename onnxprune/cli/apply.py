@@ -15,6 +15,11 @@ from onnxprune.coupling.plan import Plan
 from onnxprune.errors import NothingToPruneError
 from onnxprune.pipelines.presets import apply_plan
 
+_NEW = (
+    "its weights have new elements, which a plan does not hold",
+    "run the command again that made it: its options are in the plan's settings",
+)
+
 
 @click.command(
     short_help="Prune a model as a plan says.",
@@ -34,7 +39,10 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
     with out.progress():
         wanted = Plan.load(plan)
         if not wanted.initializers:
-            raise NothingToPruneError("the plan removes nothing", where=str(plan))
+            why, hint = _NEW if wanted.repaired else ("", "")
+            raise NothingToPruneError(
+                "the plan removes nothing", where=str(plan), why=why, hint=hint
+            )
         ready = prepare(job)
         if wanted.model_sha256 != ready.model.sha256:
             out.note("the plan was made for another file; it is applied by names and shapes")
