@@ -155,7 +155,10 @@ def test_integers_are_known_to_the_plan() -> None:
     text = """g (float[n,16] x) => (float[n,12] y) {
         d = DequantizeLinear<axis=0>(w, s)  y = Gemm<transB=1>(x, d)
     }"""
-    weights = {"w": RNG.integers(-60, 60, (12, 16)).astype(np.int8), "s": f32(RNG.random(12))}
+    weights: dict[str, Weight] = {
+        "w": RNG.integers(-60, 60, (12, 16)).astype(np.int8),
+        "s": f32(RNG.random(12)),
+    }
     model = model_of(text, weights)
     result = pruning(sparsify={"pattern": "2:4"}).run(model)
     assert result.plan.repaired.keys() == {"w"}

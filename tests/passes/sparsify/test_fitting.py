@@ -12,7 +12,7 @@ import pytest
 import onnxprune as op
 from onnxprune.data.batches import Batch
 from onnxprune.passes import Sparsify
-from onnxprune.passes.sparsify.methods import METHODS
+from onnxprune.passes.sparsify.methods import METHODS, Method
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
@@ -66,9 +66,8 @@ def deviation(result: Result, data: list[Batch]) -> float:
 
 def alone(result: Result, data: list[Batch], **options: Any) -> Result:
     """The same zeros or, where data chooses anew, as many by the same measure; nothing fitted."""
-    method = "magnitude" if options.pop("method", "") == "magnitude" else "wanda"
-    made = Sparsify(method=method, repair=False, **options)
-    return op.Pipeline([made]).run(result.original, data=data)
+    options["method"] = "magnitude" if options.get("method") == "magnitude" else "wanda"
+    return op.Pipeline([Sparsify(repair=False, **options)]).run(result.original, data=data)
 
 
 LAYER = "g (float[n,24] x) => (float[n,20] y) { y = MatMul(x, w) }"
@@ -305,7 +304,7 @@ def test_bodies_lose_by_magnitude(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("value", [0.0, np.pi, np.inf, 1e30])
-def test_inputs_that_tell_nothing(method: str, value: float) -> None:
+def test_inputs_that_tell_nothing(method: Method, value: float) -> None:
     """Constant, zero, infinite, or with squares beyond all numbers."""
     data = [Batch({"x": f32(np.full((8, 24), value))}, None, 8) for _ in range(4)]
     text = "g (float[n,24] x) => (float[n,20] y) { y = Gemm(x, w, b) }"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def found(
 def test_what_products_sum_over(text: str, shape: tuple[int, ...], channels: int) -> None:
     layers, refused = found(text, {"w": shape})
     (layer,) = layers
-    assert (layer.weight, layer.size) == ("w", np.prod(shape))
+    assert (layer.weight, layer.size) == ("w", prod(shape))
     assert layer.channels == (channels,)
     assert not refused
 
