@@ -38,8 +38,8 @@ def smallest_by_output(scores: Array, count: int) -> Array:
     groups, _, width = scores.shape
     each, more = divmod(count, groups * width)
     ranks = scores.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    wanted = each + (np.arange(groups * width) < more).reshape(groups, 1, width)
-    return np.asarray(ranks < wanted)
+    wanted = each + np.asarray(np.arange(int(groups * width)) < more)
+    return np.asarray(ranks < wanted.reshape(groups, 1, width))
 
 
 def read_norms(moments: Moments) -> Array:
@@ -71,9 +71,8 @@ def second_of(moments: Moments, *, centred: bool) -> Array:
     second = moments.xx[:, :-1, :-1] / rows
     if centred:
         mean = moments.xx[:, -1, :-1] / rows
-        noise = _ROUNDING * np.einsum("gii->gi", second).mean(axis=1)
-        second = second - mean[:, :, None] * mean[:, None, :]
-        second = second + noise[:, None, None] * np.eye(second.shape[1])
+        noise = _ROUNDING * np.einsum("gii->gi", second)[:, :, None] * np.eye(second.shape[1])
+        second = second - (1 - _ROUNDING) * mean[:, :, None] * mean[:, None, :] + noise
     return np.asarray(second)
 
 
@@ -115,6 +114,8 @@ def adapted(
 
 def _losses(second: Array, damping: float) -> Array:
     """What a weight of 1 in each row is worth, if the others make up for it: ``[g, k, 1]``."""
-    mean = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
-    inverse: Array = np.linalg.inv(second + (damping * mean + _TINY) * np.eye(second.shape[1]))
-    return np.asarray(1 / np.maximum(np.einsum("gii->gi", inverse)[:, :, None], _TINY))
+    mean: Array = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
+    damped: Array = second + (damping * mean + _TINY) * np.eye(second.shape[1])
+    inverse: Array = np.asarray(np.linalg.inv(damped))
+    known: Array = np.asarray(np.einsum("gii->gi", inverse))
+    return np.asarray(1 / np.maximum(known[:, :, None], _TINY))
