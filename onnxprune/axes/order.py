@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxprune.axes.dim import Dim
-from onnxprune.axes.places import Places, places_of
+from onnxprune.axes.places import Places
 
 Orders = Mapping[Dim, Places]
 """Permutations by leaf (the root of an atomic class): the old index of each new one."""
@@ -18,18 +18,29 @@ def axis_order(dim: Dim, orders: Orders) -> Places | None:
 
     Args:
         dim: the axis, of `n` indices.
-        orders: permutations of leaves.
+        orders: permutations of leaves; none of a family.
 
     Returns:
         Shape ``[n]``.
     """
-    leaves = [leaf for leaf in dim.leaves() if leaf in orders]
-    if not leaves:
+    if not any(leaf in orders for leaf in dim.leaves()):
         return None
-    order = np.arange(dim.size)
-    for leaf in leaves:
-        places = places_of(dim, leaf)
-        moved = order.copy()
-        moved[places] = order[places[orders[leaf]]]
-        order = moved
+    return _order(dim.root, orders)
+
+
+def _order(root: Dim, orders: Orders) -> Places:
+    if root in orders:
+        return orders[root]
+    order = np.arange(root.size)
+    if root.segments:
+        parts = [part.root for part in root.walk_segments()]
+        starts = np.cumsum([0, *(part.size for part in parts)])
+        found = [_order(part, orders) + start for part, start in zip(parts, starts, strict=False)]
+        return np.concatenate(found)
+    if root.factors:
+        factors = [factor.root for factor in root.walk_factors()]
+        grid = order.reshape([factor.size for factor in factors])
+        for axis, factor in enumerate(factors):
+            grid = grid.take(_order(factor, orders), axis=axis)
+        return grid.reshape(-1)
     return order

@@ -29,7 +29,7 @@ def _expected(shape: str, sizes: dict[str, int], orders: dict[str, list[int]]) -
     return result
 
 
-@pytest.mark.parametrize("shape", ["a", "ab", "ba", "a+b", "b+a+b", "ab+a", "ab+ba"])
+@pytest.mark.parametrize("shape", ["a", "ab", "ba", "aa", "aba", "a+b", "b+a+b", "ab+a", "ab+ba"])
 @given(data=st.data())
 def test_an_axis_moves_as_its_leaves_do(shape: str, data: st.DataObject) -> None:
     space = DimSpace()
