@@ -22,6 +22,8 @@ from onnxprune.ir.encode import compressed_bytes
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import Refusal, Sparsified
 from onnxprune.pipelines.result import Result
+from onnxprune.reports.groups import describe_groups
+from onnxprune.reports.layers import describe_layers
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.evaluation import Evaluation
 from onnxprune.verify.fidelity import Fidelity
@@ -76,6 +78,8 @@ def start_record(result: Result, load_s: float) -> Record:
     pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps, made))
     record["blocks"] = [name for removal in result.removals for name in removal.blocks]
     first = next((removal for removal in result.removals if not removal.blocks), first)
+    record["layers"] = describe_layers(result.removals, made)
+    record["groups_list"] = describe_groups(result.removals)
     record["macs_at"] = sample.shapes
     record["unknown"] = first.analysis.unknown
     record["groups"] = {

@@ -1,0 +1,116 @@
+"""The layers of a model before and after, for the record: widths, multiply-accumulates, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+from onnxprune.axes import Dim, Keeps, kept_size
+from onnxprune.cost.macs import NOTHING
+from onnxprune.cost.sample import Sample
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
+from onnxprune.passes.work import Removal
+
+Entry = dict[str, Any]
+
+
+def describe_layers(
+    removals: Sequence[Removal],
+    made: Collection[str] | None = None,
+    times_us: tuple[Mapping[str, float], Mapping[str, float]] | None = None,
+) -> list[Entry]:
+    """The layers of the original in graph order, each with what is left of it.
+
+    A layer is a node with multiply-accumulates that reads a weight.
+
+    Args:
+        removals: every removal, in order; one at least.
+        made: the values that are still computed, if not all are.
+        times_us: microseconds of each node of both models, by its name, if they were profiled.
+    """
+    first, last = removals[0].analysis, removals[-1]
+    before_us, after_us = times_us or ({}, {})
+    left = {
+        placed.node.outputs[0]: placed
+        for placed in last.analysis.placed
+        if made is None or any(name in made for name in placed.node.outputs)
+    }
+    entries: list[Entry] = []
+    for placed, operand, weight in _layers(first):
+        name = placed.node.name
+        after = None
+        if (now := left.get(placed.node.outputs[0])) is not None and now.macs(last.keeps):
+            after = _measures(last.analysis, now, operand, last.keeps, after_us.get(name))
+        entries.append(
+            {
+                "node": name,
+                "op_type": placed.node.op_type,
+                "weight": first.canonical.provenance.get(weight, weight),
+                "before": _measures(first, placed, operand, NOTHING, before_us.get(name)),
+                "after": after,
+            }
+        )
+    return entries
+
+
+def _layers(analysis: Analysis) -> Iterator[tuple[Placed, int, str]]:
+    """The layers, each with the operand that holds its largest weight, and that weight."""
+    weights = set(analysis.weights) - analysis.steps
+    for placed in analysis.placed:
+        summed = {role.operand for role in placed.site.roles if role.name == "contracted"}
+        found = [
+            (analysis.parameters(weight), -operand, weight)
+            for operand in summed
+            if 0 <= operand < len(placed.node.inputs)
+            for weight in analysis.sources.get(placed.node.inputs[operand], frozenset()) & weights
+        ]
+        if found and placed.macs(NOTHING):
+            _, operand, weight = max(found)
+            yield placed, -operand, weight
+
+
+def _measures(
+    analysis: Analysis, placed: Placed, operand: int, keeps: Keeps, time_us: float | None
+) -> Entry:
+    """What a layer reads, makes and costs; groups of a convolution count on both sides."""
+    inputs, outputs = _widths(analysis, placed, operand)
+    return {
+        "inputs": prod(kept_size(dim, keeps) for dim in inputs),
+        "outputs": prod(kept_size(dim, keeps) for dim in outputs),
+        "macs": Sample.of(analysis).share(placed.macs(keeps)),
+        "parameters": _parameters(analysis, placed, keeps),
+        "latency_us": time_us,
+    }
+
+
+def _widths(analysis: Analysis, placed: Placed, operand: int) -> tuple[list[Dim], list[Dim]]:
+    """What a layer sums over, and what its weight makes."""
+    inputs, outputs, shared = dict[Dim, None](), dict[Dim, None](), set[Dim]()
+    for role in placed.site.roles:
+        flows = 0 <= role.operand != operand
+        if flows and placed.node.inputs[role.operand] not in analysis.sources:
+            shared.add(role.dim)
+    for role in placed.site.roles:
+        if role.operand != operand:
+            continue
+        if role.name == "contracted" or (role.name == "batch" and role.dim in shared):
+            inputs[role.dim] = None
+        if role.name in ("outer", "batch"):
+            outputs[role.dim] = None
+    return list(inputs), list(outputs)
+
+
+def _parameters(analysis: Analysis, placed: Placed, keeps: Keeps) -> int:
+    """Numbers in all weights that a node reads."""
+    read = {
+        weight
+        for name in placed.node.inputs
+        for weight in analysis.sources.get(name, frozenset()) - analysis.steps
+    }
+    return sum(
+        analysis.held(weight)
+        * prod(kept_size(dim, keeps) for dim in analysis.values[weight].dims)
+        for weight in read.intersection(analysis.weights)
+    )
