@@ -31,6 +31,7 @@ def describe_layers(
         times_us: microseconds of each node of both models, by its name, if they were profiled.
     """
     first, last = removals[0].analysis, removals[-1]
+    samples = Sample.of(first), Sample.of(last.analysis)
     before_us, after_us = times_us or ({}, {})
     left = {
         placed.node.outputs[0]: placed
@@ -42,13 +43,17 @@ def describe_layers(
         name = placed.node.name
         after = None
         if (now := left.get(placed.node.outputs[0])) is not None and now.macs(last.keeps):
-            after = _measures(last.analysis, now, operand, last.keeps, after_us.get(name))
+            after = _measures(last.analysis, now, operand, last.keeps, samples[1])
+            after["latency_us"] = after_us.get(name)
         entries.append(
             {
                 "node": name,
                 "op_type": placed.node.op_type,
                 "weight": first.canonical.provenance.get(weight, weight),
-                "before": _measures(first, placed, operand, NOTHING, before_us.get(name)),
+                "before": {
+                    **_measures(first, placed, operand, NOTHING, samples[0]),
+                    "latency_us": before_us.get(name),
+                },
                 "after": after,
             }
         )
@@ -72,16 +77,15 @@ def _layers(analysis: Analysis) -> Iterator[tuple[Placed, int, str]]:
 
 
 def _measures(
-    analysis: Analysis, placed: Placed, operand: int, keeps: Keeps, time_us: float | None
+    analysis: Analysis, placed: Placed, operand: int, keeps: Keeps, sample: Sample
 ) -> Entry:
     """What a layer reads, makes and costs; groups of a convolution count on both sides."""
     inputs, outputs = _widths(analysis, placed, operand)
     return {
         "inputs": prod(kept_size(dim, keeps) for dim in inputs),
         "outputs": prod(kept_size(dim, keeps) for dim in outputs),
-        "macs": Sample.of(analysis).share(placed.macs(keeps)),
+        "macs": sample.share(placed.macs(keeps)),
         "parameters": _parameters(analysis, placed, keeps),
-        "latency_us": time_us,
     }
 
 
@@ -110,7 +114,6 @@ def _parameters(analysis: Analysis, placed: Placed, keeps: Keeps) -> int:
         for weight in analysis.sources.get(name, frozenset()) - analysis.steps
     }
     return sum(
-        analysis.held(weight)
-        * prod(kept_size(dim, keeps) for dim in analysis.values[weight].dims)
+        analysis.held(weight) * prod(kept_size(dim, keeps) for dim in analysis.values[weight].dims)
         for weight in read.intersection(analysis.weights)
     )

@@ -84,6 +84,7 @@ class Speedup:
         original: Latency of the original.
         pruned: Latency of the pruned model.
         pairs: Number of pairs.
+        ratios: Original time / pruned time of each pair, as measured.
     """
 
     ratio: float
@@ -95,6 +96,7 @@ class Speedup:
     original: Latency
     pruned: Latency
     pairs: int
+    ratios: tuple[float, ...] = ()
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -217,6 +219,7 @@ def summarise(
         original=_latency(original_ns, repeats[0]),
         pruned=_latency(pruned_ns, repeats[1]),
         pairs=int(ratios.size),
+        ratios=tuple(ratios.tolist()),
     )
 
 

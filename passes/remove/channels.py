@@ -138,9 +138,11 @@ class RemoveChannels:
         start = perf_counter()
         chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
         blocks = find_blocks(analysis, groups) if self.blocks else []
-        keeps = self._towards(self._selection(analysis, chosen, work, blocks), work)
+        selection = self._selection(analysis, chosen, work, blocks)
+        keeps = self._towards(selection, work)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
+        report.curves = selection.curves
         gone = tuple(b.name for b in blocks if all(not kept_size(g.leaf, keeps) for g in b.groups))
         work.take_out(analysis, groups, chosen, keeps, blocks=gone)
         if keeps:
