@@ -18,6 +18,7 @@ from onnxprune.cli.options import (
     strict_option,
     verbose_option,
 )
+from onnxprune.cli.reporting import report_option
 from onnxprune.errors import CannotTellError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
@@ -73,6 +74,7 @@ Examples:
     help="How far ONNX Runtime rewrites the graphs.",
 )
 @click.option("--profile", is_flag=True, help="Show what operators take in both.")
+@report_option
 @input_shape_option
 @seed_option
 @json_option

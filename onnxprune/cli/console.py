@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -22,7 +22,8 @@ from rich.progress import (
 
 from onnxprune.errors import WriteError
 from onnxprune.progress import listening
-from onnxprune.reports.record import Record, plain
+from onnxprune.reports.record import Record
+from onnxprune.reports.render import json_text
 
 _KEY = "onnxprune.output"
 _STAGE_SHOWN = 60
@@ -36,11 +37,13 @@ class Output:
         as_json: whether stdout holds one JSON document and nothing else.
         quiet: whether only errors are shown.
         record: what is known so far; an error completes it to the document that `--json` shows.
+        reports: files that the record is written to in the end.
     """
 
     as_json: bool = False
     quiet: bool = False
     record: Record = field(default_factory=dict[str, Any])
+    reports: tuple[Path, ...] = ()
     _progress: Progress | None = None
 
     def document(self, record: Mapping[str, Any]) -> None:
@@ -53,8 +56,7 @@ class Output:
             WriteError: stdout takes no more.
         """
         with self.stdout() as file:
-            json.dump(plain(record), file, indent=2, allow_nan=False, ensure_ascii=False)
-            file.write("\n")
+            file.write(json_text(record))
 
     @contextmanager
     def stdout(self) -> Generator[IO[str]]:

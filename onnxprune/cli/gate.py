@@ -8,6 +8,7 @@ import click
 
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, quiet_option, verbose_option
+from onnxprune.cli.reporting import report_option
 from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.errors import CannotTellError, CheckFailedError
 from onnxprune.files import write_text
@@ -43,6 +44,7 @@ Examples:
     is_flag=True,
     help="Write what is measured to the policy's baseline, if every check passes.",
 )
+@report_option
 @json_option
 @quiet_option
 @verbose_option

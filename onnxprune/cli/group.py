@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from onnxprune.cli.console import Output, output
+from onnxprune.cli.reporting import write_reports
 from onnxprune.cli.version import version
 from onnxprune.errors import EXIT_INTERRUPTED, InternalError, OnnxPruneError, UsageError, WriteError
-from onnxprune.reports.record import SCHEMA, failed
+from onnxprune.reports.record import SCHEMA, Record, failed
 
 DEFAULT = "prune"
 """The command that runs where none is named."""
@@ -63,6 +64,7 @@ class OnnxPruneGroup(click.Group):
         """
         out = output()
         out.as_json = "--json" in ctx.meta[_ARGUMENTS]
+        out.record["command"] = [ctx.info_name or "onnxprune", *ctx.meta[_ARGUMENTS]]
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, SystemExit):
@@ -95,21 +97,28 @@ def _explain(error: OnnxPruneError, out: Output, trace: bool = False) -> None:
     if trace or os.environ.get(DEBUG):
         traceback.print_exception(error.__cause__ or error, file=sys.stderr)
     click.echo(f"onnxprune: {error.render()}", err=True)
-    if out.as_json:
-        out.document(failed(out.record, error))
+    _conclude(failed(out.record, error), out)
 
 
 def _explain_usage(error: click.ClickException, out: Output) -> None:
     error.show()
-    if out.as_json:
-        out.document(failed(out.record, UsageError(error.format_message())))
+    _conclude(failed(out.record, UsageError(error.format_message())), out)
 
 
 def _explain_interruption(out: Output) -> None:
     click.echo("onnxprune: interrupted", err=True)
+    error = {"message": "interrupted", "exit_code": EXIT_INTERRUPTED}
+    _conclude({**out.record, "schema": SCHEMA, "status": "failed", "error": error}, out)
+
+
+def _conclude(record: Record, out: Output) -> None:
+    """Hand out the record of a run that ended with an error; a report that fails is no other."""
+    try:
+        write_reports(out, record)
+    except WriteError as error:
+        click.echo(f"onnxprune: {error.render()}", err=True)
     if out.as_json:
-        error = {"message": "interrupted", "exit_code": EXIT_INTERRUPTED}
-        out.document({**out.record, "schema": SCHEMA, "status": "failed", "error": error})
+        out.document(record)
 
 
 def _internal(error: Exception) -> OnnxPruneError:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from onnxprune.cli.console import output
+from onnxprune.cli.reporting import report_option
 from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
 from onnxprune.errors import UsageError
 
@@ -244,6 +245,7 @@ def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-benchmark", is_flag=True, help="Do not measure latency."),
         measuring,
         strict_option,
+        report_option,
         click.option("--in-place", is_flag=True, help="Allow to replace the input model."),
         seed_option,
         json_option,

@@ -26,6 +26,7 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
+from onnxprune.cli.reporting import report_option
 from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.coupling.groups import DEFAULT_KINDS
 from onnxprune.files import write_text
@@ -33,7 +34,12 @@ from onnxprune.ir.load import load
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.pipelines.sensitivity import RATIOS, sensitivity
 from onnxprune.reports.provenance import provenance
-from onnxprune.reports.sensitivity import describe_sensitivity, plot, print_sensitivity
+from onnxprune.reports.sensitivity import (
+    describe_sensitivity,
+    plot,
+    print_sensitivity,
+    reported,
+)
 
 _RANDOM = "random inputs: what real data would show may differ; give --data"
 
@@ -83,6 +89,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
     metavar="N",
     help="Processes that measure at the same time. [default: one for two cores]",
 )
+@report_option
 @input_shape_option
 @seed_option
 @json_option
@@ -132,6 +139,7 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
             print_sensitivity(out.record, file, model.name)
     if wanted is None:
         out.note(_RANDOM)
+    out.record = reported(out.record)
 
 
 def _executor(jobs: int) -> AbstractContextManager[Executor | None]:

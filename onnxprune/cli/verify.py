@@ -18,6 +18,7 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
+from onnxprune.cli.reporting import report_option
 from onnxprune.coupling.plan import Plan
 from onnxprune.errors import CannotTellError, CheckFailedError, UsageError
 from onnxprune.ir.difference import difference
@@ -60,6 +61,7 @@ Examples:
     help="How far tensors may be apart that should be equal, as a share of their variation; with "
     "OUTLIERS, but for that share of their elements. [default: 1e-3 for float32, 3e-2 for float16]",
 )
+@report_option
 @data_options
 @input_shape_option
 @seed_option

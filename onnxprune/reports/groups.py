@@ -106,9 +106,10 @@ def _blocked(analysis: Analysis) -> Mapping[Dim, Sequence[tuple[str, int]]]:
     for weight in analysis.weights:
         for axis, dim in enumerate(analysis.values[weight].dims):
             for leaf in dim.leaves():
-                if leaf.size > 1 and leaf.block is not None:
-                    if not analysis.space.cause(leaf.block).inherent:
-                        found.setdefault(leaf, []).append((weight, axis))
+                if leaf.size < 2 or leaf.block is None:
+                    continue
+                if not analysis.space.cause(leaf.block).inherent:
+                    found.setdefault(leaf, []).append((weight, axis))
     return found
 
 

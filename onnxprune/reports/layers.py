@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import prod
 from typing import Any
 
@@ -19,7 +19,6 @@ Entry = dict[str, Any]
 def describe_layers(
     removals: Sequence[Removal],
     made: Collection[str] | None = None,
-    times_us: tuple[Mapping[str, float], Mapping[str, float]] | None = None,
 ) -> list[Entry]:
     """The layers of the original in graph order, each with what is left of it.
 
@@ -28,11 +27,9 @@ def describe_layers(
     Args:
         removals: every removal, in order; one at least.
         made: the values that are still computed, if not all are.
-        times_us: microseconds of each node of both models, by its name, if they were profiled.
     """
     first, last = removals[0].analysis, removals[-1]
     samples = Sample.of(first), Sample.of(last.analysis)
-    before_us, after_us = times_us or ({}, {})
     left = {
         placed.node.outputs[0]: placed
         for placed in last.analysis.placed
@@ -40,20 +37,15 @@ def describe_layers(
     }
     entries: list[Entry] = []
     for placed, operand, weight in _layers(first):
-        name = placed.node.name
         after = None
         if (now := left.get(placed.node.outputs[0])) is not None and now.macs(last.keeps):
             after = _measures(last.analysis, now, operand, last.keeps, samples[1])
-            after["latency_us"] = after_us.get(name)
         entries.append(
             {
-                "node": name,
+                "node": placed.node.name,
                 "op_type": placed.node.op_type,
                 "weight": first.canonical.provenance.get(weight, weight),
-                "before": {
-                    **_measures(first, placed, operand, NOTHING, samples[0]),
-                    "latency_us": before_us.get(name),
-                },
+                "before": _measures(first, placed, operand, NOTHING, samples[0]),
                 "after": after,
             }
         )
@@ -86,6 +78,7 @@ def _measures(
         "outputs": prod(kept_size(dim, keeps) for dim in outputs),
         "macs": sample.share(placed.macs(keeps)),
         "parameters": _parameters(analysis, placed, keeps),
+        "latency_us": None,
     }
 
 

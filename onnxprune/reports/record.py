@@ -76,9 +76,9 @@ def start_record(result: Result, load_s: float) -> Record:
         ],
         "seconds": {"load": load_s, **_seconds(result)},
     }
-    curves = next((report.curves for report in result.reports if report.curves), [])
-    if curves:
-        record["budget"] = [_describe_curve(curve) for curve in curves]
+    met = next((report for report in result.reports if report.curves), None)
+    if met is not None:
+        record["budget"] = [_describe_curve(curve) for curve in met.curves]
     if not result.removals:
         return record
     first, last = result.removals[0], result.removals[-1]

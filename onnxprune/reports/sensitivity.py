@@ -44,6 +44,17 @@ def describe_sensitivity(found: Sensitivity) -> Record:
     }
 
 
+def reported(record: Record) -> Record:
+    """The same for reports, which know other commands' records, too: what was found lies apart.
+
+    Args:
+        record: with all that the run added to it.
+    """
+    apart = {key: record[key] for key in ("samples", "ratios", "metrics", "known", "groups")}
+    rest = {key: value for key, value in record.items() if key not in apart}
+    return {**rest, "status": "studied", "sensitivity": apart}
+
+
 def print_sensitivity(record: Mapping[str, Any], file: IO[str], title: str) -> None:
     """Print the record as a table.
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onnxprune.reports.quantities import change, compact, count, latency, share, size
+from onnxprune.reports.quantities import compact, count, share, size
+from onnxprune.reports.rows import comparison_rows, fidelity_rows, metric_rows
 
 WIDTH = 80
 """Reports are never wider, so that they fit a standard terminal and a pasted message."""
@@ -94,21 +95,8 @@ def comparison(record: Mapping[str, Any]) -> Table:
     table.add_column("")
     for heading in ("original", "pruned", "change"):
         table.add_column(heading, justify="right")
-    one = "one sample" if record.get("macs_at") else "one run"
-    rows = (
-        ("parameters", "parameters", count),
-        (f"MACs, {one}", "macs", count),
-        ("file size", "size_bytes", size),
-        ("operators", "nodes", count),
-        ("opset", "opset", str),
-        ("latency, median", "latency_ms", latency),
-    )
-    for label, key, show in rows:
-        before, after = record["original"].get(key), record["pruned"].get(key)
-        if before is None and after is None:
-            continue
-        texts = ["-" if value is None else show(value) for value in (before, after)]
-        table.add_row(label, *texts, "" if key == "opset" else change(before, after))
+    for row in comparison_rows(record):
+        table.add_row(*row)
     return table
 
 
@@ -199,16 +187,8 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
     table.add_column(f"metric, on {samples}", overflow="fold", max_width=26)
     for heading in ("original", "pruned", "difference", "95 % interval"):
         table.add_column(heading, justify="right")
-    for name, score in metrics.items():
-        points, before, after = score["points"], score["original"], score["pruned"]
-        if points is not None:
-            change, low, high = (f"{points[key]:+.2f}" for key in ("difference", "low", "high"))
-            row = (share(before), share(after), f"{change} points", f"{low} to {high}")
-        elif before is not None:
-            row = (f"{before:#.4g}", f"{after:#.4g}", f"{after - before:+#.3g}", "")
-        else:
-            row = ("", f"{after:#.4g}", "", "")
-        table.add_row(name, *row)
+    for row in metric_rows(metrics):
+        table.add_row(*row)
     return table
 
 
@@ -217,15 +197,8 @@ def _fidelity(outputs: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     table.add_column(title, overflow="fold", max_width=36)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
         table.add_column(heading, justify="right")
-    for name, output in list(outputs.items())[:OUTPUTS_SHOWN]:
-        top1 = output.get("top1")
-        table.add_row(
-            name,
-            f"{output['cosine']:.4f}",
-            f"{output['sqnr_db']:.1f}",
-            f"{output['max_abs']:.3g}",
-            "-" if top1 is None else share(top1),
-        )
+    for row in fidelity_rows(outputs)[:OUTPUTS_SHOWN]:
+        table.add_row(*row)
     return table
 
 
