@@ -17,8 +17,7 @@ Entry = dict[str, Any]
 
 
 def describe_layers(
-    removals: Sequence[Removal],
-    made: Collection[str] | None = None,
+    removals: Sequence[Removal], made: Collection[str] | None = None
 ) -> list[Entry]:
     """The layers of the original in graph order, each with what is left of it.
 
@@ -29,7 +28,7 @@ def describe_layers(
         made: the values that are still computed, if not all are.
     """
     first, last = removals[0].analysis, removals[-1]
-    samples = Sample.of(first), Sample.of(last.analysis)
+    before, after = _Measures(first, NOTHING), _Measures(last.analysis, last.keeps)
     left = {
         placed.node.outputs[0]: placed
         for placed in last.analysis.placed
@@ -37,16 +36,16 @@ def describe_layers(
     }
     entries: list[Entry] = []
     for placed, operand, weight in _layers(first):
-        after = None
-        if (now := left.get(placed.node.outputs[0])) is not None and now.macs(last.keeps):
-            after = _measures(last.analysis, now, operand, last.keeps, samples[1])
+        now = left.get(placed.node.outputs[0])
+        if now is not None and not now.macs(last.keeps):
+            now = None
         entries.append(
             {
                 "node": placed.node.name,
                 "op_type": placed.node.op_type,
                 "weight": first.canonical.provenance.get(weight, weight),
-                "before": _measures(first, placed, operand, NOTHING, samples[0]),
-                "after": after,
+                "before": before.of(placed, operand),
+                "after": None if now is None else after.of(now, operand),
             }
         )
     return entries
@@ -68,45 +67,47 @@ def _layers(analysis: Analysis) -> Iterator[tuple[Placed, int, str]]:
             yield placed, -operand, weight
 
 
-def _measures(
-    analysis: Analysis, placed: Placed, operand: int, keeps: Keeps, sample: Sample
-) -> Entry:
-    """What a layer reads, makes and costs; groups of a convolution count on both sides."""
-    inputs, outputs = _widths(analysis, placed, operand)
-    return {
-        "inputs": prod(kept_size(dim, keeps) for dim in inputs),
-        "outputs": prod(kept_size(dim, keeps) for dim in outputs),
-        "macs": sample.share(placed.macs(keeps)),
-        "parameters": _parameters(analysis, placed, keeps),
-        "latency_us": None,
-    }
+class _Measures:
+    """What the layers of one model are, where some of its channels are gone."""
 
+    def __init__(self, analysis: Analysis, keeps: Keeps) -> None:
+        self._analysis = analysis
+        self._keeps = keeps
+        self._sample = Sample.of(analysis)
+        self._weights = set(analysis.weights) - analysis.steps
 
-def _widths(analysis: Analysis, placed: Placed, operand: int) -> tuple[list[Dim], list[Dim]]:
-    """What a layer sums over, and what its weight makes."""
-    inputs, outputs, shared = dict[Dim, None](), dict[Dim, None](), set[Dim]()
-    for role in placed.site.roles:
-        flows = 0 <= role.operand != operand
-        if flows and placed.node.inputs[role.operand] not in analysis.sources:
-            shared.add(role.dim)
-    for role in placed.site.roles:
-        if role.operand != operand:
-            continue
-        if role.name == "contracted" or (role.name == "batch" and role.dim in shared):
-            inputs[role.dim] = None
-        if role.name in ("outer", "batch"):
-            outputs[role.dim] = None
-    return list(inputs), list(outputs)
+    def of(self, placed: Placed, operand: int) -> Entry:
+        """What a layer reads, makes and costs; groups of a convolution count on both sides."""
+        inputs, outputs = self._widths(placed, operand)
+        return {
+            "inputs": prod(kept_size(dim, self._keeps) for dim in inputs),
+            "outputs": prod(kept_size(dim, self._keeps) for dim in outputs),
+            "macs": self._sample.share(placed.macs(self._keeps)),
+            "parameters": self._parameters(placed),
+            "latency_us": None,
+        }
 
+    def _widths(self, placed: Placed, operand: int) -> tuple[list[Dim], list[Dim]]:
+        """What a layer sums over, and what its weight makes."""
+        inputs, outputs, shared = dict[Dim, None](), dict[Dim, None](), set[Dim]()
+        for role in placed.site.roles:
+            flows = 0 <= role.operand != operand
+            if flows and placed.node.inputs[role.operand] not in self._analysis.sources:
+                shared.add(role.dim)
+        for role in placed.site.roles:
+            if role.operand != operand:
+                continue
+            if role.name == "contracted" or (role.name == "batch" and role.dim in shared):
+                inputs[role.dim] = None
+            if role.name in ("outer", "batch"):
+                outputs[role.dim] = None
+        return list(inputs), list(outputs)
 
-def _parameters(analysis: Analysis, placed: Placed, keeps: Keeps) -> int:
-    """Numbers in all weights that a node reads."""
-    read = {
-        weight
-        for name in placed.node.inputs
-        for weight in analysis.sources.get(name, frozenset()) - analysis.steps
-    }
-    return sum(
-        analysis.held(weight) * prod(kept_size(dim, keeps) for dim in analysis.values[weight].dims)
-        for weight in read.intersection(analysis.weights)
-    )
+    def _parameters(self, placed: Placed) -> int:
+        """Numbers in all weights that a node reads."""
+        sources = (self._analysis.sources.get(name, frozenset()) for name in placed.node.inputs)
+        return sum(
+            self._analysis.held(weight)
+            * prod(kept_size(dim, self._keeps) for dim in self._analysis.values[weight].dims)
+            for weight in self._weights.intersection(frozenset[str]().union(*sources))
+        )

@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from onnxprune.errors import CannotTellError
 from onnxprune.reports.quantities import latency, rate, share
 from onnxprune.reports.rows import (
     comparison_rows,
@@ -62,6 +63,8 @@ def _title(record: Record) -> str:
         if inputs.get(side, {}).get("path")
     ]
     status = str(record.get("verdict") or record.get("status", "done")).replace("-", " ")
+    if record.get("error", {}).get("exit_code") == CannotTellError.exit_code:
+        status = "cannot tell"
     return f"### onnxprune: {status}" + (f", {' → '.join(names)}" if names else "")
 
 

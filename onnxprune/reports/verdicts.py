@@ -57,7 +57,8 @@ def _speed(record: Mapping[str, Any]) -> Iterator[Check]:
     for entry in batches:
         found = entry["speedup"]
         name = "speed" if entry["batch"] is None else f"speed, batch {entry['batch']}"
-        said = f"{speedup_sentence(found)}; {found['provider']}, {found['pairs']:,} pairs of runs"
+        ratio = speedup_sentence(found).removeprefix(f"{found['verdict']}: ")
+        said = f"{ratio}; {found['provider']}, {found['pairs']:,} pairs of runs"
         yield {"name": name, "verdict": _VERDICTS[found["verdict"]], "said": said}
 
 
