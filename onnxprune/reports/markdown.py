@@ -28,10 +28,10 @@ MOST_BYTES = 60_000
 """A comment on GitHub takes 65,536 characters."""
 _TEXT_SHOWN = 2_000
 """Longer texts are cut: causes come from other libraries."""
-_TAIL_BYTES = 8_000
-"""Room that lists leave for what follows them."""
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>|#~$"} | {"&": "&amp;", "@": "&#64;"})
+_FRAME_BYTES = 200
+"""What stands around a table that is folded away, and below it."""
 _GROUPS = ("group", "kind", "size", "kept", "removed")
 _LAYERS = ("layer", "operator", "reads", "makes", "MACs", "change")
 _MARKS = {"pass": "✅", "fail": "❌", "error": "❌", "cannot tell": "❔"}
@@ -46,13 +46,11 @@ def markdown(record: Record) -> str:
         record: of any command that makes reports.
     """
     parts = [_title(record), *_verdicts(record), *_tables(record)]
-    room = MOST_BYTES - _TAIL_BYTES
+    tail = [*_notes(record), *_origins(record)]
     for fold in _folds(record):
-        room_left = room - sum(len(part.encode()) + 2 for part in parts)
-        parts.append(fold(room_left))
-    parts += [_text(f"Note: {note}") for note in record.get("notes", ())][:8]
-    whole = "\n\n".join(part for part in [*parts, *_origins(record)] if part) + "\n"
-    return whole if len(whole.encode()) <= MOST_BYTES else _cut(whole)
+        taken = sum(len(part.encode()) + 2 for part in (*parts, *tail))
+        parts.append(fold(MOST_BYTES - taken))
+    return _cut("\n\n".join(part for part in (*parts, *tail) if part) + "\n")
 
 
 def _title(record: Record) -> str:
@@ -147,6 +145,12 @@ def _sensitivity_rows(found: Record) -> list[tuple[str, ...]]:
     return rows
 
 
+def _notes(record: Record) -> Iterator[str]:
+    notes = [_text(f"Note: {note}") for note in record.get("notes", ())]
+    if notes:
+        yield _cut("\n\n".join(notes), MOST_BYTES // 12)
+
+
 def _origins(record: Record) -> Iterator[str]:
     """The command and the versions."""
     if "command" in record:
@@ -177,7 +181,7 @@ def _table(
     """
     marks = ["---"] * left + ["---:"] * (len(headings) - left)
     lines = [f"| {' | '.join(map(_text, headings))} |", f"|{'|'.join(marks)}|"]
-    room, more = most - sum(map(len, lines)) - 40, 0
+    room, more = most - sum(map(len, lines)) - _FRAME_BYTES, 0
     for row in rows:
         cells = [_cell(cell) if place < names else _text(cell) for place, cell in enumerate(row)]
         line = f"| {' | '.join(cells)} |"
@@ -192,7 +196,7 @@ def _table(
 def _fold(title: str, text: str, room: int) -> str:
     """A part that is closed at first; it is left out where there is no room at all."""
     fold = f"<details><summary>{escape(title)}</summary>\n\n{text}\n\n</details>"
-    return fold if len(fold.encode()) <= room + 100 else ""
+    return fold if len(fold.encode()) <= room else ""
 
 
 def _text(text: str) -> str:
