@@ -70,7 +70,7 @@ def _verdicts(record: Record) -> Iterator[str]:
     """A line for each check, and what went wrong."""
     checks = checks_of(record)
     if "checks" in record or record.get("error") or len(checks) > 1 or checks[0]["name"] != "run":
-        lines = []
+        lines: list[str] = []
         for check in checks:
             said = f": {_text(check['said'])}" if check["said"] else ""
             mark = _MARKS[check["verdict"]]
