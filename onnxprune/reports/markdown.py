@@ -22,7 +22,7 @@ from onnxprune.reports.rows import (
     metric_rows,
 )
 from onnxprune.reports.terminal import reasons
-from onnxprune.reports.verdicts import checks_of
+from onnxprune.reports.verdicts import RUN, checks_of
 
 MOST_BYTES = 60_000
 """A comment on GitHub takes 65,536 characters."""
@@ -68,21 +68,19 @@ def _title(record: Record) -> str:
 
 def _verdicts(record: Record) -> Iterator[str]:
     """A line for each check, and what went wrong."""
-    checks = checks_of(record)
-    if "checks" in record or record.get("error") or len(checks) > 1 or checks[0]["name"] != "run":
-        lines: list[str] = []
-        for check in checks:
-            said = f": {_text(check['said'])}" if check["said"] else ""
-            mark = _MARKS[check["verdict"]]
-            lines.append(f"- {mark} {_text(check['name'])}: **{check['verdict']}**{said}")
-        yield _cut("\n".join(lines), MOST_BYTES // 3)
+    lines: list[str] = []
+    for check in checks_of(record):
+        if check["name"] == RUN:  # the error says more
+            continue
+        said = f": {_text(check['said'])}" if check["said"] else ""
+        mark = _MARKS[check["verdict"]]
+        lines.append(f"- {mark} {_text(check['name'])}: **{check['verdict']}**{said}")
+    yield _cut("\n".join(lines), MOST_BYTES // 3)
     error = record.get("error")
     if error is not None and "checks" not in record:
-        parts = [f"**{_text(error['message'])}**"]
-        for label in ("where", "why", "hint"):
-            if error.get(label):
-                parts.append(f"- {label}: {_text(error[label])}")
-        yield "\n".join([parts[0], "", *parts[1:]])
+        known = [part for part in ("where", "why", "hint") if error.get(part)]
+        parts = [f"- {part}: {_text(error[part])}" for part in known]
+        yield "\n".join([f"**{_text(error['message'])}**", "", *parts])
 
 
 def _tables(record: Record) -> Iterator[str]:

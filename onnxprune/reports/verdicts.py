@@ -12,6 +12,8 @@ from onnxprune.reports.terminal import speedup_sentence
 Check = Mapping[str, Any]
 """``name``, ``verdict`` (pass, fail, error, cannot tell), ``said``: what there is to say of it."""
 
+RUN = "run"
+"""The check that a run came to its end."""
 _VERDICTS = {
     "passed": "pass",
     "failed": "fail",
@@ -24,7 +26,7 @@ _VERDICTS = {
 def checks_of(record: Mapping[str, Any]) -> list[Check]:
     """The checks of a run; one at least.
 
-    An error that no other check tells of is a check of its own, ``run``.
+    An error that no other check tells of is a check of its own, `RUN`.
 
     Args:
         record: of any command.
@@ -35,8 +37,8 @@ def checks_of(record: Mapping[str, Any]) -> list[Check]:
     error = record.get("error")
     if error is not None and all(check["verdict"] == "pass" for check in found):
         verdict = "fail" if error["exit_code"] == CheckFailedError.exit_code else "error"
-        found.insert(0, {"name": "run", "verdict": verdict, "said": _of_error(error)})
-    return found or [{"name": "run", "verdict": "pass", "said": ""}]
+        found.insert(0, {"name": RUN, "verdict": verdict, "said": _of_error(error)})
+    return found or [{"name": RUN, "verdict": "pass", "said": ""}]
 
 
 def _equivalence(record: Mapping[str, Any]) -> Iterator[Check]:
