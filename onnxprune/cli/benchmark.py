@@ -22,7 +22,13 @@ from onnxprune.cli.reporting import report_option
 from onnxprune.errors import CannotTellError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
-from onnxprune.reports.benchmark import describe_batch, describe_observations, print_benchmark
+from onnxprune.reports.benchmark import (
+    Pair,
+    describe_batch,
+    describe_observations,
+    describe_times,
+    print_benchmark,
+)
 from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import SCHEMA, Record
 from onnxprune.reports.terminal import speedup_sentence
@@ -73,7 +79,11 @@ Examples:
     show_default=True,
     help="How far ONNX Runtime rewrites the graphs.",
 )
-@click.option("--profile", is_flag=True, help="Show what operators take in both.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Show what operators take in both; reports show what layers take, too.",
+)
 @report_option
 @input_shape_option
 @seed_option
@@ -102,7 +112,9 @@ def benchmark(
         comparison = Comparison(
             load(original), load(pruned), options["input_shapes"], options["seed"]
         )
-        _measure(comparison, conditions, _asked(comparison, batches), budget_s, out)
+        observed = _measure(comparison, conditions, _asked(comparison, batches), budget_s, out)
+        if profile:
+            out.record.update(describe_times(comparison.analyses(), observed))
         models = {"original": comparison.original, "pruned": comparison.pruned}
         out.record["provenance"] = provenance(
             models, seed=options["seed"], budget_s=budget_s, **asdict(conditions)
@@ -135,7 +147,7 @@ def _measure(
     batches: tuple[int | None, ...],
     budget_s: float,
     out: Output,
-) -> None:
+) -> Pair:
     """Measure, and note it all in the record."""
     entries: list[Record] = []
     for batch in batches:
@@ -153,6 +165,7 @@ def _measure(
     observed = comparison.observe(conditions, batches[0] or 1)
     first = {key: entries[0][key] for key in ("original", "pruned", "speedup")}
     out.record.update(first, batches=entries, **describe_observations(observed, conditions))
+    return observed
 
 
 def _require_verdicts(batches: list[Record]) -> None:

@@ -78,6 +78,12 @@ class Comparison:
         analysis = analyse(canonicalise(self.original, self._shapes), allow_io=plan.allow_io)
         return analysis, keeps_from_plan(plan, analysis, find_groups(analysis))
 
+    def analyses(self) -> tuple[Analysis, Analysis]:
+        """What is known of the axes of both."""
+        feed = _cut_to_fit(self._inputs.feeds(1, 1)[0], self.pruned)
+        shapes = {name: feed[name].shape for name in self._shapes}
+        return self._removal[0], analyse(canonicalise(self.pruned, shapes))
+
     @cached_property
     def _inputs(self) -> Inputs:
         return Inputs(self.original, self._shapes, self._removal[0], self._seed)

@@ -8,6 +8,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.table import Table
 
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.reports.layers import describe_layers
 from onnxprune.reports.quantities import change, latency, rate, share, size
 from onnxprune.reports.record import Record, describe_latency, describe_speedup, ratio
 from onnxprune.reports.terminal import console, plain_table, print_speedup
@@ -64,6 +66,17 @@ def describe_observations(pair: Pair, load: Load) -> Record:
         },
         "providers": describe_providers(pair, load),
     }
+
+
+def describe_times(analyses: tuple[Analysis, Analysis], pair: Pair) -> Record:
+    """What each layer takes in both models, for the record.
+
+    Args:
+        analyses: of both models.
+        pair: both models.
+    """
+    original, pruned = (seen.profile.kernels_us for seen in pair)
+    return {"layers": describe_layers(*analyses, kernels=(original, pruned))}
 
 
 def describe_providers(pair: Pair, load: Load) -> Record:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -11,33 +11,42 @@ from onnxprune.cost.macs import NOTHING
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.placed import Placed
-from onnxprune.passes.work import Removal
+from onnxprune.reports.kernels import Kernels, layer_times
 
 Entry = dict[str, Any]
 
 
 def describe_layers(
-    removals: Sequence[Removal], made: Collection[str] | None = None
+    first: Analysis,
+    last: Analysis,
+    keeps: Keeps = NOTHING,
+    made: Collection[str] | None = None,
+    kernels: tuple[Kernels, Kernels] | None = None,
 ) -> list[Entry]:
     """The layers of the original in graph order, each with what is left of it.
 
     A layer is a node with multiply-accumulates that reads a weight.
 
     Args:
-        removals: every removal, in order; one at least.
+        first: the original.
+        last: the pruned model, or the one that it was made of.
+        keeps: what stays of `last`.
         made: the values that are still computed, if not all are.
+        kernels: profiles of `first` and `last`, if they were made.
     """
-    first, last = removals[0].analysis, removals[-1]
-    before, after = _Measures(first, NOTHING), _Measures(last.analysis, last.keeps)
+    before, after = _Measures(first, NOTHING), _Measures(last, keeps)
+    if kernels is not None:
+        for side, profile in zip((before, after), kernels, strict=True):
+            side.note_times(profile)
     left = {
         placed.node.outputs[0]: placed
-        for placed in last.analysis.placed
+        for placed in last.placed
         if made is None or any(name in made for name in placed.node.outputs)
     }
     entries: list[Entry] = []
     for placed, operand, weight in _layers(first):
         now = left.get(placed.node.outputs[0])
-        if now is not None and not now.macs(last.keeps):
+        if now is not None and not now.macs(keeps):
             now = None
         entries.append(
             {
@@ -75,6 +84,12 @@ class _Measures:
         self._keeps = keeps
         self._sample = Sample.of(analysis)
         self._weights = set(analysis.weights) - analysis.steps
+        self._times: Mapping[str, float] = {}
+
+    def note_times(self, kernels: Kernels) -> None:
+        """Take the layers' times out of a profile."""
+        layers = {p.node.name: p.node.op_type for p, _, _ in _layers(self._analysis)}
+        self._times = layer_times(self._analysis, layers, kernels)
 
     def of(self, placed: Placed, operand: int) -> Entry:
         """What a layer reads, makes and costs; groups of a convolution count on both sides."""
@@ -84,7 +99,7 @@ class _Measures:
             "outputs": prod(kept_size(dim, self._keeps) for dim in outputs),
             "macs": self._sample.share(placed.macs(self._keeps)),
             "parameters": self._parameters(placed),
-            "latency_us": None,
+            "latency_us": self._times.get(placed.node.name),
         }
 
     def _widths(self, placed: Placed, operand: int) -> tuple[list[Dim], list[Dim]]:

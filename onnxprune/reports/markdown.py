@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>|#~$"} | {"&": "&amp;
 _FRAME_BYTES = 200
 """What stands around a table that is folded away, and below it."""
 _GROUPS = ("group", "kind", "size", "kept", "removed")
-_LAYERS = ("layer", "operator", "reads", "makes", "MACs", "change")
+_LAYERS = ("layer", "operator", "reads", "makes", "MACs", "change", "µs")
 _MARKS = {"pass": "✅", "fail": "❌", "error": "❌", "cannot tell": "❔"}
 
 Record = Mapping[str, Any]
@@ -124,7 +125,10 @@ def _folds(record: Record) -> Iterator[Callable[[int], str]]:
         yield lambda room: _fold(title, _table(_GROUPS, cut, room // 2, left=2, names=1), room)
     layers = layer_rows(record.get("layers", ()))
     if layers:
-        yield lambda room: _fold("Layers", _table(_LAYERS, layers, room, left=2, names=1), room)
+        columns = len(_LAYERS) if any(row[-1] for row in layers) else len(_LAYERS) - 1
+        shown = [row[:columns] for row in layers]
+        table = partial(_table, _LAYERS[:columns], shown, left=2, names=1)
+        yield lambda room: _fold("Layers", table(room), room)
     if "sensitivity" in record:
         found = record["sensitivity"]
         rows = _sensitivity_rows(found)

@@ -85,11 +85,11 @@ def start_record(result: Result, load_s: float) -> Record:
     sample = Sample.of(first.analysis)
     original["macs"] = sample.share(count_macs(first.analysis))
     made = result.proven.results if last.blocks else None
+    record["layers"] = describe_layers(first.analysis, last.analysis, last.keeps, made)
+    record["groups_list"] = describe_groups(result.removals)
     pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps, made))
     record["blocks"] = [name for removal in result.removals for name in removal.blocks]
     first = next((removal for removal in result.removals if not removal.blocks), first)
-    record["layers"] = describe_layers(result.removals, made)
-    record["groups_list"] = describe_groups(result.removals)
     record["macs_at"] = sample.shapes
     record["unknown"] = first.analysis.unknown
     record["groups"] = {

@@ -70,13 +70,17 @@ def group_rows(groups: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 
 def layer_rows(layers: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Layer, operator, channels read, channels made, MACs, change of these; in graph order."""
+    """Layer, operator, channels read, made, MACs, change, microseconds; in graph order.
+
+    The last is empty where it is not known of both models.
+    """
     return [
         (
             layer["node"],
             layer["op_type"],
             *(_arrow(layer, key) for key in ("inputs", "outputs", "macs")),
             change(layer["before"]["macs"], _after(layer, "macs")),
+            _times(layer),
         )
         for layer in layers
     ]
@@ -84,6 +88,11 @@ def layer_rows(layers: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 def _after(layer: Mapping[str, Any], key: str) -> float:
     return layer["after"][key] if layer["after"] else 0
+
+
+def _times(layer: Mapping[str, Any]) -> str:
+    times = layer["before"]["latency_us"], _after(layer, "latency_us")
+    return "" if None in times else " → ".join(count(time_us) for time_us in times)
 
 
 def _arrow(layer: Mapping[str, Any], key: str) -> str:

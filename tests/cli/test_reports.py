@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from onnxprune.reports.provenance import provenance
 from tests.cli.conftest import Run
 
 QUICK = ("--no-benchmark", "-q")
@@ -125,15 +126,12 @@ def test_a_report_that_cannot_be_written_leaves_the_others(
     """Here the folder of one goes away during the work."""
     gone = tmp_path / "gone"
     gone.mkdir()
-    from onnxprune.cli import delivery  # the module, of which a function is replaced
-
-    real = delivery.provenance
 
     def removing(*args: Any, **options: Any) -> Any:
         gone.rmdir()
-        return real(*args, **options)
+        return provenance(*args, **options)
 
-    monkeypatch.setattr(delivery, "provenance", removing)
+    monkeypatch.setattr("onnxprune.cli.delivery.provenance", removing)
     reports = ("--report", gone / "a.md", "--report", tmp_path / "b.md")
     result = run(mlp, tmp_path / "out.onnx", "--channels", "0.5", *QUICK, *reports)
     assert result.exit_code == 7

@@ -66,6 +66,15 @@ def test_verdicts_come_first() -> None:
     assert text.count("<details>") == text.count("</details>") == 3
 
 
+def test_times_of_layers_are_shown_where_they_are_known() -> None:
+    timed = layer("/conv1")
+    timed["before"]["latency_us"], timed["after"]["latency_us"] = 120.0, 71.5
+    lines = markdown(record(layers=[timed, layer("/conv2")])).splitlines()
+    assert "| layer | operator | reads | makes | MACs | change | µs |" in lines
+    assert "| `/conv1` | Conv | 64 | 64 → 32 | 4,096 → 2,048 | -50.0 % | 120 → 72 |" in lines
+    assert "| `/conv2` | Conv | 64 | 64 → 32 | 4,096 → 2,048 | -50.0 % |  |" in lines
+
+
 def test_a_failure_says_what_why_and_what_to_do() -> None:
     error = EquivalenceError("it is wrong", where="node a_b", why="1 < 2\nand more", hint="report")
     lines = markdown(failed({"command": ["onnxprune", "a", "b"]}, error)).splitlines()
