@@ -64,7 +64,7 @@ class OnnxPruneGroup(click.Group):
         """
         out = output()
         out.as_json = "--json" in ctx.meta[_ARGUMENTS]
-        out.record["command"] = [ctx.info_name or "onnxprune", *ctx.meta[_ARGUMENTS]]
+        out.record["command"] = ["onnxprune", *ctx.meta[_ARGUMENTS]]
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, SystemExit):
