@@ -1,0 +1,33 @@
+"""Numbers of a record as text, where they are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+UNKNOWN = "—"
+"""What stands for a number that nobody knows."""
+
+
+def shown(value: Any, show: Callable[[float], str]) -> str:
+    """A number as `show` writes it; a dash where there is none."""
+    return UNKNOWN if value is None else show(value)
+
+
+def at(record: Mapping[str, Any], *keys: str) -> Any:
+    """What lies at the end of a row of keys; None where one of them leads nowhere."""
+    found: Any = record
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None  # pyright: ignore
+    return found
+
+
+def plural(number: float, word: str) -> str:
+    """A number of things, as in ``1 layer`` or ``12 layers``."""
+    return f"{number:,.0f} {word}" if number == 1 else f"{number:,.0f} {word}s"
+
+
+def in_middle(name: str, length: int) -> str:
+    """A name with its middle left out where it is longer."""
+    half = (length - 1) // 2
+    return name if len(name) <= length else f"{name[: length - 1 - half]}…{name[-half:]}"
