@@ -22,8 +22,8 @@ from onnxprune.reports.html.fidelity import fidelity
 from onnxprune.reports.html.graph import graph
 from onnxprune.reports.html.layers import layers
 from onnxprune.reports.html.markup import Markup, element, verbatim
-from onnxprune.reports.html.numbers import at
 from onnxprune.reports.html.origin import origin
+from onnxprune.reports.html.reading import at
 from onnxprune.reports.html.sensitivity import sensitivity
 from onnxprune.reports.html.speed import speed
 from onnxprune.reports.html.summary import summary

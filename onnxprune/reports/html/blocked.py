@@ -9,6 +9,7 @@ from onnxprune.reports.html.charts import share_bar
 from onnxprune.reports.html.groups import GroupLinks
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
 from onnxprune.reports.html.numbers import plural
+from onnxprune.reports.html.reading import listed, text_at
 from onnxprune.reports.quantities import share
 
 REASONS = 100
@@ -21,10 +22,10 @@ def blocked(record: Mapping[str, Any]) -> Markup:
     """A line for each reason, the largest first, with its nodes and groups to unfold."""
     shares: dict[str, float] = {}
     places: dict[str, list[str]] = {}
-    for entry in record.get("blocked") or []:
+    for entry in listed(record, "blocked"):
         reason = entry["reason"]
         shares[reason] = shares.get(reason, 0.0) + (entry.get("parameters") or 0.0)
-        places.setdefault(reason, []).append(entry.get("node") or "")
+        places.setdefault(reason, []).append(text_at(entry, "node"))
     if not shares:
         return NOTHING
     links = GroupLinks(record)

@@ -7,6 +7,7 @@ from typing import Any
 
 from onnxprune.reports.html.charts import Axes, figure, lines
 from onnxprune.reports.html.markup import NOTHING, Markup, element
+from onnxprune.reports.html.reading import listed
 from onnxprune.reports.quantities import share
 
 _QUANTITIES = {"macs": "MACs", "params": "Parameters"}
@@ -14,14 +15,14 @@ _QUANTITIES = {"macs": "MACs", "params": "Parameters"}
 
 def budget(record: Mapping[str, Any]) -> Markup:
     """A curve for each target that was asked for."""
-    charts = [_chart(target) for target in record.get("budget") or []]
+    charts = [_chart(target) for target in listed(record, "budget")]
     return element("div", *charts, class_="charts") if any(charts) else NOTHING
 
 
 def _chart(target: Mapping[str, Any]) -> Markup:
     points = [
         (point["left"], point["loss"])
-        for point in target.get("curve") or []
+        for point in listed(target, "curve")
         if point["left"] is not None and point["loss"] is not None
     ]
     if not points:

@@ -65,7 +65,7 @@ def columns(
         if new is not None:
             pair.append(_bar(x + width * 0.2, width * 0.6, new / top, "after"))
         bars.append(element("g", hint, *pair))
-    return drawing(axes, join([_grid_y(axes, top), *bars, _base(), _label(axes.x)]))
+    return drawing(axes, join([_grid_y(axes, top), *bars, _base(), _label(axes.x, 18)]))
 
 
 def histogram(axes: Axes, edges: Sequence[float], counts: Sequence[float]) -> Markup:
@@ -225,8 +225,9 @@ def _base() -> Markup:
     return element("line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="base")
 
 
-def _label(text: str) -> Markup:
-    return element("text", text, x=(_LEFT + _RIGHT) / 2, y=_BOTTOM + 38, text_anchor="middle")
+def _label(text: str, below: float = 38) -> Markup:
+    x = (_LEFT + _RIGHT) / 2
+    return element("text", text, x=x, y=_BOTTOM + below, text_anchor="middle")
 
 
 def _upright(x: float, said: str) -> Markup:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from onnxprune.reports.html.charts import Axes, figure, histogram
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, at, plural, shown
+from onnxprune.reports.html.numbers import UNKNOWN, plural, shown
+from onnxprune.reports.html.reading import at, part
 from onnxprune.reports.quantities import compact, count, share
 
 HISTOGRAMS = 8
@@ -17,15 +18,15 @@ HISTOGRAMS = 8
 
 def fidelity(record: Mapping[str, Any]) -> Markup:
     """Metrics, fidelity of each output, histograms of its errors."""
-    outputs: Mapping[str, Any] = record.get("fidelity") or {}
+    outputs: Mapping[str, Any] = part(record, "fidelity")
     samples = at(record, "measured_on", "samples")
     on = "random inputs" if samples is None else plural(samples, "sample")
     charts = [_histogram(name, output) for name, output in list(outputs.items())[:HISTOGRAMS]]
     return join(
         [
-            _metrics(record.get("metrics") or {}, on),
+            _metrics(part(record, "metrics"), on),
             _outputs(outputs, f"Fidelity to the original, on {on}"),
-            _outputs(at(record, "quantization", "fidelity") or {}, "Fidelity to the float model"),
+            _outputs(part(record, "quantization", "fidelity"), "Fidelity to the float model"),
             element("div", *charts, class_="charts") if any(charts) else NOTHING,
         ]
     )
@@ -76,7 +77,8 @@ def _doubts(output: Mapping[str, Any]) -> str:
 
 
 def _histogram(name: str, output: Mapping[str, Any]) -> Markup:
-    edges, counts = (at(output, "histogram", key) or [] for key in ("edges", "counts"))
+    edges: Sequence[float] = listed(output, "histogram", "edges")
+    counts: Sequence[float] = listed(output, "histogram", "counts")
     total = sum(counts)
     if not total:
         return NOTHING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,32 @@ from onnxprune.reports.html import layout
 from onnxprune.reports.html.groups import Group, entries, shown_groups, state, width
 from onnxprune.reports.html.markup import NOTHING, Markup, element, join
 from onnxprune.reports.html.numbers import in_middle, plural
+from onnxprune.reports.html.reading import listed, text_at
 
 _WIDTH, _HEIGHT, _ACROSS, _DOWN = 190, 46, 220, 100
 """Of a node, and from one to the next."""
+_ASIDE = (0.0, *(sign * 0.33 * part * _ACROSS for part in (1, 2, 4, 6, 8) for sign in (1, -1)))
+"""How far arrows are bent aside to pass between the nodes of further rows."""
 _LABEL = 27
 _STATES = {"pruned": "pruned", "whole": "not pruned", "blocked": "blocked"}
 
 Place = tuple[float, float]
+Rows = Mapping[float, Sequence[float]]
+"""Where nodes stand in each row."""
+
+
+_HEAD = element(
+    "marker",
+    element("path", d="M0 0L8 4L0 8z"),
+    id="head",
+    viewBox="0 0 8 8",
+    refX=8,
+    refY=4,
+    markerWidth=9,
+    markerHeight=9,
+    markerUnits="userSpaceOnUse",
+    orient="auto",
+)
 
 
 def graph(record: Mapping[str, Any]) -> Markup:
@@ -50,7 +70,7 @@ def graph(record: Mapping[str, Any]) -> Markup:
 
 
 def _filters(found: Sequence[Group]) -> Markup:
-    kinds = sorted({group.get("kind") or "" for group in found})
+    kinds = sorted({text_at(group, "kind") for group in found})
     states = [name for name in _STATES if any(state(group) == name for group in found)]
     search = element(
         "label",
@@ -92,9 +112,12 @@ def _controls() -> Markup:
 
 def _picture(found: Sequence[Group], text: str) -> Markup:
     by_id = {group["id"]: group for group in found}
-    edges = {i: [n for n in group.get("next") or [] if n in by_id] for i, group in by_id.items()}
+    edges = {i: [n for n in listed(group, "next") if n in by_id] for i, group in by_id.items()}
     places = _places(list(by_id), edges)
-    arrows = [_arrow(a, b, places) for a, after in edges.items() for b in after if a != b]
+    rows: dict[float, list[float]] = defaultdict(list)
+    for x, y in places.values():
+        rows[y].append(x)
+    arrows = [_arrow(a, b, places, rows) for a, after in edges.items() for b in after if a != b]
     nodes = [_node(group, places[group["id"]]) for group in _reading_order(found, places)]
     xs, ys = zip(*places.values(), strict=True)
     left, top = min(xs) - _WIDTH, min(ys) - _HEIGHT
@@ -103,6 +126,7 @@ def _picture(found: Sequence[Group], text: str) -> Markup:
         "svg",
         element("title", "Dependency graph"),
         element("desc", text),
+        element("defs", _HEAD),
         element("g", *arrows, class_="arrows", aria_hidden="true"),
         element("g", *nodes),
         id="graph",
@@ -125,12 +149,14 @@ def _reading_order(found: Sequence[Group], places: Mapping[int, Place]) -> list[
     return sorted(found, key=lambda group: places[group["id"]][::-1])
 
 
-def _arrow(source: int, target: int, places: Mapping[int, Place]) -> Markup:
+def _arrow(source: int, target: int, places: Mapping[int, Place], rows: Rows) -> Markup:
     """A curve from below one node to above the other; upwards it leaves by the side."""
     (x, y), (to_x, to_y) = places[source], places[target]
     if to_y > y:
         start, end, bend = y + _HEIGHT / 2, to_y - _HEIGHT / 2, (to_y - y) / 2
-        path = f"M{x:g} {start:g}C{x:g} {start + bend:g} {to_x:g} {end - bend:g} {to_x:g} {end:g}"
+        aside = min(_ASIDE, key=lambda shift: _hidden(places[source], places[target], shift, rows))
+        first, second = f"{x + aside:g} {start + bend:g}", f"{to_x + aside:g} {end - bend:g}"
+        path = f"M{x:g} {start:g}C{first} {second} {to_x:g} {end:g}"
     else:
         side = 1 if x >= to_x else -1
         start, end = x + side * _WIDTH / 2, to_x + side * _WIDTH / 2
@@ -138,6 +164,17 @@ def _arrow(source: int, target: int, places: Mapping[int, Place]) -> Markup:
         path = f"M{start:g} {y:g}C{far * side:g} {y:g} {far * side:g} {to_y:g} {end:g} {to_y:g}"
     up = "up" if to_y <= y else None
     return element("path", d=path, data_from=source, data_to=target, class_=up)
+
+
+def _hidden(start: Place, end: Place, aside: float, rows: Rows) -> int:
+    """How many nodes a curve downwards runs behind when it is bent aside."""
+    (x, y), (to_x, to_y) = start, end
+    found = 0
+    for step in range(1, round((to_y - y) / _DOWN)):
+        t = step * _DOWN / (to_y - y)
+        here = x * (1 - t) ** 2 * (1 + 2 * t) + to_x * t**2 * (3 - 2 * t) + 3 * t * (1 - t) * aside
+        found += any(abs(here - other) < _WIDTH / 2 for other in rows[y + step * _DOWN])
+    return found
 
 
 def _node(group: Group, place: Place) -> Markup:

@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, fact_list, join
 from onnxprune.reports.html.numbers import UNKNOWN, plural, shown
+from onnxprune.reports.html.reading import listed, text_at
 from onnxprune.reports.quantities import compact
 
 GROUPS = 1500
@@ -22,7 +23,7 @@ Group = Mapping[str, Any]
 
 def shown_groups(record: Mapping[str, Any]) -> Sequence[Group]:
     """The groups that the page has, in the record's order."""
-    found: Sequence[Group] = record.get("groups_list") or []
+    found: Sequence[Group] = listed(record, "groups_list")
     if len(found) <= GROUPS:
         return found
     ranked = sorted(found, key=lambda g: (state(g) != "pruned", -(g.get("parameters") or 0)))
@@ -57,8 +58,8 @@ class GroupLinks:
         self._by_weight: dict[str, list[Group]] = defaultdict(list)
         self._by_reason: dict[str, list[Group]] = defaultdict(list)
         for group in shown_groups(record):
-            self._by_reason[group.get("blocked") or ""].append(group)
-            for weight in dict.fromkeys(m["weight"] for m in group.get("members") or []):
+            self._by_reason[text_at(group, "blocked")].append(group)
+            for weight in dict.fromkeys(m["weight"] for m in listed(group, "members")):
                 self._by_weight[weight].append(group)
 
     def of_weight(self, weight: str | None) -> Markup:
@@ -83,7 +84,7 @@ def entries(record: Mapping[str, Any]) -> Markup:
     by_id = {group["id"]: group for group in found}
     before: dict[int, list[Group]] = defaultdict(list)
     for group in found:
-        for after in group.get("next") or []:
+        for after in listed(group, "next"):
             before[after].append(group)
     items = (element("li", _entry(g, by_id, before[g["id"]])) for g in found)
     return element("ul", *items, class_="groups", id="groups")
@@ -91,17 +92,17 @@ def entries(record: Mapping[str, Any]) -> Markup:
 
 def _entry(group: Group, by_id: Mapping[int, Group], before: Sequence[Group]) -> Markup:
     """One group; its body is what the page shows when it is selected."""
-    after = [by_id[i] for i in group.get("next") or [] if i in by_id]
+    after = [by_id[i] for i in listed(group, "next") if i in by_id]
     over = by_id.get(group["over"]) if group.get("over") is not None else None
-    members = [join([code(m["weight"]), f" axis {m['axis']}"]) for m in group.get("members") or []]
-    nodes = [code(node) for node in group.get("nodes") or []]
+    members = [join([code(m["weight"]), f" axis {m['axis']}"]) for m in listed(group, "members")]
+    nodes = [code(node) for node in listed(group, "nodes")]
     facts = fact_list(
         {
-            "Kind": group.get("kind") or "",
+            "Kind": text_at(group, "kind"),
             "Width": width(group),
             "Parameters": shown(group.get("parameters"), compact),
             "MACs": shown(group.get("macs"), compact),
-            "Blocked": group.get("blocked") or "",
+            "Blocked": text_at(group, "blocked"),
             "Chosen anew for each of": link(over) if over else "",
         }
     )

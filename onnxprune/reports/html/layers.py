@@ -8,7 +8,8 @@ from typing import Any
 from onnxprune.reports.html.charts import Axes, columns
 from onnxprune.reports.html.groups import GroupLinks
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, at, shown
+from onnxprune.reports.html.numbers import UNKNOWN, shown
+from onnxprune.reports.html.reading import at, listed, text_at
 from onnxprune.reports.quantities import compact
 
 Layer = Mapping[str, Any]
@@ -16,7 +17,7 @@ Layer = Mapping[str, Any]
 
 def layers(record: Mapping[str, Any]) -> Markup:
     """A chart for each quantity that is known, and one table of them all."""
-    found: Sequence[Layer] = record.get("layers") or []
+    found: Sequence[Layer] = listed(record, "layers")
     if not found:
         return NOTHING
     charts = [
@@ -63,7 +64,7 @@ def _chart(
 
 
 def _row(layer: Layer, links: GroupLinks) -> Sequence[str]:
-    name = join([code(layer["node"]), " ", element("small", layer.get("op_type") or "")])
+    name = join([code(layer["node"]), " ", element("small", text_at(layer, "op_type"))])
     pairs = [
         _pair(layer, key, show)
         for key, show in (

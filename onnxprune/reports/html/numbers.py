@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 UNKNOWN = "—"
@@ -12,14 +12,6 @@ UNKNOWN = "—"
 def shown(value: Any, show: Callable[[float], str]) -> str:
     """A number as `show` writes it; a dash where there is none."""
     return UNKNOWN if value is None else show(value)
-
-
-def at(record: Mapping[str, Any], *keys: str) -> Any:
-    """What lies at the end of a row of keys; None where one of them leads nowhere."""
-    found: Any = record
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None  # pyright: ignore
-    return found
 
 
 def plural(number: float, word: str) -> str:

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, fact_list, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, at, shown
+from onnxprune.reports.html.numbers import UNKNOWN, shown
+from onnxprune.reports.html.reading import at, listed, part
 
 
 def origin(record: Mapping[str, Any]) -> Markup:
     """The exact command and everything that decided about the result."""
-    command = record.get("command") or []
+    command = listed(record, "command")
     parts = [element("pre", code(shlex.join(command)), tabindex=0)] if command else []
-    inputs: Mapping[str, Any] = at(record, "provenance", "inputs") or {}
+    inputs: Mapping[str, Any] = part(record, "provenance", "inputs")
     rows = [
         (name, code(source.get("path") or UNKNOWN), code(source.get("sha256") or UNKNOWN))
         for name, source in inputs.items()
@@ -26,7 +27,7 @@ def origin(record: Mapping[str, Any]) -> Markup:
         if found:
             facts = fact_list({name: _said(value) for name, value in found.items()})
             parts += [element("h3", title), facts]
-    return join([*parts, _passes(record.get("passes") or []), _times(record)])
+    return join([*parts, _passes(listed(record, "passes")), _times(record)])
 
 
 def _said(value: Any) -> str:
@@ -43,7 +44,7 @@ def _passes(found: Sequence[Mapping[str, Any]]) -> Markup:
     rows = [
         (
             code(one["name"]),
-            "; ".join(one.get("did") or []),
+            "; ".join(listed(one, "did")),
             shown(one.get("seconds"), "{:.2f}".format),
         )
         for one in found
@@ -52,7 +53,7 @@ def _passes(found: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def _times(record: Mapping[str, Any]) -> Markup:
-    times: Mapping[str, Any] = record.get("seconds") or {}
+    times: Mapping[str, Any] = part(record, "seconds")
     if not times:
         return NOTHING
     said = ", ".join(f"{part} {shown(value, '{:.2f} s'.format)}" for part, value in times.items())

@@ -8,6 +8,7 @@ from typing import Any
 from onnxprune.reports.html.charts import Axes, figure, legend, lines
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
 from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural
+from onnxprune.reports.html.reading import listed, part
 from onnxprune.reports.quantities import share
 
 LINES = 200
@@ -18,8 +19,7 @@ _NAME = 44
 def sensitivity(record: Mapping[str, Any]) -> Markup:
     """A curve for each group, the most sensitive in colours, and the numbers of all."""
     within = record.get("sensitivity") or record
-    groups = within.get("groups")
-    cut = [g for g in groups if g.get("cuts")] if isinstance(groups, list) else []  # pyright: ignore
+    cut = [group for group in listed(within, "groups") if group.get("cuts")]
     if not cut:
         return NOTHING
     ranked: list[Mapping[str, Any]] = sorted(cut, key=_worst, reverse=True)
@@ -52,7 +52,7 @@ def _losses(group: Mapping[str, Any]) -> str:
 
 def _metrics(within: Mapping[str, Any], ranked: list[Mapping[str, Any]]) -> Markup:
     """What metrics are left at the deepest cut of each group."""
-    names = within.get("metrics") or []
+    names = listed(within, "metrics")
     if not names:
         return NOTHING
     rows = [(code(g["name"]), *(_score(g["cuts"][-1], name) for name in names)) for g in ranked]
@@ -64,5 +64,5 @@ def _metrics(within: Mapping[str, Any], ranked: list[Mapping[str, Any]]) -> Mark
 
 
 def _score(cut: Mapping[str, Any], name: str) -> str:
-    value = (cut.get("scores") or {}).get(name)
+    value = part(cut, "scores").get(name)
     return UNKNOWN if value is None else f"{value:.4g}"

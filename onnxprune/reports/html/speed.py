@@ -10,7 +10,8 @@ import numpy as np
 
 from onnxprune.reports.html.charts import Axes, figure, histogram
 from onnxprune.reports.html.markup import NOTHING, Markup, element, join, table
-from onnxprune.reports.html.numbers import at, shown
+from onnxprune.reports.html.numbers import shown
+from onnxprune.reports.html.reading import at, listed, part
 from onnxprune.reports.quantities import change, count, latency, rate, share, size
 from onnxprune.reports.terminal import speedup_sentence
 
@@ -20,9 +21,9 @@ _SIDES = ("original", "pruned")
 
 def speed(record: Mapping[str, Any]) -> Markup:
     """What was measured of latencies."""
-    batches: Sequence[Mapping[str, Any]] = record.get("batches") or []
+    batches: Sequence[Mapping[str, Any]] = listed(record, "batches")
     entries = [(f", batch {b['batch']}" if batches[1:] else "", b["speedup"]) for b in batches]
-    entries = entries or [("", record.get("speedup") or {})]
+    entries = entries or [("", part(record, "speedup"))]
     charts = [_ratios(of, found) for of, found in entries]
     shown_charts = element("div", *charts, class_="charts") if any(charts) else NOTHING
     return join(
@@ -32,7 +33,7 @@ def speed(record: Mapping[str, Any]) -> Markup:
 
 def _ratios(of: str, found: Mapping[str, Any]) -> Markup:
     """The distribution of paired ratios; 1 is as fast as the original."""
-    ratios = [ratio for ratio in found.get("ratios") or [] if ratio is not None]
+    ratios = [ratio for ratio in listed(found, "ratios") if ratio is not None]
     if not ratios:
         return NOTHING
     low, high = np.percentile(ratios, (1, 99))
@@ -88,7 +89,7 @@ def _operators(record: Mapping[str, Any]) -> Markup:
             *(f"{entry[key]:.4g}" for key in ("original_ms", "pruned_ms")),
             f"{entry['difference_ms']:+.4g}",
         )
-        for entry in at(record, "profile", "operators") or []
+        for entry in listed(record, "profile", "operators")
     ]
     headings = ("operator", "original, ms", "pruned, ms", "difference")
     return table("Time by operator type", headings, rows) if rows else NOTHING
@@ -98,7 +99,7 @@ def _placed(record: Mapping[str, Any]) -> Markup:
     rows = [
         (entry["provider"], side, count(entry["nodes"]), share(entry["time_share"]))
         for side in _SIDES
-        for entry in at(record, "providers", side) or []
+        for entry in listed(record, "providers", side)
     ]
     headings = ("provider", "model", "nodes", "share of time")
     return table("What runs where", headings, rows, numbers=2) if rows else NOTHING

@@ -7,8 +7,9 @@ from typing import Any
 
 from onnxprune.reports.html.charts import share_bar
 from onnxprune.reports.html.markup import NOTHING, Markup, element, fact_list, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, at, plural, shown
-from onnxprune.reports.quantities import change, count, latency, share, size
+from onnxprune.reports.html.numbers import UNKNOWN, plural, shown
+from onnxprune.reports.html.reading import at, listed, part, text_at
+from onnxprune.reports.quantities import change, compact, count, latency, share, size
 from onnxprune.reports.terminal import speedup_sentence
 
 _GOOD = frozenset({"pruned", "passed", "pass", "faster", "compared", "measured", "done"})
@@ -47,7 +48,7 @@ def _verdicts(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     if record.get("status"):
         yield "Run", str(record["status"]), _reach(record), ""
     if record.get("verdict"):
-        checks = record.get("checks") or []
+        checks = listed(record, "checks")
         passed = sum(check["verdict"] == "pass" for check in checks)
         yield "Gate", record["verdict"], f"{passed} of {plural(len(checks), 'check')} pass", ""
     proof = record.get("equivalence")
@@ -57,7 +58,7 @@ def _verdicts(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     if speedup:
         on = f"{speedup['provider']}, {plural(speedup['pairs'], 'pair')} of runs"
         yield "Speed", speedup["verdict"], f"{speedup_sentence(speedup)}; {on}", ""
-    for name, score in (record.get("metrics") or {}).items():
+    for name, score in part(record, "metrics").items():
         yield name, *_metric(score)
 
 
@@ -74,7 +75,7 @@ def _reach(record: Mapping[str, Any]) -> str:
 
 def _proof(proof: Mapping[str, Any]) -> str:
     if not proof.get("compared"):
-        return proof.get("why") or ""
+        return text_at(proof, "why")
     deviation, tolerance = proof["max_rel"], proof["tolerance"]
     said = (
         f"{plural(proof['compared'], 'tensor')} compared with the masked original, "
@@ -87,18 +88,18 @@ def _proof(proof: Mapping[str, Any]) -> str:
 def _metric(score: Mapping[str, Any]) -> tuple[str, str, str]:
     """A metric's verdict: lower only where the whole interval says so."""
     points, before, after = score.get("points"), score.get("original"), score["pruned"]
-    if not points:
+    if not points or before is None:
         whole = "" if before is None else f"{before:.4g} before, {after:.4g} after"
         return f"{after:.4g}", whole, "open"
     low, high = points["low"], points["high"]
-    word, kind = (
-        ("lower", "bad") if high < 0 else ("higher", "good") if low > 0 else ("same", "open")
-    )
+    word, kind = "no clear change", "open"
+    if low > 0 or high < 0:
+        word, kind = ("higher", "good") if low > 0 else ("lower", "bad")
     said = (
         f"{share(before)} before, {share(after)} after: {points['difference']:+.2f} points "
         f"(95 % interval {low:+.2f} to {high:+.2f})"
     )
-    return word if kind != "open" else "no clear change", said, kind
+    return word, said, kind
 
 
 def _error(error: Mapping[str, Any] | None) -> Markup:
@@ -106,9 +107,9 @@ def _error(error: Mapping[str, Any] | None) -> Markup:
     if not error:
         return NOTHING
     facts = {
-        "Where": error.get("where") or "",
-        "Why": error.get("why") or "",
-        "What to do": error.get("hint") or "",
+        "Where": text_at(error, "where"),
+        "Why": text_at(error, "why"),
+        "What to do": text_at(error, "hint"),
         "Exit code": str(error.get("exit_code", "")),
     }
     said = element("p", element("strong", error.get("message") or "it failed"))
@@ -122,7 +123,7 @@ def _comparison(record: Mapping[str, Any]) -> Markup:
         _compared(label, at(record, "original", key), at(record, "pruned", key), show)
         for label, key, show in (
             ("Parameters", "parameters", count),
-            (f"MACs, {one}", "macs", count),
+            (f"MACs, {one}", "macs", compact),
             ("File size", "size_bytes", size),
             ("Operators", "nodes", count),
             ("Latency, median", "latency_ms", latency),
@@ -136,8 +137,7 @@ def _comparison(record: Mapping[str, Any]) -> Markup:
 
 
 def _compared(label: str, before: Any, after: Any, show: Any) -> tuple[str, str, str, str, str]:
-    both = before is not None and after is not None and before
-    bar = share_bar(after / before) if both else NOTHING
+    bar = share_bar(after / before) if before and after is not None else NOTHING
     return label, shown(before, show), shown(after, show), change(before, after), bar
 
 
@@ -145,14 +145,14 @@ def _structure(structure: Mapping[str, Any] | None) -> Markup:
     """How two files differ."""
     if not structure:
         return NOTHING
-    weights = structure.get("weights") or {}
+    weights = part(structure, "weights")
     facts = {"Weights": ", ".join(f"{count(weights[kind])} {kind}" for kind in sorted(weights))}
     for what, key in (("Operators", "operators"), ("Opset", "versions"), ("Ports", "ports")):
         facts[what] = "; ".join(
             f"{entry['name']}: {entry['before'] or 'none'} → {entry['after'] or 'none'}"
-            for entry in structure.get(key) or []
+            for entry in listed(structure, key)
         )
-    facts["Metadata lost"] = ", ".join(structure.get("metadata_lost") or [])
+    facts["Metadata lost"] = ", ".join(listed(structure, "metadata_lost"))
     return fact_list(facts)
 
 
@@ -173,7 +173,7 @@ def _facts(record: Mapping[str, Any]) -> Markup:
     if quantized:
         before = shown(at(quantized, "float", "size_bytes"), size)
         facts["Quantized"] = f"from {before} of the float model, which the proof is about"
-    names = [name for name in record.get("blocks") or [] if isinstance(name, str)]
+    names = [name for name in listed(record, "blocks") if isinstance(name, str)]
     facts["Residual blocks removed"] = ", ".join(names)
     return fact_list(facts)
 
@@ -181,14 +181,14 @@ def _facts(record: Mapping[str, Any]) -> Markup:
 def _notes(record: Mapping[str, Any]) -> Markup:
     """What to mind when reading."""
     warning = at(record, "measured_on", "warning")
-    said = [*([f"Warning: {warning}"] if warning else []), *(record.get("notes") or [])]
+    said = [*([f"Warning: {warning}"] if warning else []), *(listed(record, "notes"))]
     said += [
         f"{port['name']}: axis {port['axis']} keeps {len(port['kept'])}"
-        for port in record.get("io") or []
+        for port in listed(record, "io")
     ]
     said += [
         f"Unknown operator {operator}, {plural(len(nodes), 'node')}: what it touches is left alone"
-        for operator, nodes in (record.get("unknown") or {}).items()
+        for operator, nodes in part(record, "unknown").items()
     ]
     return (
         element("ul", *(element("li", each) for each in said), class_="notes") if said else NOTHING
