@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 480, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 470, 14, 190
 """The borders of what is drawn inside."""
 _TICKS = 4
+_ENDS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 6, 8, 10, 12)
+"""Where axes may end, times a power of ten."""
 _COLOURS = 5
 """Colours for lines that `report.css` has; further lines are grey."""
 
@@ -32,6 +34,7 @@ class Axes:
         y: what goes up.
         show_x: how numbers to the right are written.
         show_y: how numbers upwards are written.
+        ticks: into how many parts the x axis is divided.
     """
 
     title: str
@@ -40,6 +43,7 @@ class Axes:
     y: str
     show_x: Show
     show_y: Show
+    ticks: int = 4
 
 
 def columns(
@@ -166,11 +170,11 @@ def share_bar(part: float, kind: str = "after") -> Markup:
 
 
 def nice_end(value: float) -> float:
-    """The least 1, 2, 4 or 8 times a power of ten that is not below; 1 of nothing."""
+    """The least round number that is not below; 1 of nothing."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(m * power for m in (1, 2, 4, 8, 10, 20) if m * power >= value * (1 - 1e-9))
+    return next(m * power for m in _ENDS if m * power >= value * (1 - 1e-9))
 
 
 def _x(value: float, low: float, high: float) -> float:
@@ -213,10 +217,10 @@ def _grid_y(axes: Axes, top: float) -> Markup:
 
 def _grid_x(axes: Axes, low: float, high: float) -> Markup:
     made: list[Markup] = []
-    for tick in range(_TICKS + 1):
-        x = _LEFT + (_RIGHT - _LEFT) * tick / _TICKS
-        said = axes.show_x(low + (high - low) * tick / _TICKS)
-        anchor = "end" if tick == _TICKS else "middle"
+    for tick in range(axes.ticks + 1):
+        x = _LEFT + (_RIGHT - _LEFT) * tick / axes.ticks
+        said = axes.show_x(low + (high - low) * tick / axes.ticks)
+        anchor = "end" if tick == axes.ticks else "middle"
         made.append(element("text", said, x=x, y=_BOTTOM + 16, text_anchor=anchor))
     return join(made)
 
@@ -234,6 +238,6 @@ def _upright(x: float, said: str) -> Markup:
     return join(
         [
             element("line", x1=x, x2=x, y1=_TOP, y2=_BOTTOM, class_="limit"),
-            element("text", said, x=x + 4, y=_TOP + 10),
+            element("text", f"limit {said}", x=x + 4, y=_TOP + 24),
         ]
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 from onnxprune.reports.html.charts import Axes, figure, histogram
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, plural, shown
-from onnxprune.reports.html.reading import at, part
+from onnxprune.reports.html.numbers import UNKNOWN, plural, short, shown
+from onnxprune.reports.html.reading import at, listed, part
 from onnxprune.reports.quantities import compact, count, share
 
 HISTOGRAMS = 8
@@ -87,7 +87,7 @@ def _histogram(name: str, output: Mapping[str, Any]) -> Markup:
         "deviation, in powers of ten: further left is closer."
     )
     title = f"Errors of {name}"
-    axes = Axes(title, text, "error / standard deviation", "elements", _power, compact)
+    axes = Axes(title, text, "error / standard deviation", "elements", _power, short, 5)
     rows = [
         (f"{_power(a)} to {_power(b)}", count(n))
         for (a, b), n in zip(pairwise(edges), counts, strict=True)
@@ -97,4 +97,4 @@ def _histogram(name: str, output: Mapping[str, Any]) -> Markup:
 
 
 def _power(exponent: float) -> str:
-    return f"{10.0**exponent:.0e}" if exponent != 0 else "1"
+    return f"{10.0**exponent:.3g}"

@@ -183,7 +183,7 @@ def _node(group: Group, place: Place) -> Markup:
     kept = _WIDTH * group["kept"] / max(group["size"], 1)
     return element(
         "a",
-        element("title", group["name"]),
+        element("title", "\n".join([group["name"], *listed(group, "nodes")[:1]])),
         element("rect", x=f"{x:g}", y=f"{y:g}", width=_WIDTH, height=_HEIGHT, rx=4, class_="box"),
         element(
             "rect", x=f"{x:g}", y=f"{y + _HEIGHT - 5:g}", width=f"{kept:g}", height=5, class_="kept"

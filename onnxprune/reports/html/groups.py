@@ -22,8 +22,15 @@ Group = Mapping[str, Any]
 
 
 def shown_groups(record: Mapping[str, Any]) -> Sequence[Group]:
-    """The groups that the page has, in the record's order."""
-    found: Sequence[Group] = listed(record, "groups_list")
+    """The groups that the page has, in the order of the first layers that carry them."""
+    places: dict[str, int] = {}
+    for place, layer in enumerate(listed(record, "layers")):
+        places.setdefault(layer.get("weight") or "", place)
+    last = len(places)
+    found: Sequence[Group] = sorted(
+        listed(record, "groups_list"),
+        key=lambda g: min((places.get(m["weight"], last) for m in listed(g, "members")), default=0),
+    )
     if len(found) <= GROUPS:
         return found
     ranked = sorted(found, key=lambda g: (state(g) != "pruned", -(g.get("parameters") or 0)))

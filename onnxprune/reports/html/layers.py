@@ -8,7 +8,7 @@ from typing import Any
 from onnxprune.reports.html.charts import Axes, columns
 from onnxprune.reports.html.groups import GroupLinks
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, shown
+from onnxprune.reports.html.numbers import UNKNOWN, short, shown
 from onnxprune.reports.html.reading import at, listed, text_at
 from onnxprune.reports.quantities import compact
 
@@ -23,8 +23,8 @@ def layers(record: Mapping[str, Any]) -> Markup:
     charts = [
         _chart(found, key, title, unit, show)
         for key, title, unit, show in (
-            ("outputs", "Width of each layer", "channels", compact),
-            ("macs", "MACs of each layer", "MACs", compact),
+            ("outputs", "Width of each layer", "channels", short),
+            ("macs", "MACs of each layer", "MACs", short),
             ("latency_us", "Latency of each layer", "µs", "{:.3g}".format),
         )
     ]

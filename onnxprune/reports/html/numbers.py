@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from onnxprune.reports.quantities import compact
+
 UNKNOWN = "—"
 """What stands for a number that nobody knows."""
 
@@ -17,6 +19,11 @@ def shown(value: Any, show: Callable[[float], str]) -> str:
 def plural(number: float, word: str) -> str:
     """A number of things, as in ``1 layer`` or ``12 layers``."""
     return f"{number:,.0f} {word}" if number == 1 else f"{number:,.0f} {word}s"
+
+
+def short(value: float) -> str:
+    """A number in few characters; below ten with its fraction, as ticks of an axis have it."""
+    return f"{value:.3g}" if value < 10 else compact(value)
 
 
 def in_middle(name: str, length: int) -> str:

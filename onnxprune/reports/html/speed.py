@@ -16,6 +16,8 @@ from onnxprune.reports.quantities import change, count, latency, rate, share, si
 from onnxprune.reports.terminal import speedup_sentence
 
 _BINS = 40
+_FENCE = 3
+"""Ratios further from the quartiles than so many times their distance are drawn at the edge."""
 _SIDES = ("original", "pruned")
 
 
@@ -36,8 +38,9 @@ def _ratios(of: str, found: Mapping[str, Any]) -> Markup:
     ratios = [ratio for ratio in listed(found, "ratios") if ratio is not None]
     if not ratios:
         return NOTHING
-    low, high = np.percentile(ratios, (1, 99))
-    low, high = (low - 0.05, high + 0.05) if low == high else (low, high)
+    first, third = np.percentile(ratios, (25, 75))
+    beyond = _FENCE * max(third - first, 0.01)
+    low, high = max(first - beyond, min(ratios)) - 0.01, min(third + beyond, max(ratios)) + 0.01
     counts, edges = np.histogram(np.clip(ratios, low, high), _BINS, (low, high))
     text = (
         f"{len(ratios)} pairs of runs, original / pruned: above 1 the pruned model is faster. "
