@@ -102,7 +102,8 @@ function makeSearch(nodes, arrows, byId, texts, choose) {
     matches.value = found.length === 1 ? "1 group" : `${found.length} groups`;
     if (found.length && words.length) rove(nodes, found[0]);
   };
-  for (const field of [search, kind, state]) field.addEventListener("input", update);
+  search.addEventListener("input", update);
+  for (const field of [kind, state]) field.addEventListener("change", update);
   search.form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (found.length) choose(found[0]);
