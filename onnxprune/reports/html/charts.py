@@ -49,7 +49,7 @@ class Axes:
 def columns(
     axes: Axes, names: Sequence[str], before: Sequence[float], after: Sequence[float | None]
 ) -> Markup:
-    """A column of what was and, before it, one of what is left, for each name.
+    """A column of what was, filled up to what is left, for each name.
 
     Args:
         axes: what it is about; `show_x` is not asked.
@@ -67,7 +67,7 @@ def columns(
         hint = element("title", f"{name}: {axes.show_y(old)} → {left}")
         pair = [_bar(x, width, old / top, "before")]
         if new is not None:
-            pair.append(_bar(x + width * 0.2, width * 0.6, new / top, "after"))
+            pair.append(_bar(x, width, new / top, "after"))
         bars.append(element("g", hint, *pair))
     return drawing(axes, join([_grid_y(axes, top), *bars, _base(), _label(axes.x, 18)]))
 

@@ -54,7 +54,6 @@ def graph(record: Mapping[str, Any]) -> Markup:
         element("p", "Select a group to see what is coupled in it.", class_="hint"),
         id="selected",
         aria_label="Selected group",
-        aria_live="polite",
         tabindex="-1",
     )
     picture = element("div", _controls(), _picture(found, text), class_="picture")
@@ -105,7 +104,10 @@ def _controls() -> Markup:
         )
     ]
     keys = element(
-        "span", "Arrow keys move, Enter selects, + - 0 zoom, drag to pan", class_="hint", id="keys"
+        "span",
+        "Arrow keys move, Enter selects, Escape returns, + - 0 zoom",
+        class_="hint",
+        id="keys",
     )
     return element("div", *buttons, keys, class_="controls scripted")
 

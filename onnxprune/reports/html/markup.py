@@ -54,9 +54,14 @@ def code(text: object) -> Markup:
 
 
 def fact_list(facts: Mapping[str, str]) -> Markup:
-    """Terms with what is to be said of each; what is empty is left out."""
-    pairs = (element("dt", term) + element("dd", said) for term, said in facts.items() if said)
-    return element("dl", *map(Markup, pairs))
+    """Terms with what is to be said of each; what is empty is left out, and so is an empty list."""
+    pairs = [
+        part
+        for term, said in facts.items()
+        if said
+        for part in (element("dt", term), element("dd", said))
+    ]
+    return element("dl", *pairs) if pairs else NOTHING
 
 
 def table(

@@ -26,6 +26,10 @@ function start() {
     if (view.dragged) return;
     select(node, link !== node);
   });
+  document.getElementById("selected").addEventListener("keydown", (event) => {
+    const current = graph.querySelector("[aria-current]");
+    if (event.key === "Escape" && current) focusOn(nodes, current, view);
+  });
   const asked = location.hash.match(/^#group-(\d+)$/);
   if (asked && byId.has(asked[1])) select(byId.get(asked[1]), true);
 
@@ -201,8 +205,15 @@ function reveal(view, node) {
   if (!scale) return;
   const [width, height] = [box.width / scale, box.height / scale];
   const [left, top] = [view.x + (view.width - width) / 2, view.y + (view.height - height) / 2];
-  const inside = x > left + 110 && x < left + width - 110 && y > top + 50 && y < top + height - 50;
-  if (!inside) show(view, x - view.width / 2, y - view.height / 2, view.width, view.height);
+  const dx = shift(x, left + 120, left + width - 120);
+  const dy = shift(y, top + 80, top + height - 80);
+  if (dx || dy) show(view, view.x + dx, view.y + dy, view.width, view.height);
+}
+
+// How far a place lies outside of two borders; where they leave no room, from their middle.
+function shift(place, low, high) {
+  if (low > high) return place - (low + high) / 2;
+  return Math.min(place - low, 0) + Math.max(place - high, 0);
 }
 
 // Dragging pans, two fingers or Ctrl and the wheel zoom.

@@ -70,10 +70,9 @@ def find(browser: Browser, selector: str) -> Any:
 
 
 def press(browser: Browser, *keys: str) -> None:
-    from selenium.webdriver.common.keys import Keys
-
+    names = pytest.importorskip("selenium.webdriver").Keys
     for key in keys:
-        browser.switch_to.active_element.send_keys(getattr(Keys, key, key))
+        browser.switch_to.active_element.send_keys(getattr(names, key, key))
 
 
 def active(browser: Browser, what: str) -> Any:
@@ -152,6 +151,9 @@ def test_arrow_keys_move_and_enter_selects(browser: Browser) -> None:
     assert active(browser, "dataset.group") == "0"
     press(browser, "END", "ENTER")
     assert "channel of deep" in find(browser, "#selected h3").text
+    assert active(browser, "id") == "selected"
+    press(browser, "ESCAPE")
+    assert active(browser, "dataset.group") == "4"
 
 
 def test_focus_can_be_seen(browser: Browser) -> None:
