@@ -63,7 +63,7 @@ def _outputs(outputs: Mapping[str, Any], title: str) -> Markup:
         )
         for name, output in outputs.items()
     ]
-    headings = ("output", "cosine", "SQNR, dB", "max abs", "top-1", "mind")
+    headings = ("output", "cosine", "SQNR, dB", "max abs", "top-1", "note")
     return table(title, headings, rows) if rows else NOTHING
 
 

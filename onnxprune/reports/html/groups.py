@@ -15,7 +15,9 @@ GROUPS = 1500
 """Of more groups, the pruned and the largest are shown."""
 NAMES = 300
 """Of more members or nodes of one group, the last are only counted."""
-LINKS = 12
+OPEN = 3
+"""More links than that are folded up."""
+LINKS = 50
 """Of more groups of one weight or reason, the last are only counted."""
 
 Group = Mapping[str, Any]
@@ -82,7 +84,10 @@ def _links(found: Sequence[Group]) -> Markup:
     parts = [element("li", link(group)) for group in found[:LINKS]]
     if len(found) > LINKS:
         parts.append(element("li", f"and {len(found) - LINKS} more"))
-    return element("ul", *parts, class_="names") if parts else NOTHING
+    listed = element("ul", *parts, class_="names") if parts else NOTHING
+    if len(found) <= OPEN:
+        return listed
+    return element("details", element("summary", f"{len(found)} groups"), listed)
 
 
 def entries(record: Mapping[str, Any]) -> Markup:

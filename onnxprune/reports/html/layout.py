@@ -35,8 +35,10 @@ def rows(nodes: Sequence[Node], edges: Mapping[Node, Sequence[Node]]) -> list[li
             above[follower].append(node)
     made: list[list[Node]] = []
     column: dict[Node, float] = {}
-    for rank in range(max(ranks.values(), default=-1) + 1):
-        here = [node for node in nodes if ranks[node] == rank]
+    by_rank: list[list[Node]] = [[] for _ in range(max(ranks.values(), default=-1) + 1)]
+    for node in nodes:
+        by_rank[ranks[node]].append(node)
+    for here in by_rank:
         here.sort(key=lambda node: _mean([column[source] for source in above[node]]))
         width = min(len(here), ROW)
         for start in range(0, len(here), ROW):
