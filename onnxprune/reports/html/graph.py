@@ -170,7 +170,7 @@ def _arrow(source: int, target: int, places: Mapping[int, Place], rows: Rows) ->
 
 
 def _hidden(start: Place, end: Place, aside: float, rows: Rows) -> int:
-    """How many nodes a curve downwards runs behind when it is bent aside; of many rows, a sample."""
+    """How many nodes a bent curve downwards runs behind; of many rows, a sample is asked."""
     (x, y), (to_x, to_y) = start, end
     found = 0
     passed = round((to_y - y) / _DOWN)
