@@ -27,6 +27,7 @@ from onnxprune.reports.html.reading import at
 from onnxprune.reports.html.sensitivity import sensitivity
 from onnxprune.reports.html.speed import speed
 from onnxprune.reports.html.summary import summary
+from onnxprune.reports.record import plain
 
 _SECTIONS: tuple[tuple[str, str, Callable[[Mapping[str, Any]], Markup]], ...] = (
     ("summary", "Summary", summary),
@@ -49,7 +50,8 @@ def render(record: Mapping[str, Any]) -> str:
     Args:
         record: as `onnxprune.reports.record` makes it, or the record of another command.
     """
-    made = [(name, title, section(record)) for name, title, section in _SECTIONS]
+    finite = plain(record)
+    made = [(name, title, section(finite)) for name, title, section in _SECTIONS]
     present = [(name, title, content) for name, title, content in made if content]
     links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in present]
     main = [
@@ -62,7 +64,7 @@ def render(record: Mapping[str, Any]) -> str:
         )
         for name, title, content in present
     ]
-    title = _title(record)
+    title = _title(finite)
     body = element(
         "body",
         element("a", "Skip to the report", href="#main", class_="skip"),

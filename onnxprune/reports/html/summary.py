@@ -87,10 +87,10 @@ def _proof(proof: Mapping[str, Any]) -> str:
 
 def _metric(score: Mapping[str, Any]) -> tuple[str, str, str]:
     """A metric's verdict: lower only where the whole interval says so."""
-    points, before, after = score.get("points"), score.get("original"), score["pruned"]
-    if not points or before is None:
-        whole = "" if before is None else f"{before:.4g} before, {after:.4g} after"
-        return f"{after:.4g}", whole, "open"
+    points, before, after = (score.get(key) for key in ("points", "original", "pruned"))
+    if not points or before is None or after is None:
+        new = shown(after, "{:.4g}".format)
+        return new, "" if before is None else f"{before:.4g} before, {new} after", "open"
     low, high = points["low"], points["high"]
     word, kind = "no clear change", "open"
     if low > 0 or high < 0:

@@ -1,5 +1,6 @@
 """Records to render: a small one with every part, and names that want to be markup."""
 
+from copy import deepcopy
 from typing import Any
 
 HOSTILE = "</script></style><img src=x onerror=alert(1)>\"'&<b>\u202e"
@@ -137,7 +138,7 @@ def whole_record(name: str = "stem") -> dict[str, Any]:
                 "curve": [{"left": 1.0, "loss": 0.0}, {"left": 0.5, "loss": 3.0}],
             }
         ],
-        "speedup": SPEEDUP,
+        "speedup": deepcopy(SPEEDUP),
         "notes": [name],
         "provenance": PROVENANCE,
     }

@@ -117,6 +117,17 @@ def test_nothing_known_is_a_page_as_well() -> None:
     assert Page(render({})).open == []
 
 
+def test_numbers_that_are_not_finite_are_unknown() -> None:
+    record = whole_record()
+    record["fidelity"]["stem"] |= {"cosine": float("nan"), "max_abs": float("inf")}
+    record["metrics"]["mine"] = {"original": 0.5, "pruned": float("nan"), "points": None}
+    record["budget"][0]["curve"] += [{"left": 0.4, "loss": float("inf")}]
+    record["speedup"]["ratios"] += [float("inf")]
+    page = Page(render(record))
+    assert "0.5 before, — after" in page.text
+    assert not re.search(r"\b(nan|inf)\b", page.text)
+
+
 def test_a_failed_run_says_what_to_do() -> None:
     error = ModelError("no such file", where="a.onnx", why="it is gone", hint="look elsewhere")
     page = Page(render(failed({"command": ["onnxprune"]}, error)))
