@@ -4,6 +4,7 @@ import click
 
 from onnxprune.cli.apply import apply
 from onnxprune.cli.benchmark import benchmark
+from onnxprune.cli.completion import completion
 from onnxprune.cli.doctor import doctor
 from onnxprune.cli.explain import explain
 from onnxprune.cli.gate import gate
@@ -58,5 +59,6 @@ for _command in (
     import_weights_command,
     passes,
     doctor,
+    completion,
 ):
     cli.add_command(_command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Generator, Mapping
@@ -35,11 +36,13 @@ class Output:
     Attributes:
         as_json: whether stdout holds one JSON document and nothing else.
         quiet: whether only errors are shown.
+        verbose: whether the log is shown, and the traceback of an internal error.
         record: what is known so far; an error completes it to the document that `--json` shows.
     """
 
     as_json: bool = False
     quiet: bool = False
+    verbose: bool = False
     record: Record = field(default_factory=dict[str, Any])
     _progress: Progress | None = None
 
@@ -122,6 +125,28 @@ class Output:
             self._progress.update(parts[0], completed=done, detail=detail)
             if done == total:
                 self._progress.remove_task(parts[0])
+
+
+@contextmanager
+def logged() -> Generator[None]:
+    """Show the log of the package on stderr, above the progress, as long as this lasts."""
+    logger = logging.getLogger("onnxprune")
+    handler, level = _ToStderr(), logger.level
+    handler.setFormatter(logging.Formatter("%(relativeCreated)7d ms  %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to what stderr is at the time: progress takes its place for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 def _drop_stdout() -> None:

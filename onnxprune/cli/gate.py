@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, quiet_option, verbose_option
 from onnxprune.cli.targets import check_distinct, check_target
@@ -19,7 +20,7 @@ from onnxprune.reports.junit import junit_xml
 _MODEL = click.Path(path_type=Path)
 
 
-@click.command(
+@command(
     short_help="Judge a pruned model by a policy.",
     epilog="""\b
 Examples:

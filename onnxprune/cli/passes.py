@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
-from onnxprune.cli.options import json_option, verbose_option
+from onnxprune.cli.options import json_option, quiet_option, verbose_option
 from onnxprune.errors import UsageError
 from onnxprune.passes import PASSES
 from onnxprune.passes.plugins import Registry
@@ -23,12 +24,13 @@ from onnxprune.reports.terminal import WIDTH
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
-@click.command(
+@command(
     short_help="List the passes of pipelines.",
     epilog="Write them in a row: onnxprune IN OUT --passes "
     "'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'",
 )
 @json_option
+@quiet_option
 @verbose_option
 def passes() -> None:
     """List the passes of textual pipelines with their options."""
@@ -40,6 +42,7 @@ def passes() -> None:
     out = output()
     if out.as_json:
         out.document({"schema": 1, "passes": known, **named})
+    if out.as_json or out.quiet:
         return
     lines = [line for entry in known for line in _lines(entry)]
     for what, entries in named.items():

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
@@ -27,6 +28,7 @@ from onnxprune.cli.options import (
     verbose_option,
 )
 from onnxprune.cli.targets import check_distinct, check_target
+from onnxprune.cli.values import registered
 from onnxprune.coupling.groups import DEFAULT_KINDS
 from onnxprune.files import write_text
 from onnxprune.ir.load import load
@@ -45,7 +47,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
         raise click.BadParameter(f"{text!r} is not 0.25,0.5", ctx, param) from None
 
 
-@click.command(
+@command(
     "sensitivity",
     short_help="Measure what it costs to cut each group.",
     epilog="Example: onnxprune sensitivity in.onnx --data cal.npz --plot in.svg",
@@ -64,6 +66,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
     default="l2",
     show_default=True,
     metavar="|".join(CRITERIA.ours),
+    shell_complete=registered(CRITERIA),
     help="What says which channels of a group go first.",
 )
 @ignore_option

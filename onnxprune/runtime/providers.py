@@ -36,6 +36,9 @@ _FULL_NAMES: Final = {
     "xnnpack": "XnnpackExecutionProvider",
 }
 
+PROVIDER_NAMES: Final = tuple(_FULL_NAMES)
+"""Short names that `parse_provider` knows; ONNX Runtime's own it takes as well."""
+
 CUDA: Final = "CUDAExecutionProvider"
 """NVIDIA GPUs; it takes what TensorRT leaves."""
 TENSORRT: Final = "TensorrtExecutionProvider"
