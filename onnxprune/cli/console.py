@@ -9,6 +9,7 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import IO, Any
 
 import click
@@ -26,7 +27,9 @@ from onnxprune.progress import listening
 from onnxprune.reports.record import Record, plain
 
 _KEY = "onnxprune.output"
-_STAGE_SHOWN = 60
+_STAGE_SHOWN = 44
+_BETWEEN_S = 0.1
+"""Progress is shown so often, however often it is told."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class Output:
     verbose: bool = False
     record: Record = field(default_factory=dict[str, Any])
     _progress: Progress | None = None
+    _next_s: float = 0.0
 
     def document(self, record: Mapping[str, Any]) -> None:
         """Write a record to stdout as the one JSON document.
@@ -86,7 +90,8 @@ class Output:
     @contextmanager
     def progress(self) -> Generator[None]:
         """Show what goes on, on stderr and only if that is a terminal."""
-        if self.quiet or not sys.stderr.isatty():
+        piped = self.as_json and not sys.stdout.isatty()
+        if self.quiet or piped or not sys.stderr.isatty():
             yield
             return
         columns = (
@@ -108,23 +113,34 @@ class Output:
     def stage(self, name: str) -> None:
         """Say what goes on from now on."""
         if self._progress is not None:
-            task = self._progress.task_ids[0]
-            self._progress.update(task, description=name[:_STAGE_SHOWN], detail="")
+            stage, *parts = self._progress.task_ids
+            for part in parts:
+                self._progress.remove_task(part)
+            self._progress.update(stage, description=_shortened(name), detail="")
 
     def _advance(self, what: str, done: int, total: int | None) -> None:
         """Show how far a part of the stage is, and how long it will still take."""
-        if self._progress is None:
+        shown, now = self._progress, monotonic()
+        at_end = done in (0, total)
+        if shown is None or (now < self._next_s and not at_end):
             return
-        parts = self._progress.task_ids[1:]
-        if done == 0:
-            for part in parts:
-                self._progress.remove_task(part)
-            parts = [self._progress.add_task(f"  {what}", total=total, detail="")]
-        if parts:
+        self._next_s = now + _BETWEEN_S
+        names = [task.description for task in shown.tasks[1:]]
+        title = _shortened(f"  {what}")
+        place = names.index(title) if title in names else len(names)
+        # What began within it is over, and what begins anew is timed anew.
+        for over in shown.task_ids[1 + place + (not at_end) :]:
+            shown.remove_task(over)
+        if done != total:
+            if at_end or title not in names:
+                shown.add_task(title, total=total, detail="")
             detail = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            self._progress.update(parts[0], completed=done, detail=detail)
-            if done == total:
-                self._progress.remove_task(parts[0])
+            shown.update(shown.task_ids[1 + place], completed=done, detail=detail)
+
+
+def _shortened(text: str) -> str:
+    """A text that leaves room for times on a line of 80 columns."""
+    return text if len(text) <= _STAGE_SHOWN else text[: _STAGE_SHOWN - 1] + "…"
 
 
 @contextmanager

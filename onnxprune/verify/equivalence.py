@@ -10,6 +10,7 @@ the inputs look up some of their rows only.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
+from onnxprune.progress import track
 from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
 from onnxprune.verify.pins import Pins, rounded_values
 from onnxprune.verify.reference import masked_reference
@@ -36,6 +38,8 @@ from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tables import compare_tables
 from onnxprune.verify.taken import axes_taken, take
 from onnxprune.verify.tolerance import Tolerances
+
+_LOG = logging.getLogger(__name__)
 
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
@@ -149,7 +153,7 @@ def check_equivalence(
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
-        for portion in _portions(analysis, names, batch):
+        for portion in track([*_portions(analysis, names, batch)], "comparing tensors, portions"):
             masked = [first.run(feed, portion) for feed in masked_feeds]
             sliced = [cut.run(second, feed, i, portion) for i, feed in enumerate(pruned_feeds)]
             for name in portion:
@@ -172,6 +176,7 @@ def check_equivalence(
     )
     reacting = {d.name for d in result.deviations if d.reacts}
     _judge(result, _shown(analysis, keeps, outputs, reacting), tolerances)
+    _LOG.debug("compared %d tensors: %s %s", result.compared, result.verdict, result.why)
     return result
 
 
