@@ -9,27 +9,16 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from onnxprune.cli.display import Display
 from onnxprune.errors import WriteError
-from onnxprune.progress import listening
 from onnxprune.reports.record import Record, plain
 
 _KEY = "onnxprune.output"
-_STAGE_SHOWN = 44
-_BETWEEN_S = 0.1
-"""Progress is shown so often, however often it is told."""
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -47,8 +36,7 @@ class Output:
     quiet: bool = False
     verbose: bool = False
     record: Record = field(default_factory=dict[str, Any])
-    _progress: Progress | None = None
-    _next_s: float = 0.0
+    _display: Display | None = None
 
     def document(self, record: Mapping[str, Any]) -> None:
         """Write a record to stdout as the one JSON document.
@@ -89,58 +77,22 @@ class Output:
 
     @contextmanager
     def progress(self) -> Generator[None]:
-        """Show what goes on, on stderr and only if that is a terminal."""
+        """Show what goes on, on stderr and only where somebody looks: on a terminal."""
         piped = self.as_json and not sys.stdout.isatty()
         if self.quiet or piped or not sys.stderr.isatty():
             yield
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-        )
-        shown = Progress(*columns, console=Console(stderr=True), transient=True)
-        with shown, listening(self._advance):
-            shown.add_task("loading", total=None, detail="")
-            self._progress = shown
+        with Display.shown() as self._display:
             try:
                 yield
             finally:
-                self._progress = None
+                self._display = None
 
     def stage(self, name: str) -> None:
         """Say what goes on from now on."""
-        if self._progress is not None:
-            stage, *parts = self._progress.task_ids
-            for part in parts:
-                self._progress.remove_task(part)
-            self._progress.update(stage, description=_shortened(name), detail="")
-
-    def _advance(self, what: str, done: int, total: int | None) -> None:
-        """Show how far a part of the stage is, and how long it will still take."""
-        shown, now = self._progress, monotonic()
-        at_end = done in (0, total)
-        if shown is None or (now < self._next_s and not at_end):
-            return
-        self._next_s = now + _BETWEEN_S
-        names = [task.description for task in shown.tasks[1:]]
-        title = _shortened(f"  {what}")
-        place = names.index(title) if title in names else len(names)
-        # What began within it is over, and what begins anew is timed anew.
-        for over in shown.task_ids[1 + place + (not at_end) :]:
-            shown.remove_task(over)
-        if done != total:
-            if at_end or title not in names:
-                shown.add_task(title, total=total, detail="")
-            detail = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            shown.update(shown.task_ids[1 + place], completed=done, detail=detail)
-
-
-def _shortened(text: str) -> str:
-    """A text that leaves room for times on a line of 80 columns."""
-    return text if len(text) <= _STAGE_SHOWN else text[: _STAGE_SHOWN - 1] + "…"
+        _LOG.debug("stage: %s", name)
+        if self._display is not None:
+            self._display.stage(name)
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Pipeline:
                 report.name = spec_of(step)
                 report.seconds = perf_counter() - start
                 work.reports.append(report)
-                _LOG.info("%s: %.2f s; %s", report.name, report.seconds, "; ".join(report.did))
+                _LOG.info("%s", "; ".join([f"{report.name}: {report.seconds:.2f} s", *report.did]))
                 if verify_each:
                     self._verify_step(work, spec_of(step))
             return self._result(work, merge=True)

@@ -15,6 +15,7 @@ from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import PassReport, Refusal, Removal, ports_of
 from onnxprune.pipelines.inputs import Inputs, Shapes
+from onnxprune.progress import track
 from onnxprune.runtime import Load, Observation
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
@@ -226,7 +227,7 @@ class Result:
             return canonical
         verdict = canonical
         unreached: list[str] = []
-        for place, removal in enumerate(self.removals):
+        for place, removal in enumerate(track(self.removals, "proving removals")):
             following = self.removals[place + 1 :]
             then = following[0].analysis.canonical.model if following else self.proven
             reweighted = removal.reweighted

@@ -43,6 +43,8 @@ _LOG = logging.getLogger(__name__)
 
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
+_MASKED, _PRUNED = "running the masked original", "running the pruned model"
+_FIRST, _SECOND = "running the original", "running what must be equal"
 REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
 
@@ -154,8 +156,9 @@ def check_equivalence(
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
         for portion in track([*_portions(analysis, names, batch)], "comparing tensors, portions"):
-            masked = [first.run(feed, portion) for feed in masked_feeds]
-            sliced = [cut.run(second, feed, i, portion) for i, feed in enumerate(pruned_feeds)]
+            masked = [first.run(feed, portion) for feed in track(masked_feeds, _MASKED)]
+            pruned_runs = enumerate(track(pruned_feeds, _PRUNED))
+            sliced = [cut.run(second, feed, i, portion) for i, feed in pruned_runs]
             for name in portion:
                 pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
                 if name in inside:
@@ -234,7 +237,8 @@ def check_outputs(
     """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
-        one, two = ([session.run(feed) for feed in feeds] for session in (first, second))
+        sessions = {_FIRST: first, _SECOND: second}
+        one, two = ([s.run(feed) for feed in track(feeds, what)] for what, s in sessions.items())
         for name in one[0]:
             before, after = ([run[name] for run in runs] for runs in (one, two))
             result.deviations.append(compare(name, before, after, tolerances))
