@@ -29,9 +29,13 @@ _BETWEEN_S = 0.1
 
 @dataclass(slots=True, eq=False)
 class Display:
-    """A line for the stage, and below it one for the outermost and innermost part of it."""
+    """A line for the stage, and below it one for the outermost and innermost part of it.
 
-    _progress: Progress
+    Attributes:
+        progress: the lines; the first is that of the stage.
+    """
+
+    progress: Progress
     _last: str = ""
     _next_s: float = 0.0
 
@@ -47,16 +51,16 @@ class Display:
             _Left(),
         )
         display = cls(Progress(*columns, console=Console(stderr=True), transient=True))
-        with display._progress as progress, listening(display.advance):
-            progress.add_task("loading", total=None, detail="")
+        with display.progress, listening(display.advance):
+            display.progress.add_task("loading", total=None, detail="")
             yield display
 
     def stage(self, name: str) -> None:
         """Say what goes on from now on."""
-        stage, *parts = self._progress.task_ids
+        stage, *parts = self.progress.task_ids
         for part in parts:
-            self._progress.remove_task(part)
-        self._progress.update(stage, description=_shortened(name), detail="")
+            self.progress.remove_task(part)
+        self.progress.update(stage, description=_shortened(name), detail="")
 
     def advance(self, what: str, done: int, total: int | None) -> None:
         """Say how far a part of the stage is; see `onnxprune.progress.Listener`."""
@@ -65,22 +69,22 @@ class Display:
         if total == 1 or (is_step and what == self._last and now < self._next_s):
             return
         self._last, self._next_s = what, now + _BETWEEN_S
-        names = [task.description for task in self._progress.tasks[1:]]
+        names = [task.description for task in self.progress.tasks[1:]]
         title = _shortened(f"  {what}")
         place = names.index(title) if title in names else len(names)
         # What began within it is over, and what begins anew is timed anew.
-        for over in self._progress.task_ids[1 + place + is_step :]:
-            self._progress.remove_task(over)
+        for over in self.progress.task_ids[1 + place + is_step :]:
+            self.progress.remove_task(over)
         if done != total:
             if not is_step or title not in names:
-                self._progress.add_task(title, total=total, detail="")
+                self.progress.add_task(title, total=total, detail="")
             detail = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            task = self._progress.tasks[1 + place]
+            task = self.progress.tasks[1 + place]
             whole_s = (task.elapsed or 0.0) * total / done if done and total else None
-            self._progress.update(task.id, detail=detail, whole_s=whole_s)
-        _, *parts = self._progress.task_ids
+            self.progress.update(task.id, detail=detail, whole_s=whole_s)
+        _, *parts = self.progress.task_ids
         for part in parts:
-            self._progress.update(part, visible=part in (parts[0], parts[-1]))
+            self.progress.update(part, visible=part in (parts[0], parts[-1]))
 
 
 class _Left(ProgressColumn):
