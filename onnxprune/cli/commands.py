@@ -34,7 +34,7 @@ error; 6 cannot tell; 7 the result could not be written; 130 interrupted.
 @click.group(
     cls=OnnxPruneGroup,
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     options_metavar="",
     subcommand_metavar="[COMMAND] ARGUMENTS…",
 )

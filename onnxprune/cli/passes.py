@@ -19,7 +19,7 @@ from onnxprune.passes.plugins import Registry
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.spec import options_of
-from onnxprune.reports.terminal import WIDTH
+from onnxprune.reports.terminal import console
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
@@ -46,13 +46,11 @@ def passes() -> None:
         return
     lines = [line for entry in known for line in _lines(entry)]
     for what, entries in named.items():
-        lines += [
-            "",
-            f"{what}:",
-            *(_wrapped(f"{name}: {text}", "  ", 4) for name, text in entries.items()),
-        ]
+        lines += [("", ""), ("", f"{what}:")]
+        lines += (("  ", f"{name}: {text}") for name, text in entries.items())
     with out.stdout() as file:
-        file.write("\n".join(lines) + "\n")
+        width = console(file).width
+        file.writelines(_wrapped(text, indent, width) + "\n" for indent, text in lines)
 
 
 def _summary(registry: Registry[Any], name: str) -> str:
@@ -65,14 +63,15 @@ def _summary(registry: Registry[Any], name: str) -> str:
     return f"{text} ({origin})" if origin else text
 
 
-def _lines(entry: Mapping[str, Any]) -> Iterator[str]:
-    yield str(entry["name"])
-    yield _wrapped(entry["summary"], "  ")
+def _lines(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Indents and texts."""
+    yield "", str(entry["name"])
+    yield "  ", entry["summary"]
     for name, option in entry["options"].items():
         default = f", default {option['default']}" if option["default"] else ""
-        yield _wrapped(f"{name} ({option['type']}{default})", "    ")
+        yield "    ", f"{name} ({option['type']}{default})"
         if option["help"]:
-            yield _wrapped(option["help"], "        ")
+            yield " " * 8, option["help"]
 
 
 def _describe(name: str, kind: type[Any]) -> dict[str, Any]:
@@ -102,6 +101,6 @@ def _shown(default: Any) -> str:
     return str(default)
 
 
-def _wrapped(text: str, indent: str, hanging: int = 0) -> str:
-    later = indent + " " * hanging
-    return click.wrap_text(text, WIDTH, initial_indent=indent, subsequent_indent=later)
+def _wrapped(text: str, indent: str, width: int) -> str:
+    later = indent + " " * 4
+    return click.wrap_text(text, width, initial_indent=indent, subsequent_indent=later)

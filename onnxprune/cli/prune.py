@@ -105,10 +105,10 @@ Examples:
 )
 @click.option(
     "--criterion",
-    metavar="|".join(CRITERIA.ours),
+    metavar="NAME",
     shell_complete=registered(CRITERIA),
-    help="What says how much a channel matters; see `onnxprune passes`. [default: obs for "
-    "--target-… with --data, else l2]",
+    help=f"What says how much a channel matters: {', '.join(CRITERIA.ours)}; see `onnxprune "
+    "passes`. [default: obs for --target-… with --data, else l2]",
 )
 @click.option(
     "--steps",

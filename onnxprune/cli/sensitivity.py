@@ -65,9 +65,9 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
     "--criterion",
     default="l2",
     show_default=True,
-    metavar="|".join(CRITERIA.ours),
+    metavar="NAME",
     shell_complete=registered(CRITERIA),
-    help="What says which channels of a group go first.",
+    help=f"What says which channels of a group go first: {', '.join(CRITERIA.ours)}.",
 )
 @ignore_option
 @allow_io_option
