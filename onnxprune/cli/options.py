@@ -10,7 +10,7 @@ import click
 from onnxprune.cli.console import logged, output
 from onnxprune.cli.values import files, inputs, kinds, names_in_model, patterns, ports, words
 from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 from onnxprune.runtime.providers import PROVIDER_NAMES
 from onnxprune.verify.evaluation import METRICS
 
@@ -303,7 +303,8 @@ def parse_kinds(given: Iterable[str]) -> tuple[str, ...] | None:
         raise UsageError(
             f"there is no kind {unknown[0]!r} of coupling groups",
             where="--kinds",
-            hint=f"choose from {', '.join(KINDS)}, or all; +KIND adds to the default ones",
+            hint=f"{suggestion(unknown[0].lstrip('+'), KINDS)} choose from {', '.join(KINDS)}, "
+            "or all; +KIND adds to the default ones".strip(),
         )
     added = [name for name in names if name.startswith("+")]
     if added and len(added) < len(names):

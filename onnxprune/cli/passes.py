@@ -26,8 +26,12 @@ _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 @command(
     short_help="List the passes of pipelines.",
-    epilog="Write them in a row: onnxprune IN OUT --passes "
-    "'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'",
+    epilog="""\b
+Examples:
+  onnxprune passes
+  onnxprune in.onnx out.onnx --passes \\
+    'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'
+""",
 )
 @json_option
 @quiet_option

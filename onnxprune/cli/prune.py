@@ -24,6 +24,7 @@ from onnxprune.cli.options import (
 from onnxprune.cli.quantizing import quantize_of, quantize_options
 from onnxprune.cli.settings import read_settings
 from onnxprune.cli.sparsity import sparsify_of, sparsity_options
+from onnxprune.cli.strays import note_strays
 from onnxprune.cli.values import passes, registered, words
 from onnxprune.errors import UsageError
 from onnxprune.passes.schedule import SCHEDULES
@@ -166,6 +167,10 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
             progress=out.stage,
             verify_each=options["verify_each"],
         )
+        analyses = [removal.analysis for removal in result.removals]
+        for name in ("ignore", "no_quantize"):
+            option = f"--{name.replace('_', '-')}"
+            note_strays(out, option, options[name], ready.model, analyses)
         deliver(result, job, out, ready)
     show(out, job)
 

@@ -27,6 +27,7 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
+from onnxprune.cli.strays import note_strays
 from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.cli.values import registered
 from onnxprune.coupling.groups import DEFAULT_KINDS
@@ -122,6 +123,7 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
                 executor=executor,
                 threads=max(cores // jobs, 1),
             )
+        note_strays(out, "--ignore", options["ignore"], loaded, [found.analysis])
     out.record.update(describe_sensitivity(found))
     out.record["provenance"] = provenance(
         {"original": loaded}, {"data": options["data"]}, seed=options["seed"]
