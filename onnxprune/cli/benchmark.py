@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import Output, output
 from onnxprune.cli.delivery import require_provider
 from onnxprune.cli.options import (
     input_shape_option,
     json_option,
     measuring,
+    quiet_option,
     seed_option,
     strict_option,
     verbose_option,
@@ -43,7 +45,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-@click.command(
+@command(
     short_help="Measure which of two models is faster.",
     epilog="""\b
 Examples:
@@ -88,6 +90,7 @@ Examples:
 @input_shape_option
 @seed_option
 @json_option
+@quiet_option
 @verbose_option
 def benchmark(
     original: Path,
@@ -119,7 +122,7 @@ def benchmark(
         out.record["provenance"] = provenance(
             models, seed=options["seed"], budget_s=budget_s, **asdict(conditions)
         )
-    if not out.as_json:
+    if not out.as_json and not out.quiet:
         with out.stdout() as file:
             print_benchmark(out.record, file, (original.name, pruned.name), profile)
     _require_verdicts(out.record["batches"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, quiet_option, verbose_option
 from onnxprune.cli.reporting import report_option
@@ -20,7 +21,7 @@ from onnxprune.reports.junit import junit_xml
 _MODEL = click.Path(path_type=Path)
 
 
-@click.command(
+@command(
     short_help="Judge a pruned model by a policy.",
     epilog="""\b
 Examples:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from onnxprune.cli.console import Output, output
 from onnxprune.cli.reporting import write_reports
+from onnxprune.cli.values import models
 from onnxprune.cli.version import version
 from onnxprune.errors import EXIT_INTERRUPTED, InternalError, OnnxPruneError, UsageError, WriteError
 from onnxprune.reports.record import SCHEMA, Record, failed
@@ -37,10 +39,31 @@ class OnnxPruneGroup(click.Group):
             args: the arguments of the command line.
         """
         ctx.meta[_ARGUMENTS] = list(args)
-        own = {option for param in self.get_params(ctx) for option in param.opts}
-        if args and args[0].startswith("-") and args[0] not in own:
+        if args and args[0].startswith("-") and not self._is_own(args[0], ctx):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def _is_own(self, option: str, ctx: click.Context) -> bool:
+        """Whether an option is one of the group's, or looks more like one than the default's."""
+        own, others = (
+            {name for param in command.get_params(ctx) for name in param.opts}
+            for command in (self, self.commands[DEFAULT])
+        )
+        close = difflib.get_close_matches(option, own | others, n=1)
+        return option in own or (option not in others and close[:1] != [] and close[0] in own)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the first argument: a command, a model, or an option of the default command.
+
+        Args:
+            ctx: the group's context.
+            incomplete: what there is of it.
+        """
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            found += self.commands[DEFAULT].shell_complete(ctx, incomplete)
+        found += models(incomplete)
+        return found or [CompletionItem(incomplete, type="file")]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -52,7 +75,8 @@ class OnnxPruneGroup(click.Group):
             args: what follows the group's own options.
         """
         if args[0] not in self.commands:
-            _refuse_typo(args[0], self.commands)
+            if not ctx.resilient_parsing:
+                _refuse_typo(args[0], self.commands)
             args = [DEFAULT, *args]
         return super().resolve_command(ctx, args)
 
@@ -81,7 +105,7 @@ class OnnxPruneGroup(click.Group):
         except BrokenPipeError:
             ctx.exit(WriteError.exit_code)
         except Exception as error:  # the last resort: reported with its type, ends the command
-            _explain(_internal(error), out, "--verbose" in ctx.meta[_ARGUMENTS])
+            _explain(_internal(error), out, out.verbose)
             ctx.exit(InternalError.exit_code)
 
 

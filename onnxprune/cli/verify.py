@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
@@ -36,7 +37,7 @@ from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.tolerance import Tolerances
 
 
-@click.command(
+@command(
     short_help="Compare a pruned model with its original.",
     epilog="""\b
 Examples:

@@ -32,7 +32,7 @@ from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
-from onnxprune.verify.sessions import observe_model, session_of
+from onnxprune.verify.sessions import observe_both, session_of
 from onnxprune.verify.speed import Speedup
 from onnxprune.verify.tolerance import Tolerances
 
@@ -209,7 +209,7 @@ class Comparison:
         )
 
     def observe(self, load: Load, batch: int = 1) -> tuple[Observation, Observation]:
-        """What each model takes by itself, in a process of its own: see `observe_model`.
+        """What each model takes by itself, in a process of its own: see `observe_both`.
 
         Args:
             load: how to load them.
@@ -220,10 +220,8 @@ class Comparison:
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
         feed = self._inputs.feeds(1, batch)[0]
-        return (
-            observe_model(self.original, feed, load),
-            observe_model(self.pruned, _cut_to_fit(feed, self.pruned), load),
-        )
+        feeds = feed, _cut_to_fit(feed, self.pruned)
+        return observe_both((self.original, self.pruned), feeds, load)
 
 
 def _as_before(name: str, cut: Model, tensors: Mapping[str, Tensor]) -> Tensor:

@@ -1,4 +1,7 @@
-"""The record as text for people: tables of at most 80 columns, coloured on a terminal only."""
+"""The record as text for people: tables that fit 80 columns, and use more where a terminal has it.
+
+Colours are for terminals only, and say nothing that words do not say.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from onnxprune.reports.quantities import compact, count, share, size
 from onnxprune.reports.rows import comparison_rows, fidelity_rows, metric_rows
 
 WIDTH = 80
-"""Reports are never wider, so that they fit a standard terminal and a pasted message."""
+"""Reports are no wider where nobody knows better: a standard terminal, a pasted message."""
+WIDEST = 120
+"""Nor wider than that on any terminal: longer lines are hard to read."""
 REASONS_SHOWN = 6
 """More reasons than that are counted, not listed."""
 OUTPUTS_SHOWN = 8
@@ -26,8 +31,26 @@ _VERDICT_STYLES = {"passed": "green", "faster": "green", "failed": "red", "slowe
 def console(file: IO[str]) -> Console:
     """A console for reports; it colours only on a terminal, and not where `NO_COLOR` is set."""
     made = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
-    made.width = min(made.width, WIDTH) if made.is_terminal else WIDTH
+    made.width = min(made.width, WIDEST) if file.isatty() else WIDTH
     return made
+
+
+def room(out: Console, least: int) -> int:
+    """How wide a column may be that takes what a terminal has beyond the usual width.
+
+    Args:
+        out: where the column is printed.
+        least: its width at the usual one.
+    """
+    return least + max(out.width - WIDTH, 0)
+
+
+def shortened(name: str, width: int) -> str:
+    """A name of at most `width` characters; both of its ends tell names of one model apart."""
+    if len(name) <= width:
+        return name
+    half = width // 2 - 1
+    return f"{name[:half]}..{name[-half:]}"
 
 
 def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> None:
@@ -145,9 +168,9 @@ def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
     samples = "random inputs" if on["samples"] is None else _samples(on["samples"])
     out.print("")
     if record.get("metrics"):
-        out.print(_metrics(record["metrics"], samples), "")
+        out.print(_metrics(record["metrics"], samples, room(out, 26)), "")
     if record["fidelity"]:
-        out.print(_fidelity(record["fidelity"], f"fidelity, on {samples}"))
+        out.print(_fidelity(record["fidelity"], f"fidelity, on {samples}", room(out, 36)))
     if len(record["fidelity"]) > OUTPUTS_SHOWN:
         out.print(f"  and {len(record['fidelity']) - OUTPUTS_SHOWN} more outputs")
     for name, output in record["fidelity"].items():
@@ -174,7 +197,7 @@ def print_quantization(out: Console, record: Mapping[str, Any]) -> None:
     after, before = ("?" if number is None else size(number) for number in sizes)
     out.print(f"Quantized: {after}, from {before} of the float model, which the proof is about.")
     if found["fidelity"]:
-        out.print(_fidelity(found["fidelity"], "fidelity to the float model"))
+        out.print(_fidelity(found["fidelity"], "fidelity to the float model", room(out, 36)))
     out.print("")
 
 
@@ -182,9 +205,9 @@ def _samples(number: int) -> str:
     return "1 sample" if number == 1 else f"{count(number)} samples"
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
+def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str, width: int) -> Table:
     table = plain_table()
-    table.add_column(f"metric, on {samples}", overflow="fold", max_width=26)
+    table.add_column(f"metric, on {samples}", overflow="fold", max_width=width)
     for heading in ("original", "pruned", "difference", "95 % interval"):
         table.add_column(heading, justify="right")
     for row in metric_rows(metrics):
@@ -192,9 +215,9 @@ def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
     return table
 
 
-def _fidelity(outputs: Mapping[str, Mapping[str, Any]], title: str) -> Table:
+def _fidelity(outputs: Mapping[str, Mapping[str, Any]], title: str, width: int) -> Table:
     table = plain_table()
-    table.add_column(title, overflow="fold", max_width=36)
+    table.add_column(title, overflow="fold", max_width=width)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
         table.add_column(heading, justify="right")
     for row in fidelity_rows(outputs)[:OUTPUTS_SHOWN]:

@@ -96,6 +96,8 @@ _BUILT_IN: Mapping[str, Callable[[str, str | None], Metric]] = {
     "cosine": Cosine,
     "agreement": Agreement,
 }
+METRICS = tuple(_BUILT_IN)
+"""Names of the built-in metrics."""
 
 
 def metric_of(metric: MetricLike, output: str | None = None) -> Metric:

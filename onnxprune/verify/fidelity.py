@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds
+from onnxprune.progress import track
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import MUTE
 from onnxprune.verify.scores import Outputs, choices
@@ -220,7 +221,7 @@ def measure_fidelity(
         ports: what the pruned model keeps of inputs and outputs; only that is compared.
     """
     found = Fidelities(errors=True)
-    for feed in feeds:
+    for feed in track(feeds, "comparing outputs"):
         found.add(*run_both(original, pruned, feed, ports or {}))
     return found.found()
 
