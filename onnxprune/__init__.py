@@ -11,6 +11,7 @@
 The names below are imported when they are first asked for, so `import onnxprune` costs nothing.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from onnxprune.pipelines.result import Result
     from onnxprune.pipelines.sensitivity import Sensitivity, sensitivity
     from onnxprune.pipelines.weights import import_weights
+
+# Whoever wants the log adds a handler of his own; without any, Python would print warnings.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Dataset",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
 
 from onnxprune.errors import WriteError
+
+_LOG = logging.getLogger(__name__)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -23,6 +26,7 @@ def write_text(target: Path, text: str) -> None:
     try:
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, target)
+        _LOG.info("wrote %s", target)
     except OSError as error:
         raise WriteError(
             "the result could not be written",

@@ -26,6 +26,19 @@ def listening(listener: Listener) -> Generator[None]:
         _LISTENER.reset(token)
 
 
+def tell(what: str, done: int, total: int | None = None) -> None:
+    """Tell how far something is that is no loop over known items; `track` is for those.
+
+    Args:
+        what: what is done, in a few words.
+        done: how much of it; 0 at its beginning.
+        total: how much there is, as far as is known now; equal to `done` at its end.
+    """
+    listener = _LISTENER.get()
+    if listener is not None:
+        listener(what, done, total)
+
+
 def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """Go through `items`, and tell how far it is.
 

@@ -17,6 +17,7 @@ from onnxprune.errors import UsageError
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
+from onnxprune.passes.select.curve import Curve
 from onnxprune.passes.select.goals import Goals
 
 
@@ -139,6 +140,7 @@ class PassReport:
         did: what it did, in words.
         refused: what it left as it was, and why.
         seconds: time spent.
+        curves: of a pass that met budgets, what each of them cost on the way.
     """
 
     name: str
@@ -146,6 +148,7 @@ class PassReport:
     did: list[str] = field(default_factory=list[str])
     refused: list[Refusal] = field(default_factory=list[Refusal])
     seconds: float = 0.0
+    curves: list[Curve] = field(default_factory=list[Curve])
 
 
 @dataclass(slots=True, eq=False)

@@ -32,8 +32,8 @@ def test_long_work_on_data_can_be_followed() -> None:
     with listening(lambda what, done, total: heard.setdefault(what, set()).add(total)):
         op.prune(model, 0.5, round_to=1, criterion="obs", data=data).evaluate(data)
     assert list(heard) == [
-        "gathering statistics", "reading data", "repairing, 1 of 1", "comparing outputs",
-        "comparing on data",
+        "following shapes", "relating axes", "gathering statistics", "reading data",
+        "repairing in rounds", "repairing, 1 of 1", "comparing outputs", "comparing on data",
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import deliver, prepare, show
 from onnxprune.cli.options import delivering
@@ -16,7 +17,7 @@ from onnxprune.errors import NothingToPruneError
 from onnxprune.pipelines.presets import apply_plan
 
 
-@click.command(
+@command(
     short_help="Prune a model as a plan says.",
     epilog="Example: onnxprune apply plan.json finetuned.onnx out.onnx",
 )

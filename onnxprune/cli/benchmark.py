@@ -8,20 +8,29 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import Output, output
 from onnxprune.cli.delivery import require_provider
 from onnxprune.cli.options import (
     input_shape_option,
     json_option,
     measuring,
+    quiet_option,
     seed_option,
     strict_option,
     verbose_option,
 )
+from onnxprune.cli.reporting import report_option
 from onnxprune.errors import CannotTellError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.pipelines.comparison import Comparison
-from onnxprune.reports.benchmark import describe_batch, describe_observations, print_benchmark
+from onnxprune.reports.benchmark import (
+    Pair,
+    describe_batch,
+    describe_observations,
+    describe_times,
+    print_benchmark,
+)
 from onnxprune.reports.provenance import provenance
 from onnxprune.reports.record import SCHEMA, Record
 from onnxprune.reports.terminal import speedup_sentence
@@ -36,7 +45,7 @@ def _sizes(ctx: click.Context, param: click.Parameter, text: str | None) -> tupl
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-@click.command(
+@command(
     short_help="Measure which of two models is faster.",
     epilog="""\b
 Examples:
@@ -72,10 +81,16 @@ Examples:
     show_default=True,
     help="How far ONNX Runtime rewrites the graphs.",
 )
-@click.option("--profile", is_flag=True, help="Show what operators take in both.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Show what operators take in both; reports show what layers take, too.",
+)
+@report_option
 @input_shape_option
 @seed_option
 @json_option
+@quiet_option
 @verbose_option
 def benchmark(
     original: Path,
@@ -100,12 +115,14 @@ def benchmark(
         comparison = Comparison(
             load(original), load(pruned), options["input_shapes"], options["seed"]
         )
-        _measure(comparison, conditions, _asked(comparison, batches), budget_s, out)
+        observed = _measure(comparison, conditions, _asked(comparison, batches), budget_s, out)
+        if profile:
+            out.record.update(describe_times(comparison.analyses(), observed))
         models = {"original": comparison.original, "pruned": comparison.pruned}
         out.record["provenance"] = provenance(
             models, seed=options["seed"], budget_s=budget_s, **asdict(conditions)
         )
-    if not out.as_json:
+    if not out.as_json and not out.quiet:
         with out.stdout() as file:
             print_benchmark(out.record, file, (original.name, pruned.name), profile)
     _require_verdicts(out.record["batches"])
@@ -133,7 +150,7 @@ def _measure(
     batches: tuple[int | None, ...],
     budget_s: float,
     out: Output,
-) -> None:
+) -> Pair:
     """Measure, and note it all in the record."""
     entries: list[Record] = []
     for batch in batches:
@@ -151,6 +168,7 @@ def _measure(
     observed = comparison.observe(conditions, batches[0] or 1)
     first = {key: entries[0][key] for key in ("original", "pruned", "speedup")}
     out.record.update(first, batches=entries, **describe_observations(observed, conditions))
+    return observed
 
 
 def _require_verdicts(batches: list[Record]) -> None:

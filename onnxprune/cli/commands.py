@@ -4,6 +4,7 @@ import click
 
 from onnxprune.cli.apply import apply
 from onnxprune.cli.benchmark import benchmark
+from onnxprune.cli.completion import completion
 from onnxprune.cli.doctor import doctor
 from onnxprune.cli.explain import explain
 from onnxprune.cli.gate import gate
@@ -33,7 +34,7 @@ error; 6 cannot tell; 7 the result could not be written; 130 interrupted.
 @click.group(
     cls=OnnxPruneGroup,
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     options_metavar="",
     subcommand_metavar="[COMMAND] ARGUMENTS…",
 )
@@ -58,5 +59,6 @@ for _command in (
     import_weights_command,
     passes,
     doctor,
+    completion,
 ):
     cli.add_command(_command)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 import click
-from rich.console import Console
-from rich.progress import (
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from onnxprune.cli.display import Display
 from onnxprune.errors import WriteError
-from onnxprune.progress import listening
-from onnxprune.reports.record import Record, plain
+from onnxprune.reports.record import Record
+from onnxprune.reports.render import json_text
 
 _KEY = "onnxprune.output"
-_STAGE_SHOWN = 60
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,13 +29,17 @@ class Output:
     Attributes:
         as_json: whether stdout holds one JSON document and nothing else.
         quiet: whether only errors are shown.
+        verbose: whether the log is shown, and the traceback of an internal error.
         record: what is known so far; an error completes it to the document that `--json` shows.
+        reports: files that the record is written to in the end.
     """
 
     as_json: bool = False
     quiet: bool = False
+    verbose: bool = False
     record: Record = field(default_factory=dict[str, Any])
-    _progress: Progress | None = None
+    reports: tuple[Path, ...] = ()
+    _display: Display | None = None
 
     def document(self, record: Mapping[str, Any]) -> None:
         """Write a record to stdout as the one JSON document.
@@ -53,8 +51,7 @@ class Output:
             WriteError: stdout takes no more.
         """
         with self.stdout() as file:
-            json.dump(plain(record), file, indent=2, allow_nan=False, ensure_ascii=False)
-            file.write("\n")
+            file.write(json_text(record))
 
     @contextmanager
     def stdout(self) -> Generator[IO[str]]:
@@ -82,46 +79,44 @@ class Output:
 
     @contextmanager
     def progress(self) -> Generator[None]:
-        """Show what goes on, on stderr and only if that is a terminal."""
-        if self.quiet or not sys.stderr.isatty():
+        """Show what goes on, on stderr and only where somebody looks: on a terminal."""
+        piped = self.as_json and not sys.stdout.isatty()
+        if self.quiet or piped or not sys.stderr.isatty():
             yield
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeRemainingColumn(),
-        )
-        shown = Progress(*columns, console=Console(stderr=True), transient=True)
-        with shown, listening(self._advance):
-            shown.add_task("loading", total=None, detail="")
-            self._progress = shown
+        with Display.shown() as self._display:
             try:
                 yield
             finally:
-                self._progress = None
+                self._display = None
 
     def stage(self, name: str) -> None:
         """Say what goes on from now on."""
-        if self._progress is not None:
-            task = self._progress.task_ids[0]
-            self._progress.update(task, description=name[:_STAGE_SHOWN], detail="")
+        _LOG.debug("stage: %s", name)
+        if self._display is not None:
+            self._display.stage(name)
 
-    def _advance(self, what: str, done: int, total: int | None) -> None:
-        """Show how far a part of the stage is, and how long it will still take."""
-        if self._progress is None:
-            return
-        parts = self._progress.task_ids[1:]
-        if done == 0:
-            for part in parts:
-                self._progress.remove_task(part)
-            parts = [self._progress.add_task(f"  {what}", total=total, detail="")]
-        if parts:
-            detail = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            self._progress.update(parts[0], completed=done, detail=detail)
-            if done == total:
-                self._progress.remove_task(parts[0])
+
+@contextmanager
+def logged() -> Generator[None]:
+    """Show the log of the package on stderr, above the progress, as long as this lasts."""
+    logger = logging.getLogger("onnxprune")
+    handler, level = _ToStderr(), logger.level
+    handler.setFormatter(logging.Formatter("%(relativeCreated)7d ms  %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to what stderr is at the time: progress takes its place for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 def _drop_stdout() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
-from onnxprune.cli.options import json_option, verbose_option
+from onnxprune.cli.options import json_option, quiet_option, verbose_option
+from onnxprune.cli.values import words
 from onnxprune.reports.doctor import describe_diagnosis, print_diagnosis
+from onnxprune.runtime.providers import PROVIDER_NAMES
 from onnxprune.verify.health import diagnose
 
 
-@click.command(
+@command(
     short_help="Show which execution providers work here.",
     epilog="""\b
 Examples:
@@ -21,9 +24,11 @@ Examples:
 @click.option(
     "--provider",
     metavar="NAME[:KEY=VALUE,…]",
+    shell_complete=words(PROVIDER_NAMES),
     help="Exit with 4 if this provider does not work.",
 )
 @json_option
+@quiet_option
 @verbose_option
 def doctor(provider: str | None) -> None:
     """Show what is installed, and try every execution provider on a tiny model.
@@ -36,7 +41,7 @@ def doctor(provider: str | None) -> None:
         out.stage("trying providers")
         diagnosis = diagnose(provider)
     out.record.update(describe_diagnosis(diagnosis))
-    if not out.as_json:
+    if not out.as_json and not out.quiet:
         with out.stdout() as file:
             print_diagnosis(out.record, file)
     if diagnosis.broken is not None:

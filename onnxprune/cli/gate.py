@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, quiet_option, verbose_option
+from onnxprune.cli.reporting import report_option
 from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.errors import CannotTellError, CheckFailedError
 from onnxprune.files import write_text
@@ -19,7 +21,7 @@ from onnxprune.reports.junit import junit_xml
 _MODEL = click.Path(path_type=Path)
 
 
-@click.command(
+@command(
     short_help="Judge a pruned model by a policy.",
     epilog="""\b
 Examples:
@@ -43,6 +45,7 @@ Examples:
     is_flag=True,
     help="Write what is measured to the policy's baseline, if every check passes.",
 )
+@report_option
 @json_option
 @quiet_option
 @verbose_option

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
-from onnxprune.cli.options import Shapes, input_shape_option, verbose_option
+from onnxprune.cli.options import Shapes, input_shape_option, quiet_option, verbose_option
 from onnxprune.cli.study import study
 from onnxprune.cli.targets import check_distinct, check_target
 from onnxprune.coupling.dependency import dependency_graph, to_dot, to_graphml, to_json
 from onnxprune.files import write_text
 
 
-@click.command(
+@command(
     short_help="Write the dependency graph.",
     epilog="Example: onnxprune graph in.onnx --format dot | dot -Tsvg > couplings.svg",
 )
@@ -37,6 +38,7 @@ from onnxprune.files import write_text
     help="Write to a file instead of stdout.",
 )
 @input_shape_option
+@quiet_option
 @verbose_option
 def graph(model: Path, form: str, target: Path | None, input_shapes: Shapes) -> None:
     """Write the dependency graph of MODEL: operators, values, weights, coupling groups."""

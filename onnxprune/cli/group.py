@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from onnxprune.cli.console import Output, output
+from onnxprune.cli.reporting import write_reports
+from onnxprune.cli.values import models
 from onnxprune.cli.version import version
 from onnxprune.errors import EXIT_INTERRUPTED, InternalError, OnnxPruneError, UsageError, WriteError
-from onnxprune.reports.record import SCHEMA, failed
+from onnxprune.reports.record import SCHEMA, Record, failed
 
 DEFAULT = "prune"
 """The command that runs where none is named."""
@@ -36,10 +39,31 @@ class OnnxPruneGroup(click.Group):
             args: the arguments of the command line.
         """
         ctx.meta[_ARGUMENTS] = list(args)
-        own = {option for param in self.get_params(ctx) for option in param.opts}
-        if args and args[0].startswith("-") and args[0] not in own:
+        if args and args[0].startswith("-") and not self._is_own(args[0], ctx):
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)
+
+    def _is_own(self, option: str, ctx: click.Context) -> bool:
+        """Whether an option is one of the group's, or looks more like one than the default's."""
+        own, others = (
+            {name for param in command.get_params(ctx) for name in param.opts}
+            for command in (self, self.commands[DEFAULT])
+        )
+        close = difflib.get_close_matches(option, own | others, n=1)
+        return option in own or (option not in others and close[:1] != [] and close[0] in own)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the first argument: a command, a model, or an option of the default command.
+
+        Args:
+            ctx: the group's context.
+            incomplete: what there is of it.
+        """
+        found = super().shell_complete(ctx, incomplete)
+        if incomplete.startswith("-"):
+            found += self.commands[DEFAULT].shell_complete(ctx, incomplete)
+        found += models(incomplete)
+        return found or [CompletionItem(incomplete, type="file")]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -51,7 +75,8 @@ class OnnxPruneGroup(click.Group):
             args: what follows the group's own options.
         """
         if args[0] not in self.commands:
-            _refuse_typo(args[0], self.commands)
+            if not ctx.resilient_parsing:
+                _refuse_typo(args[0], self.commands)
             args = [DEFAULT, *args]
         return super().resolve_command(ctx, args)
 
@@ -63,6 +88,7 @@ class OnnxPruneGroup(click.Group):
         """
         out = output()
         out.as_json = "--json" in ctx.meta[_ARGUMENTS]
+        out.record["command"] = ["onnxprune", *ctx.meta[_ARGUMENTS]]
         try:
             return super().invoke(ctx)
         except (click.exceptions.Exit, SystemExit):
@@ -79,7 +105,7 @@ class OnnxPruneGroup(click.Group):
         except BrokenPipeError:
             ctx.exit(WriteError.exit_code)
         except Exception as error:  # the last resort: reported with its type, ends the command
-            _explain(_internal(error), out, "--verbose" in ctx.meta[_ARGUMENTS])
+            _explain(_internal(error), out, out.verbose)
             ctx.exit(InternalError.exit_code)
 
 
@@ -95,21 +121,28 @@ def _explain(error: OnnxPruneError, out: Output, trace: bool = False) -> None:
     if trace or os.environ.get(DEBUG):
         traceback.print_exception(error.__cause__ or error, file=sys.stderr)
     click.echo(f"onnxprune: {error.render()}", err=True)
-    if out.as_json:
-        out.document(failed(out.record, error))
+    _conclude(failed(out.record, error), out)
 
 
 def _explain_usage(error: click.ClickException, out: Output) -> None:
     error.show()
-    if out.as_json:
-        out.document(failed(out.record, UsageError(error.format_message())))
+    _conclude(failed(out.record, UsageError(error.format_message())), out)
 
 
 def _explain_interruption(out: Output) -> None:
     click.echo("onnxprune: interrupted", err=True)
+    error = {"message": "interrupted", "exit_code": EXIT_INTERRUPTED}
+    _conclude({**out.record, "schema": SCHEMA, "status": "failed", "error": error}, out)
+
+
+def _conclude(record: Record, out: Output) -> None:
+    """Hand out the record of a run that ended with an error; a report that fails is no other."""
+    try:
+        write_reports(out, record)
+    except WriteError as error:
+        click.echo(f"onnxprune: {error.render()}", err=True)
     if out.as_json:
-        error = {"message": "interrupted", "exit_code": EXIT_INTERRUPTED}
-        out.document({**out.record, "schema": SCHEMA, "status": "failed", "error": error})
+        out.document(record)
 
 
 def _internal(error: Exception) -> OnnxPruneError:

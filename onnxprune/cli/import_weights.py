@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.options import json_option, quiet_option, verbose_option
 from onnxprune.cli.targets import check_distinct, check_target, check_weights
@@ -15,7 +16,7 @@ from onnxprune.pipelines.weights import import_weights
 from onnxprune.reports.record import SCHEMA
 
 
-@click.command(
+@command(
     "import-weights",
     short_help="Write fine-tuned weights into a model.",
     epilog="Example: onnxprune import-weights pruned.onnx finetuned.pt out.onnx",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.options import (
     Shapes,
@@ -14,6 +15,7 @@ from onnxprune.cli.options import (
     json_option,
     kinds_option,
     parse_kinds,
+    quiet_option,
     verbose_option,
 )
 from onnxprune.cli.study import study
@@ -23,7 +25,7 @@ from onnxprune.reports.inspection import inspection, print_inspection
 from onnxprune.reports.sparsity import print_sparsity, sparsity
 
 
-@click.command(short_help="List the coupling groups.", epilog="Example: onnxprune inspect in.onnx")
+@command(short_help="List the coupling groups.", epilog="Example: onnxprune inspect in.onnx")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--sparsity",
@@ -36,6 +38,7 @@ from onnxprune.reports.sparsity import print_sparsity, sparsity
 @allow_io_option
 @input_shape_option
 @json_option
+@quiet_option
 @verbose_option
 def inspect(
     model: Path,
@@ -61,6 +64,6 @@ def inspect(
             record = inspection(found.model, found.analysis, found.groups, chosen)
     if out.as_json:
         out.document(record)
-    else:
+    elif not out.quiet:
         with out.stdout() as file:
             (print_sparsity if zeros else print_inspection)(record, file, model.name)

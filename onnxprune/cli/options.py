@@ -7,9 +7,13 @@ from typing import Any
 
 import click
 
-from onnxprune.cli.console import output
+from onnxprune.cli.console import logged, output
+from onnxprune.cli.reporting import report_option
+from onnxprune.cli.values import files, inputs, kinds, names_in_model, patterns, ports, words
 from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
+from onnxprune.runtime.providers import PROVIDER_NAMES
+from onnxprune.verify.evaluation import METRICS
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Shapes = dict[str, tuple[int, ...]]
@@ -54,20 +58,17 @@ input_shape_option: Decorator = click.option(
     metavar="NAME:D,D,…",
     multiple=True,
     callback=_shapes,
+    shell_complete=names_in_model(inputs),
     help="Shape of a dynamic input; repeat it for each.",
 )
 seed_option: Decorator = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of random inputs."
 )
-verbose_option: Decorator = click.option(
-    "--verbose", is_flag=True, expose_value=False, help="Show where an internal error happened."
-)
-
-
 kinds_option: Decorator = click.option(
     "--kinds",
     multiple=True,
     metavar="KIND,…",
+    shell_complete=kinds,
     help=f"Kinds of groups to prune: {', '.join(DEFAULT_KINDS)} (the default ones), "
     f"{', '.join(kind for kind in KINDS if kind not in DEFAULT_KINDS)}, all; +KIND adds to the "
     "default ones.",
@@ -78,6 +79,7 @@ ignore_option: Decorator = click.option(
     "--ignore",
     multiple=True,
     metavar="PATTERN",
+    shell_complete=names_in_model(patterns),
     help="Leave alone what matching nodes read and make; the pattern is tried on names of nodes "
     "and values, on operator types and on bodies of control flow. Repeat it for more.",
 )
@@ -87,6 +89,7 @@ allow_io_option: Decorator = click.option(
     "--allow-io",
     multiple=True,
     metavar="NAME:AXIS",
+    shell_complete=names_in_model(ports),
     help="Allow to prune this axis of a graph input or output, such as the heads of a key cache; "
     "NAME may be a pattern. Repeat it for more.",
 )
@@ -127,8 +130,22 @@ def _set_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 
 def _set_quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    del ctx, param
+    del param
     output().quiet = output().quiet or value
+    _check_loudness(ctx)
+
+
+def _set_verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    del param
+    if value and not ctx.resilient_parsing:
+        output().verbose = True
+        _check_loudness(ctx)
+        ctx.with_resource(logged())
+
+
+def _check_loudness(ctx: click.Context) -> None:
+    if output().quiet and output().verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other", ctx)
 
 
 json_option: Decorator = click.option(
@@ -144,7 +161,15 @@ quiet_option: Decorator = click.option(
     is_flag=True,
     expose_value=False,
     callback=_set_quiet,
-    help="Show errors only.",
+    help="Show errors only; documents and files are written all the same.",
+)
+verbose_option: Decorator = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    callback=_set_verbose,
+    help="Show on stderr what is done and how long it takes, and where an internal error happened.",
 )
 
 
@@ -157,6 +182,7 @@ def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
             default="cpu",
             show_default=True,
             metavar="NAME[:KEY=VALUE,…]",
+            shell_complete=words(PROVIDER_NAMES),
             help="Execution provider that latency is measured on, such as cpu or cuda, with "
             "options: tensorrt:trt_fp16_enable=1.",
         ),
@@ -185,6 +211,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--data",
             metavar="SOURCE",
+            shell_complete=files,
             help="Measure on this data: an .npz, an .npy, a folder, or module:function.",
         ),
         click.option("--labels", metavar="NAME", help="Array of the data that holds the labels."),
@@ -192,18 +219,21 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--samples",
             metavar="N|all",
             callback=number_or("all"),
+            shell_complete=words(["all"]),
             help="Samples to use, drawn by --seed; of a function, the first. [default: 512]",
         ),
         click.option(
             "--batch",
             metavar="N|none",
             callback=number_or("none"),
+            shell_complete=words(["none"]),
             help="Samples of a batch; none where the leading axis is no batch. [default: 32]",
         ),
         click.option(
             "--metric",
             multiple=True,
             metavar="NAME",
+            shell_complete=words(METRICS),
             help="top1 (default with --labels), top5, cosine, agreement, or module:function. "
             "Repeat it for more.",
         ),
@@ -223,6 +253,7 @@ def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--calibration",
             metavar="SOURCE",
+            shell_complete=files,
             help="Score channels and repair on this data, and only judge on --data. [default: "
             "--data serves for both]",
         ),
@@ -244,6 +275,7 @@ def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-benchmark", is_flag=True, help="Do not measure latency."),
         measuring,
         strict_option,
+        report_option,
         click.option("--in-place", is_flag=True, help="Allow to replace the input model."),
         seed_option,
         json_option,
@@ -273,7 +305,8 @@ def parse_kinds(given: Iterable[str]) -> tuple[str, ...] | None:
         raise UsageError(
             f"there is no kind {unknown[0]!r} of coupling groups",
             where="--kinds",
-            hint=f"choose from {', '.join(KINDS)}, or all; +KIND adds to the default ones",
+            hint=f"{suggestion(unknown[0].lstrip('+'), KINDS)} choose from {', '.join(KINDS)}, "
+            "or all; +KIND adds to the default ones".strip(),
         )
     added = [name for name in names if name.startswith("+")]
     if added and len(added) < len(names):

@@ -10,25 +10,31 @@ from typing import Any, cast
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
-from onnxprune.cli.options import json_option, verbose_option
+from onnxprune.cli.options import json_option, quiet_option, verbose_option
 from onnxprune.errors import UsageError
 from onnxprune.passes import PASSES
 from onnxprune.passes.plugins import Registry
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.spec import options_of
-from onnxprune.reports.terminal import WIDTH
+from onnxprune.reports.terminal import console
 
 _ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
-@click.command(
+@command(
     short_help="List the passes of pipelines.",
-    epilog="Write them in a row: onnxprune IN OUT --passes "
-    "'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'",
+    epilog="""\b
+Examples:
+  onnxprune passes
+  onnxprune in.onnx out.onnx --passes \\
+    'fold-constants,remove-channels{ratio=0.3,kinds=head|channel},fold-empty'
+""",
 )
 @json_option
+@quiet_option
 @verbose_option
 def passes() -> None:
     """List the passes of textual pipelines with their options."""
@@ -40,16 +46,15 @@ def passes() -> None:
     out = output()
     if out.as_json:
         out.document({"schema": 1, "passes": known, **named})
+    if out.as_json or out.quiet:
         return
     lines = [line for entry in known for line in _lines(entry)]
     for what, entries in named.items():
-        lines += [
-            "",
-            f"{what}:",
-            *(_wrapped(f"{name}: {text}", "  ", 4) for name, text in entries.items()),
-        ]
+        lines += [("", ""), ("", f"{what}:")]
+        lines += (("  ", f"{name}: {text}") for name, text in entries.items())
     with out.stdout() as file:
-        file.write("\n".join(lines) + "\n")
+        width = console(file).width
+        file.writelines(_wrapped(text, indent, width) + "\n" for indent, text in lines)
 
 
 def _summary(registry: Registry[Any], name: str) -> str:
@@ -62,14 +67,15 @@ def _summary(registry: Registry[Any], name: str) -> str:
     return f"{text} ({origin})" if origin else text
 
 
-def _lines(entry: Mapping[str, Any]) -> Iterator[str]:
-    yield str(entry["name"])
-    yield _wrapped(entry["summary"], "  ")
+def _lines(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Indents and texts."""
+    yield "", str(entry["name"])
+    yield "  ", entry["summary"]
     for name, option in entry["options"].items():
         default = f", default {option['default']}" if option["default"] else ""
-        yield _wrapped(f"{name} ({option['type']}{default})", "    ")
+        yield "    ", f"{name} ({option['type']}{default})"
         if option["help"]:
-            yield _wrapped(option["help"], "        ")
+            yield " " * 8, option["help"]
 
 
 def _describe(name: str, kind: type[Any]) -> dict[str, Any]:
@@ -99,6 +105,6 @@ def _shown(default: Any) -> str:
     return str(default)
 
 
-def _wrapped(text: str, indent: str, hanging: int = 0) -> str:
-    later = indent + " " * hanging
-    return click.wrap_text(text, WIDTH, initial_indent=indent, subsequent_indent=later)
+def _wrapped(text: str, indent: str, width: int) -> str:
+    later = indent + " " * 4
+    return click.wrap_text(text, width, initial_indent=indent, subsequent_indent=later)

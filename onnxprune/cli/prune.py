@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, show
 from onnxprune.cli.judging import calibration_of, wanted_of
@@ -23,6 +24,8 @@ from onnxprune.cli.options import (
 from onnxprune.cli.quantizing import quantize_of, quantize_options
 from onnxprune.cli.settings import read_settings
 from onnxprune.cli.sparsity import sparsify_of, sparsity_options
+from onnxprune.cli.strays import note_strays
+from onnxprune.cli.values import passes, registered, words
 from onnxprune.errors import UsageError
 from onnxprune.passes.schedule import SCHEDULES
 from onnxprune.passes.score.criteria import CRITERIA
@@ -48,7 +51,7 @@ Examples:
 """
 
 
-@click.command(short_help="Prune a model (the default command).", epilog=_EPILOG)
+@command(short_help="Prune a model (the default command).", epilog=_EPILOG)
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -83,6 +86,7 @@ Examples:
 @click.option(
     "--blocks",
     callback=number_or("auto"),
+    shell_complete=words(["auto"]),
     metavar="N|auto",
     help="Remove N whole residual blocks, those that are missed least; alone, or before channels. "
     "auto removes those that pay off within a --target-….",
@@ -96,14 +100,16 @@ Examples:
 @click.option(
     "--scope",
     metavar="|".join(SELECTORS.ours),
+    shell_complete=registered(SELECTORS),
     help="The same fraction of every group (default), all channels ranked together, or those of "
     "groups with the same structure ranked together; with --sparsity of layers and weights.",
 )
 @click.option(
     "--criterion",
-    metavar="|".join(CRITERIA.ours),
-    help="What says how much a channel matters; see `onnxprune passes`. [default: obs for "
-    "--target-… with --data, else l2]",
+    metavar="NAME",
+    shell_complete=registered(CRITERIA),
+    help=f"What says how much a channel matters: {', '.join(CRITERIA.ours)}; see `onnxprune "
+    "passes`. [default: obs for --target-… with --data, else l2]",
 )
 @click.option(
     "--steps",
@@ -114,11 +120,13 @@ Examples:
 @click.option(
     "--schedule",
     metavar="|".join(SCHEDULES),
+    shell_complete=words(SCHEDULES),
     help="How much is left after each of the --steps. [default: linear]",
 )
 @click.option(
     "--round-to",
     callback=number_or("auto"),
+    shell_complete=words(["auto"]),
     metavar="N|auto",
     help="Keep widths that are multiples of N; auto (default) suits the hardware.",
 )
@@ -130,6 +138,7 @@ Examples:
     "--passes",
     "pipeline",
     metavar="PIPELINE",
+    shell_complete=passes,
     help="Run these passes instead; see `onnxprune passes`.",
 )
 @click.option(
@@ -158,6 +167,10 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
             progress=out.stage,
             verify_each=options["verify_each"],
         )
+        analyses = [removal.analysis for removal in result.removals]
+        for name in ("ignore", "no_quantize"):
+            option = f"--{name.replace('_', '-')}"
+            note_strays(out, option, options[name], ready.model, analyses)
         deliver(result, job, out, ready)
     show(out, job)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.values import names_in_model, patterns, words
 from onnxprune.errors import UsageError
 from onnxprune.passes import Quantize
 from onnxprune.passes.quantize.quantize import MODES
@@ -15,6 +16,7 @@ _OPTIONS = (
     click.option(
         "--quantize",
         metavar="|".join(MODES),
+        shell_complete=words(MODES),
         help="Quantize what is left to 8 bits: qdq finds the ranges of activations on the data, "
         "dynamic at each run. Alone, nothing is pruned.",
     ),
@@ -32,6 +34,7 @@ _OPTIONS = (
         "--no-quantize",
         multiple=True,
         metavar="PATTERN",
+        shell_complete=names_in_model(patterns),
         help="Leave in floating point what matching nodes compute; the pattern is tried as that "
         "of --ignore. Repeat it for more.",
     ),

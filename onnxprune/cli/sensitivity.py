@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
@@ -26,14 +27,22 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
+from onnxprune.cli.reporting import report_option
+from onnxprune.cli.strays import note_strays
 from onnxprune.cli.targets import check_distinct, check_target
+from onnxprune.cli.values import registered
 from onnxprune.coupling.groups import DEFAULT_KINDS
 from onnxprune.files import write_text
 from onnxprune.ir.load import load
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.pipelines.sensitivity import RATIOS, sensitivity
 from onnxprune.reports.provenance import provenance
-from onnxprune.reports.sensitivity import describe_sensitivity, plot, print_sensitivity
+from onnxprune.reports.sensitivity import (
+    describe_sensitivity,
+    plot,
+    print_sensitivity,
+    reported,
+)
 
 _RANDOM = "random inputs: what real data would show may differ; give --data"
 
@@ -45,7 +54,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
         raise click.BadParameter(f"{text!r} is not 0.25,0.5", ctx, param) from None
 
 
-@click.command(
+@command(
     "sensitivity",
     short_help="Measure what it costs to cut each group.",
     epilog="Example: onnxprune sensitivity in.onnx --data cal.npz --plot in.svg",
@@ -63,8 +72,9 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
     "--criterion",
     default="l2",
     show_default=True,
-    metavar="|".join(CRITERIA.ours),
-    help="What says which channels of a group go first.",
+    metavar="NAME",
+    shell_complete=registered(CRITERIA),
+    help=f"What says which channels of a group go first: {', '.join(CRITERIA.ours)}.",
 )
 @ignore_option
 @allow_io_option
@@ -83,6 +93,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
     metavar="N",
     help="Processes that measure at the same time. [default: one for two cores]",
 )
+@report_option
 @input_shape_option
 @seed_option
 @json_option
@@ -119,6 +130,7 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
                 executor=executor,
                 threads=max(cores // jobs, 1),
             )
+        note_strays(out, "--ignore", options["ignore"], loaded, [found.analysis])
     out.record.update(describe_sensitivity(found))
     out.record["provenance"] = provenance(
         {"original": loaded}, {"data": options["data"]}, seed=options["seed"]
@@ -132,6 +144,7 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
             print_sensitivity(out.record, file, model.name)
     if wanted is None:
         out.note(_RANDOM)
+    out.record = reported(out.record)
 
 
 def _executor(jobs: int) -> AbstractContextManager[Executor | None]:

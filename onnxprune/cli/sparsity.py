@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.values import words
+from onnxprune.cost.sparsity import PATTERNS
 from onnxprune.errors import UsageError
 from onnxprune.passes import Sparsify
 from onnxprune.passes.sparsify.methods import METHODS
@@ -25,6 +27,7 @@ _OPTIONS = (
     click.option(
         "--pattern",
         metavar="N:M",
+        shell_complete=words([f"{most}:{of}" for most, of in PATTERNS]),
         help="Keep N of each M weights in a row, such as 2:4; the row runs along the channels "
         "that a layer sums over, as TensorRT wants it.",
     ),
@@ -37,6 +40,7 @@ _OPTIONS = (
     click.option(
         "--sparsity-method",
         metavar="|".join(METHODS),
+        shell_complete=words(METHODS),
         help="What says which weights become zero. [default: sparsegpt with --data, else "
         "magnitude]",
     ),

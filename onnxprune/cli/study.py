@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from onnxprune.cli.console import output
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.ir.canonical import canonicalise
@@ -37,5 +38,6 @@ def study(
         UsageError: the shapes do not fit it.
     """
     model = load(path)
+    output().stage("analysing")
     analysis = analyse(canonicalise(model, input_shapes), allow_io=allow_io)
     return Study(model, analysis, find_groups(analysis))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from onnxprune.errors import UsageError, WriteError
@@ -79,6 +80,26 @@ def check_plan(plan: Path, *others: Path) -> None:
         if _same(plan, other):
             raise UsageError("the plan would replace a model", where=str(plan), hint="rename it")
     check_target(plan)
+
+
+def check_report(report: Path, others: Iterable[Path]) -> None:
+    """Refuse a report that could not be written, or would replace another file of the run.
+
+    Args:
+        report: the file to write.
+        others: what the run reads and writes beside it.
+
+    Raises:
+        UsageError: it is one of the others.
+        WriteError: it could not be written.
+    """
+    if any(_same(report, other) for other in others):
+        raise UsageError(
+            "the report would replace another file of this run",
+            where=str(report),
+            hint="choose another name",
+        )
+    check_target(report)
 
 
 def check_weights(model: Model, target: Path, in_place: bool) -> None:

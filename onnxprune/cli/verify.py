@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.judging import wanted_of
 from onnxprune.cli.options import (
@@ -18,6 +19,7 @@ from onnxprune.cli.options import (
     seed_option,
     verbose_option,
 )
+from onnxprune.cli.reporting import report_option
 from onnxprune.coupling.plan import Plan
 from onnxprune.errors import CannotTellError, CheckFailedError, UsageError
 from onnxprune.ir.difference import difference
@@ -35,7 +37,7 @@ from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.tolerance import Tolerances
 
 
-@click.command(
+@command(
     short_help="Compare a pruned model with its original.",
     epilog="""\b
 Examples:
@@ -60,6 +62,7 @@ Examples:
     help="How far tensors may be apart that should be equal, as a share of their variation; with "
     "OUTLIERS, but for that share of their elements. [default: 1e-3 for float32, 3e-2 for float16]",
 )
+@report_option
 @data_options
 @input_shape_option
 @seed_option

@@ -13,6 +13,7 @@ then, closing the loop on the whole model makes good.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ from onnxprune.ir.model import Model
 from onnxprune.ir.single import nothing_to_do, single_node
 from onnxprune.progress import track
 from onnxprune.runtime import Session
+
+_LOG = logging.getLogger(__name__)
 
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.1)
 """Widths that are measured, as shares."""
@@ -123,7 +126,9 @@ class LatencyTable:
             [(shapes.get(n), facts.elem_types.get(n), n in model.constants) for n in inputs],
             model.opset.get(placed.node.domain, 0),
         )
-        if key not in self._known:
+        known = key in self._known
+        _LOG.debug("%s of %s", "cache hit" if known else "cache miss", placed.node.name)
+        if not known:
             single = single_node(model, place, edit, shapes, facts.elem_types)
             took = self._timed(single, shapes)
             self._known[key] = max(took - self._call_ms, _LEAST_SHARE * took)

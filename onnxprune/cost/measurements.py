@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextlib import suppress
 from hashlib import sha256
@@ -11,6 +12,8 @@ from typing import cast
 
 from onnxprune.runtime.caches import cache_folder
 from onnxprune.runtime.describe import build_info
+
+_LOG = logging.getLogger(__name__)
 
 
 class Measurements:
@@ -34,6 +37,7 @@ class Measurements:
         self._times.update(
             (key, float(value)) for key, value in entries.items() if isinstance(value, int | float)
         )
+        _LOG.debug("%d latencies known from %s", len(self._times), self._path)
 
     def __contains__(self, key: object) -> bool:
         """Whether something is known."""

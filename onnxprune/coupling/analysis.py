@@ -7,8 +7,10 @@ the outside world sees of graph inputs and outputs, and what operators without a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any
 
 import numpy.typing as npt
@@ -26,6 +28,9 @@ from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup
 from onnxprune.ops.site import Interface, Site, Value
+from onnxprune.progress import track
+
+_LOG = logging.getLogger(__name__)
 
 FACTORS_READ = 16
 """Vectors of so many floats may be factors of a Resize."""
@@ -129,12 +134,18 @@ def analyse(
         ModelError: shapes contradict an operator's definition.
         UsageError: `allow_io` names what there is not.
     """
+    start = perf_counter()
     patterns = list(ignore)
     opened = find_ports(_port_shapes(canonical), allow_io)
     analysis = _analyse(canonical, patterns, opened)
     if canonical.second is not None:
         twin = replace(canonical, facts=canonical.second)
         _block_coincidences(analysis, _analyse(twin, patterns, opened))
+    _LOG.debug(
+        "analysed %d nodes and %d values, %d unknown operators, %.2f s",
+        *(len(analysis.placed), len(analysis.values), len(analysis.unknown)),
+        perf_counter() - start,
+    )
     return analysis
 
 
@@ -144,7 +155,7 @@ def _analyse(canonical: Canonical, patterns: list[str], opened: frozenset[Port])
     _add_sources(analysis, order)
     versions = canonical.model.opset
     skipped = ignored(order, patterns) if patterns else ()
-    for node in order:
+    for node in track(order, "relating axes"):
         _place(analysis, node, versions)
         if node.outputs[:1] in skipped:
             analysis.placed[-1].site.block_all("ignored as asked")

@@ -14,7 +14,7 @@ import numpy as np
 
 from onnxprune.axes import Keeps, axis_mask, is_touched
 from onnxprune.data.narrow import Kept
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 from onnxprune.ops.site import Value
 
 Port = tuple[str, int]
@@ -40,7 +40,7 @@ def find_ports(shapes: Mapping[str, tuple[int, ...]], allow_io: Iterable[str]) -
             raise UsageError(
                 f"no graph input or output is named {pattern!r}",
                 where=f"--allow-io {entry}",
-                hint=f"there are {', '.join(map(repr, shapes))}",
+                hint=suggestion(pattern, shapes) or f"there are {', '.join(map(repr, shapes))}",
             )
         for name in names:
             rank = len(shapes[name])

@@ -12,7 +12,7 @@ from itertools import count
 
 import onnx
 
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 
 Shape = tuple[int, ...]
 Axis = onnx.TensorShapeProto.Dimension
@@ -57,7 +57,7 @@ def input_shapes(
         raise UsageError(
             f"the model has no input {name!r}",
             where="--input-shape",
-            hint=f"its inputs are {', '.join(map(repr, inputs))}",
+            hint=suggestion(name, inputs) or f"its inputs are {', '.join(map(repr, inputs))}",
         )
     ties = {name: shape for name, shape in (tied or {}).items() if name in inputs}
     sizes: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """Reads a model from a file or from memory, and refuses what cannot be handled."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from onnxprune.ir.validate import (
     check_text,
     nested_tensors,
 )
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_PROTOBUF_BYTES: Final = (1 << 31) - 1
 
@@ -55,7 +58,10 @@ def load(source: str | os.PathLike[str] | onnx.ModelProto) -> Model:
     content, stamp = _read(path)
     proto = _parse(content, str(path))
     del content  # as large as the model, and not needed while it is checked
-    return _split(proto, ExternalData(path.parent), str(path), Source(path, stamp, 0))
+    model = _split(proto, ExternalData(path.parent), str(path), Source(path, stamp, 0))
+    counts = len(model.proto.graph.node), len(model.constants), model.size_bytes
+    _LOG.info("read %s: %d nodes, %d constants, %d bytes", path, *counts)
+    return model
 
 
 def load_bytes(content: bytes, where: str) -> Model:

@@ -6,6 +6,7 @@ is ever put together in memory.
 """
 
 import errno
+import logging
 import os
 import secrets
 from collections.abc import Generator
@@ -19,6 +20,9 @@ from onnxprune.errors import WriteError
 from onnxprune.ir.encode import chunks, complete, inline_bytes, paired, restore_names, serialize
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import Tensor
+from onnxprune.progress import track
+
+_LOG = logging.getLogger(__name__)
 
 EXTERNAL_THRESHOLD_BYTES: Final = 1_900_000_000
 """Of a larger model weights are written as external data: a protobuf message ends at 2 GB."""
@@ -74,6 +78,7 @@ def save(model: Model, path: str | os.PathLike[str], *, external: bool | None = 
             _save_two(model, large, target, data_target)
         else:
             _save_one(model, target)
+        _LOG.info("wrote %s%s", target, f", weights to {target.name}.data" if large else "")
     except OSError as error:
         raise WriteError(
             "the model could not be written",
@@ -93,7 +98,8 @@ def _large_tensors(model: Model) -> dict[str, Tensor]:
 
 def _save_one(model: Model, target: Path) -> None:
     with _temporary(target.parent) as (path, file):
-        file.writelines(chunks(model))
+        pieces = chunks(model)
+        file.writelines(track(pieces, "writing", 2 * len(model.constants) + 4))
         _finish(file)
         os.replace(path, target)
 

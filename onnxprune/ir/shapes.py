@@ -23,6 +23,7 @@ from onnx.shape_inference import InferenceError, infer_node_outputs
 from onnxprune.ir.bindings import TRIPS
 from onnxprune.ir.evaluate import AnyArray, evaluate, is_function
 from onnxprune.ir.flow import CONTROL, follow
+from onnxprune.progress import track
 
 VALUE_LIMIT = 1 << 20
 """A value of more elements is never computed."""
@@ -165,7 +166,8 @@ class Interpreter:
                 self.learn(tensor.name, onnx.numpy_helper.to_array(tensor))
             elif prod(tensor.dims) <= _HINT_LIMIT:
                 self._tensors[tensor.name] = tensor
-        for node in graph.node:
+        whole = graph is self._graph
+        for node in track(graph.node, "following shapes") if whole else graph.node:
             self._visit(node)
 
     def version(self, domain: str = "") -> int:

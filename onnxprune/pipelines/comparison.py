@@ -32,7 +32,7 @@ from onnxprune.verify.equivalence import Equivalence, check_equivalence
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
-from onnxprune.verify.sessions import observe_model, session_of
+from onnxprune.verify.sessions import observe_both, session_of
 from onnxprune.verify.speed import Speedup
 from onnxprune.verify.tolerance import Tolerances
 
@@ -77,6 +77,12 @@ class Comparison:
         plan = self._plan or Plan("")
         analysis = analyse(canonicalise(self.original, self._shapes), allow_io=plan.allow_io)
         return analysis, keeps_from_plan(plan, analysis, find_groups(analysis))
+
+    def analyses(self) -> tuple[Analysis, Analysis]:
+        """What is known of the axes of both."""
+        feed = _cut_to_fit(self._inputs.feeds(1, 1)[0], self.pruned)
+        shapes = {name: feed[name].shape for name in self._shapes}
+        return self._removal[0], analyse(canonicalise(self.pruned, shapes))
 
     @cached_property
     def _inputs(self) -> Inputs:
@@ -203,7 +209,7 @@ class Comparison:
         )
 
     def observe(self, load: Load, batch: int = 1) -> tuple[Observation, Observation]:
-        """What each model takes by itself, in a process of its own: see `observe_model`.
+        """What each model takes by itself, in a process of its own: see `observe_both`.
 
         Args:
             load: how to load them.
@@ -214,10 +220,8 @@ class Comparison:
             RuntimeFailureError: ONNX Runtime cannot run a model.
         """
         feed = self._inputs.feeds(1, batch)[0]
-        return (
-            observe_model(self.original, feed, load),
-            observe_model(self.pruned, _cut_to_fit(feed, self.pruned), load),
-        )
+        feeds = feed, _cut_to_fit(feed, self.pruned)
+        return observe_both((self.original, self.pruned), feeds, load)
 
 
 def _as_before(name: str, cut: Model, tensors: Mapping[str, Tensor]) -> Tensor:

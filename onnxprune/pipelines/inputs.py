@@ -13,6 +13,7 @@ from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.ir.sizes import runnable_bindings
+from onnxprune.progress import track
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.sessions import session_of
 
@@ -106,7 +107,10 @@ class Inputs:
         return reduce(Equivalence.joined, told or verdicts[:1])
 
     def _prove_at_random(self, compare: Callable[[list[Feeds]], Equivalence]) -> Equivalence:
-        verdicts = [self._insist(compare, *size) for size in self._sizes()]
+        verdicts = [
+            self._insist(compare, *size)
+            for size in track([*self._sizes()], "proving at sizes of inputs")
+        ]
         worst = verdicts[0]
         for verdict in verdicts[1:]:
             worst = worst.joined(verdict)

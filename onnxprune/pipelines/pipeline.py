@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from onnxprune.passes.work import Pass, Work
 from onnxprune.pipelines.inputs import Shapes
 from onnxprune.pipelines.result import Result
 from onnxprune.pipelines.spec import parse_pipeline, spec_of
+
+_LOG = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 """Called with the name of each stage when it begins."""
@@ -82,6 +85,7 @@ class Pipeline:
                 report.name = spec_of(step)
                 report.seconds = perf_counter() - start
                 work.reports.append(report)
+                _LOG.info("%s", "; ".join([f"{report.name}: {report.seconds:.2f} s", *report.did]))
                 if verify_each:
                     self._verify_step(work, spec_of(step))
             return self._result(work, merge=True)

@@ -15,13 +15,14 @@ from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.model import Model
 from onnxprune.passes.work import PassReport, Refusal, Removal, ports_of
 from onnxprune.pipelines.inputs import Inputs, Shapes
+from onnxprune.progress import track
 from onnxprune.runtime import Load, Observation
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
 from onnxprune.verify.exactness import differing
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
-from onnxprune.verify.sessions import observe_model, session_of
+from onnxprune.verify.sessions import observe_both, session_of
 from onnxprune.verify.speed import Speedup
 
 _ELSEWHERE = "it changed with weights that were made anew, and is none of them"
@@ -210,12 +211,10 @@ class Result:
     def observe(
         self, load: Load, *, batch: int = 1, seed: int = 0
     ) -> tuple[Observation, Observation]:
-        """What each model takes by itself, in a process of its own: see `observe_model`."""
+        """What each model takes by itself, in a process of its own: see `observe_both`."""
         feed = self.feeds(count=1, batch=batch, seed=seed)[0]
-        return (
-            observe_model(self.original, feed, load),
-            observe_model(self.model, narrowed(feed, self.ports), load),
-        )
+        feeds = feed, narrowed(feed, self.ports)
+        return observe_both((self.original, self.model), feeds, load)
 
     def _compare(self, feeds: list[Feeds]) -> Equivalence:
         """Canonical form against original, then each removal against its masked reference.
@@ -231,7 +230,7 @@ class Result:
             return canonical
         verdict = canonical
         unreached: list[str] = []
-        for place, removal in enumerate(self.removals):
+        for place, removal in enumerate(track(self.removals, "proving removals")):
             following = self.removals[place + 1 :]
             then = following[0].analysis.canonical.model if following else self.proven
             reweighted = removal.reweighted

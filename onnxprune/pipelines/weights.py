@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import made_dense
 from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
@@ -60,8 +60,10 @@ def import_weights(
     given = {name: _array(value) for name, value in arrays.items()}
     for name, source in (names or {}).items():
         if name not in model.constants or source not in given:
-            what = f"weight {name!r}" if name not in model.constants else f"array {source!r}"
-            raise UsageError(f"there is no {what}", where=f"{name}={source}")
+            missing = name not in model.constants
+            what = f"weight {name!r}" if missing else f"array {source!r}"
+            hint = suggestion(name, model.constants) if missing else suggestion(source, given)
+            raise UsageError(f"there is no {what}", where=f"{name}={source}", hint=hint)
         given[name] = given.pop(source)
     floats = {name: array for name, array in given.items() if _is_float(array)}
     weights = {n: t for n, t in model.constants.items() if is_float_type(t.elem_type)}

@@ -8,9 +8,11 @@ from typing import IO, Any
 from rich.console import Console
 from rich.table import Table
 
+from onnxprune.coupling.analysis import Analysis
+from onnxprune.reports.layers import describe_layers
 from onnxprune.reports.quantities import change, latency, rate, share, size
 from onnxprune.reports.record import Record, describe_latency, describe_speedup, ratio
-from onnxprune.reports.terminal import console, plain_table, print_speedup
+from onnxprune.reports.terminal import console, plain_table, print_speedup, room
 from onnxprune.runtime import Load, Observation
 from onnxprune.runtime.providers import CPU, operator_counts, parse_provider
 from onnxprune.verify.speed import Latency, Speedup
@@ -64,6 +66,17 @@ def describe_observations(pair: Pair, load: Load) -> Record:
         },
         "providers": describe_providers(pair, load),
     }
+
+
+def describe_times(analyses: tuple[Analysis, Analysis], pair: Pair) -> Record:
+    """What each layer takes in both models, for the record.
+
+    Args:
+        analyses: of both models.
+        pair: both models.
+    """
+    original, pruned = (seen.profile.kernels_us for seen in pair)
+    return {"layers": describe_layers(*analyses, kernels=(original, pruned))}
 
 
 def describe_providers(pair: Pair, load: Load) -> Record:
@@ -122,7 +135,7 @@ def print_benchmark(
     """
     out = console(file)
     batches = record["batches"]
-    out.print(_latencies(batches, names), "")
+    out.print(_latencies(batches, names, room(out, 30)), "")
     out.print(_resources(record), "")
     if profile:
         out.print(_profile(record["profile"]), "")
@@ -131,12 +144,12 @@ def print_benchmark(
         print_speedup(out, entry["speedup"], f", batch {entry['batch']}" if batches[1:] else "")
 
 
-def _latencies(batches: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> Table:
+def _latencies(batches: Sequence[Mapping[str, Any]], names: tuple[str, str], width: int) -> Table:
     table = plain_table()
     fixed = batches[0]["batch"] is None
     if not fixed:
         table.add_column("batch", justify="right")
-    table.add_column("", overflow="fold", max_width=30)
+    table.add_column("", overflow="fold", max_width=width)
     for heading in ("median", "p90", "p99", "runs/s" if fixed else "samples/s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for entry in batches:

@@ -27,14 +27,21 @@ from onnxprune.reports.record import (
     ratio,
     weights_total,
 )
-from onnxprune.reports.terminal import console, plain_table, print_blocked, print_unknown
+from onnxprune.reports.terminal import (
+    console,
+    plain_table,
+    print_blocked,
+    print_unknown,
+    room,
+    shortened,
+)
 
 GROUPS_SHOWN = 40
 """More groups than that are counted; `--json` has them all."""
 BLOCKS_SHOWN = 12
 """Likewise of residual blocks."""
 NAME_SHOWN = 30
-"""Longer names are shortened."""
+"""Longer names are shortened, where there is no more room."""
 
 
 def inspection(
@@ -125,7 +132,8 @@ def print_inspection(record: Mapping[str, Any], file: IO[str], title: str) -> No
     groups = record["groups"]
     shown = sorted(groups, key=lambda group: -group["parameters"])[:GROUPS_SHOWN]
     if groups:
-        out.print(_table(sorted(shown, key=lambda group: group["index"])), "")
+        by_index = sorted(shown, key=lambda group: group["index"])
+        out.print(_table(by_index, room(out, NAME_SHOWN)), "")
     if len(groups) > len(shown):
         out.print(f"  and {len(groups) - len(shown)} smaller groups (--json lists all)")
     for why in sorted({group["why"] for group in groups if group["why"]}):
@@ -167,7 +175,7 @@ def _print_uncoupled(out: Console, axes: Iterable[Mapping[str, Any]]) -> None:
         out.print(f"  {op_type} {' '.join(found)}: {reason}")
 
 
-def _table(groups: Iterable[Mapping[str, Any]]) -> Table:
+def _table(groups: Iterable[Mapping[str, Any]], width: int) -> Table:
     table = plain_table()
     table.padding = (0, 1, 0, 0)
     for heading in ("#", "kind", "size", "parameters", "MACs"):
@@ -180,7 +188,7 @@ def _table(groups: Iterable[Mapping[str, Any]]) -> Table:
             count(group["size"]),
             compact(group["parameters"]),
             compact(group["macs"]),
-            _members(group["members"]),
+            _members(group["members"], width),
         )
     return table
 
@@ -209,18 +217,10 @@ def _why_not(group: Group, offered: Collection[int]) -> str:
     return f"kind {group.kind} is not offered by default (--kinds +{group.kind})"
 
 
-def _members(members: Sequence[Mapping[str, Any]]) -> str:
+def _members(members: Sequence[Mapping[str, Any]], width: int) -> str:
     first = next((member for member in members if member["producer"]), members[0])
     others = f" +{len(members) - 1}" if len(members) > 1 else ""
-    return shortened(f"{first['weight']}.{first['axis']}") + others
-
-
-def shortened(name: str) -> str:
-    """A long name without its middle: both ends tell names of one model apart."""
-    if len(name) <= NAME_SHOWN:
-        return name
-    half = NAME_SHOWN // 2 - 1
-    return f"{name[:half]}..{name[-half:]}"
+    return shortened(f"{first['weight']}.{first['axis']}", width) + others
 
 
 def _opset(domain: str, version: int) -> str:

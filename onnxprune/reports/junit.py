@@ -1,4 +1,4 @@
-"""Checks as JUnit XML, which CI services show beside tests."""
+"""Verdicts as JUnit XML, which CI services show beside tests."""
 
 from __future__ import annotations
 
@@ -6,40 +6,46 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from onnxprune.reports.gate import measured_text
+from onnxprune.reports.verdicts import checks_of
 
-_RESULTS = {"fail": "failure", "cannot tell": "error"}
+_RESULTS = {"fail": "failure", "cannot tell": "error", "error": "error"}
 """What a check that does not pass is called there: what cannot be told must not count as passed."""
 
 
-def junit_xml(record: Mapping[str, Any], suite: str = "onnxprune gate") -> str:
+def junit_xml(record: Mapping[str, Any]) -> str:
     """A document with a test case for each check.
 
     Args:
-        record: the record of a judgement.
-        suite: what to call them together.
+        record: the record of a run.
     """
-    checks = record["checks"]
-    counts = {
-        "tests": len(checks),
-        "failures": sum(check["verdict"] == "fail" for check in checks),
-        "errors": sum(check["verdict"] == "cannot tell" for check in checks),
+    suite = "onnxprune gate" if "checks" in record else "onnxprune"
+    checks = checks_of(record)
+    results = [_RESULTS.get(check["verdict"]) for check in checks]
+    totals = {
+        "tests": str(len(checks)),
+        "failures": str(results.count("failure")),
+        "errors": str(results.count("error")),
     }
-    totals = {name: str(number) for name, number in counts.items()}
     root = ElementTree.Element("testsuites", totals)
     tests = ElementTree.SubElement(root, "testsuite", {"name": suite, **totals})
     properties = ElementTree.SubElement(tests, "properties")
-    for name, source in record["provenance"]["inputs"].items():
+    for name, source in record.get("provenance", {"inputs": {}})["inputs"].items():
         ElementTree.SubElement(
             properties, "property", name=f"{name} sha256", value=str(source["sha256"])
         )
-    for check in checks:
-        case = ElementTree.SubElement(tests, "testcase", classname=suite, name=check["name"])
-        said = "; ".join(part for part in (measured_text(check), check["why"]) if part)
-        result = _RESULTS.get(check["verdict"])
-        if result is None and said:
-            ElementTree.SubElement(case, "system-out").text = said
-        elif result is not None:
+    for check, result in zip(checks, results, strict=True):
+        case = ElementTree.SubElement(
+            tests, "testcase", classname=suite, name=_printable(check["name"])
+        )
+        said = _printable(check["said"])
+        if result is not None:
             ElementTree.SubElement(case, result, message=said or check["verdict"])
+        elif said:
+            ElementTree.SubElement(case, "system-out").text = said
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _printable(text: str) -> str:
+    """A text without the control characters that XML cannot hold."""
+    return "".join(x if x.isprintable() or x == "\n" else "�" for x in text)

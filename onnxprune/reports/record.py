@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -20,11 +20,14 @@ from onnxprune.errors import NothingToPruneError, OnnxPruneError
 from onnxprune.ir.difference import Difference
 from onnxprune.ir.encode import compressed_bytes
 from onnxprune.ir.model import Model
+from onnxprune.passes.select.curve import Curve
 from onnxprune.passes.work import Refusal, Sparsified
 from onnxprune.pipelines.result import Result
+from onnxprune.reports.groups import describe_groups
+from onnxprune.reports.layers import describe_layers
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.evaluation import Evaluation
-from onnxprune.verify.fidelity import Fidelity
+from onnxprune.verify.fidelity import ERROR_EDGES, Fidelity
 from onnxprune.verify.metrics import Score
 from onnxprune.verify.speed import Latency, Speedup
 
@@ -38,8 +41,14 @@ RANDOM_INPUTS = "random (Gaussian) inputs tell little of real accuracy; give --d
 CONFIDENCE = 0.95
 """Of the interval of a difference between two models."""
 
+RATIOS_KEPT = 500
+"""More pairs of runs than that are thinned out in the record."""
+CURVE_KEPT = 200
+"""More points of a budget's curve, likewise."""
+
 Record = dict[str, Any]
 """A JSON object."""
+T = TypeVar("T")
 
 
 def start_record(result: Result, load_s: float) -> Record:
@@ -67,12 +76,17 @@ def start_record(result: Result, load_s: float) -> Record:
         ],
         "seconds": {"load": load_s, **_seconds(result)},
     }
+    met = next((report for report in result.reports if report.curves), None)
+    if met is not None:
+        record["budget"] = [_describe_curve(curve) for curve in met.curves]
     if not result.removals:
         return record
     first, last = result.removals[0], result.removals[-1]
     sample = Sample.of(first.analysis)
     original["macs"] = sample.share(count_macs(first.analysis))
     made = result.proven.results if last.blocks else None
+    record["layers"] = describe_layers(first.analysis, last.analysis, last.keeps, made)
+    record["groups_list"] = describe_groups(result.removals)
     pruned["macs"] = sample.share(count_macs(last.analysis, last.keeps, made))
     record["blocks"] = [name for removal in result.removals for name in removal.blocks]
     first = next((removal for removal in result.removals if not removal.blocks), first)
@@ -105,6 +119,15 @@ def start_record(result: Result, load_s: float) -> Record:
     if zeros:
         record["sparsity"] = _describe_zeros(zeros[-1], result.model)
     return record
+
+
+def _describe_curve(curve: Curve) -> Record:
+    points = thinned(curve.points, CURVE_KEPT)
+    return {
+        "quantity": curve.quantity,
+        "limit": curve.limit,
+        "curve": [{"left": left, "loss": loss} for left, loss in points],
+    }
 
 
 def _describe_zeros(found: Sparsified, model: Model) -> Record:
@@ -258,9 +281,15 @@ def _describe_fidelity(outputs: Mapping[str, Fidelity]) -> Record:
             "top1": output.top1,
             "non_finite": output.non_finite,
             "reacts": output.reacts,
+            "histogram": _histogram(output.errors),
         }
         for name, output in outputs.items()
     }
+
+
+def _histogram(counts: Sequence[int]) -> Record | None:
+    """How errors are distributed, in standard deviations of the output and decimal logarithms."""
+    return {"edges": ERROR_EDGES.tolist(), "counts": list(counts)} if counts else None
 
 
 def describe_speedup(speedup: Speedup, provider: str, threads: int) -> Record:
@@ -272,9 +301,17 @@ def describe_speedup(speedup: Speedup, provider: str, threads: int) -> Record:
         "verdict": speedup.verdict,
         "noise": [speedup.noise_low, speedup.noise_high],
         "pairs": speedup.pairs,
+        "ratios": thinned(speedup.ratios, RATIOS_KEPT),
         "provider": provider,
         "threads": threads,
     }
+
+
+def thinned(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of `items`, evenly spaced, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
 
 
 def describe_latency(latency: Latency) -> Record:

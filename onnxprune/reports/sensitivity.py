@@ -9,7 +9,7 @@ from typing import IO, Any
 from onnxprune.pipelines.sensitivity import Sensitivity
 from onnxprune.reports.quantities import share
 from onnxprune.reports.record import SCHEMA, Record
-from onnxprune.reports.terminal import console, plain_table
+from onnxprune.reports.terminal import console, plain_table, room, shortened
 
 GROUPS_SHOWN = 40
 """More groups than that are counted; `--json` has them all."""
@@ -44,6 +44,17 @@ def describe_sensitivity(found: Sensitivity) -> Record:
     }
 
 
+def reported(record: Record) -> Record:
+    """The same for reports, which know other commands' records, too: what was found lies apart.
+
+    Args:
+        record: with all that the run added to it.
+    """
+    apart = {key: record[key] for key in ("samples", "ratios", "metrics", "known", "groups")}
+    rest = {key: value for key, value in record.items() if key not in apart}
+    return {**rest, "status": "studied", "sensitivity": apart}
+
+
 def print_sensitivity(record: Mapping[str, Any], file: IO[str], title: str) -> None:
     """Print the record as a table.
 
@@ -65,7 +76,7 @@ def print_sensitivity(record: Mapping[str, Any], file: IO[str], title: str) -> N
     ranked = _ranked(record)
     for entry in ranked[:GROUPS_SHOWN]:
         cells = [_cell(cut, metric) for cut in _by_ratio(entry, record["ratios"])]
-        name = _shortened(entry["name"])
+        name = shortened(entry["name"], room(out, _NAME_SHOWN))
         table.add_row(str(entry["index"]), name, str(entry["size"]), *cells)
     out.print(table)
     if len(ranked) > GROUPS_SHOWN:
@@ -87,11 +98,6 @@ def _cell(cut: Mapping[str, Any] | None, metric: str) -> str:
     if cut is None:
         return "-"
     return share(cut["scores"][metric]) if metric else share(cut["loss"])
-
-
-def _shortened(name: str) -> str:
-    half = _NAME_SHOWN // 2
-    return name if len(name) <= _NAME_SHOWN else f"{name[: half - 1]}..{name[1 - half :]}"
 
 
 def plot(record: Mapping[str, Any], title: str) -> str:

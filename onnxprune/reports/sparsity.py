@@ -16,10 +16,10 @@ from onnxprune.ir.encode import compressed_bytes
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import sparse_savings
 from onnxprune.progress import track
-from onnxprune.reports.inspection import shortened
+from onnxprune.reports.inspection import NAME_SHOWN
 from onnxprune.reports.quantities import count, share, size
 from onnxprune.reports.record import SCHEMA, Record, describe_model, ratio
-from onnxprune.reports.terminal import console, plain_table
+from onnxprune.reports.terminal import console, plain_table, room, shortened
 
 WEIGHTS_SHOWN = 20
 """Smaller weights are counted; `--json` has them all."""
@@ -140,7 +140,7 @@ def print_sparsity(record: Mapping[str, Any], file: IO[str], title: str) -> None
     out.print("")
     weights = record["weights"]
     if weights:
-        out.print(_table(weights[:WEIGHTS_SHOWN]), "")
+        out.print(_table(weights[:WEIGHTS_SHOWN], room(out, NAME_SHOWN)), "")
     if len(weights) > WEIGHTS_SHOWN:
         out.print(f"  and {len(weights) - WEIGHTS_SHOWN} smaller weights (--json lists all)")
     conforming = (f"{name} {share(part)}" for name, part in totals["macs_that_conform"].items())
@@ -159,11 +159,11 @@ def _print_providers(out: Console, providers: Iterable[Mapping[str, Any]]) -> No
         out.print(fill(text, out.width, subsequent_indent="    "))
 
 
-def _table(weights: Sequence[Mapping[str, Any]]) -> Table:
+def _table(weights: Sequence[Mapping[str, Any]], width: int) -> Table:
     """Names and operators are cut off where there is no room; numbers never are."""
     table = plain_table()
     table.padding = (0, 1, 0, 0)
-    rows = [_row(weight) for weight in weights]
+    rows = [_row(weight, width) for weight in weights]
     headings = ("weight", "shape", "zeros", "N:M", "empty in, out", "read by")
     for place, (heading, *cells) in enumerate(zip(headings, *rows, strict=True)):
         is_number = place in (2, 3, 4)
@@ -175,11 +175,11 @@ def _table(weights: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
-def _row(weight: Mapping[str, Any]) -> tuple[str, ...]:
+def _row(weight: Mapping[str, Any], width: int) -> tuple[str, ...]:
     channels = weight["channels"]
     empty = [channels[key] for key in ("empty_inputs", "empty_outputs")] if channels else []
     return (
-        shortened(weight["name"]),
+        shortened(weight["name"], width),
         "x".join(map(str, weight["shape"])),
         share(weight["share"]),
         _strictest(weight),

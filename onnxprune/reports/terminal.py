@@ -1,4 +1,7 @@
-"""The record as text for people: tables of at most 80 columns, coloured on a terminal only."""
+"""The record as text for people: tables that fit 80 columns, and use more where a terminal has it.
+
+Colours are for terminals only, and say nothing that words do not say.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from onnxprune.reports.quantities import change, compact, count, latency, share, size
+from onnxprune.reports.quantities import compact, count, share, size
+from onnxprune.reports.rows import comparison_rows, fidelity_rows, metric_rows
 
 WIDTH = 80
-"""Reports are never wider, so that they fit a standard terminal and a pasted message."""
+"""Reports are no wider where nobody knows better: a standard terminal, a pasted message."""
+WIDEST = 120
+"""Nor wider than that on any terminal: longer lines are hard to read."""
 REASONS_SHOWN = 6
 """More reasons than that are counted, not listed."""
 OUTPUTS_SHOWN = 8
@@ -25,8 +31,26 @@ _VERDICT_STYLES = {"passed": "green", "faster": "green", "failed": "red", "slowe
 def console(file: IO[str]) -> Console:
     """A console for reports; it colours only on a terminal, and not where `NO_COLOR` is set."""
     made = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=False)
-    made.width = min(made.width, WIDTH) if made.is_terminal else WIDTH
+    made.width = min(made.width, WIDEST) if file.isatty() else WIDTH
     return made
+
+
+def room(out: Console, least: int) -> int:
+    """How wide a column may be that takes what a terminal has beyond the usual width.
+
+    Args:
+        out: where the column is printed.
+        least: its width at the usual one.
+    """
+    return least + max(out.width - WIDTH, 0)
+
+
+def shortened(name: str, width: int) -> str:
+    """A name of at most `width` characters; both of its ends tell names of one model apart."""
+    if len(name) <= width:
+        return name
+    half = width // 2 - 1
+    return f"{name[:half]}..{name[-half:]}"
 
 
 def print_record(record: Mapping[str, Any], file: IO[str], title: str = "") -> None:
@@ -94,21 +118,8 @@ def comparison(record: Mapping[str, Any]) -> Table:
     table.add_column("")
     for heading in ("original", "pruned", "change"):
         table.add_column(heading, justify="right")
-    one = "one sample" if record.get("macs_at") else "one run"
-    rows = (
-        ("parameters", "parameters", count),
-        (f"MACs, {one}", "macs", count),
-        ("file size", "size_bytes", size),
-        ("operators", "nodes", count),
-        ("opset", "opset", str),
-        ("latency, median", "latency_ms", latency),
-    )
-    for label, key, show in rows:
-        before, after = record["original"].get(key), record["pruned"].get(key)
-        if before is None and after is None:
-            continue
-        texts = ["-" if value is None else show(value) for value in (before, after)]
-        table.add_row(label, *texts, "" if key == "opset" else change(before, after))
+    for row in comparison_rows(record):
+        table.add_row(*row)
     return table
 
 
@@ -157,9 +168,9 @@ def print_judgement(out: Console, record: Mapping[str, Any]) -> None:
     samples = "random inputs" if on["samples"] is None else _samples(on["samples"])
     out.print("")
     if record.get("metrics"):
-        out.print(_metrics(record["metrics"], samples), "")
+        out.print(_metrics(record["metrics"], samples, room(out, 26)), "")
     if record["fidelity"]:
-        out.print(_fidelity(record["fidelity"], f"fidelity, on {samples}"))
+        out.print(_fidelity(record["fidelity"], f"fidelity, on {samples}", room(out, 36)))
     if len(record["fidelity"]) > OUTPUTS_SHOWN:
         out.print(f"  and {len(record['fidelity']) - OUTPUTS_SHOWN} more outputs")
     for name, output in record["fidelity"].items():
@@ -186,7 +197,7 @@ def print_quantization(out: Console, record: Mapping[str, Any]) -> None:
     after, before = ("?" if number is None else size(number) for number in sizes)
     out.print(f"Quantized: {after}, from {before} of the float model, which the proof is about.")
     if found["fidelity"]:
-        out.print(_fidelity(found["fidelity"], "fidelity to the float model"))
+        out.print(_fidelity(found["fidelity"], "fidelity to the float model", room(out, 36)))
     out.print("")
 
 
@@ -194,38 +205,23 @@ def _samples(number: int) -> str:
     return "1 sample" if number == 1 else f"{count(number)} samples"
 
 
-def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str) -> Table:
+def _metrics(metrics: Mapping[str, Mapping[str, Any]], samples: str, width: int) -> Table:
     table = plain_table()
-    table.add_column(f"metric, on {samples}", overflow="fold", max_width=26)
+    table.add_column(f"metric, on {samples}", overflow="fold", max_width=width)
     for heading in ("original", "pruned", "difference", "95 % interval"):
         table.add_column(heading, justify="right")
-    for name, score in metrics.items():
-        points, before, after = score["points"], score["original"], score["pruned"]
-        if points is not None:
-            change, low, high = (f"{points[key]:+.2f}" for key in ("difference", "low", "high"))
-            row = (share(before), share(after), f"{change} points", f"{low} to {high}")
-        elif before is not None:
-            row = (f"{before:#.4g}", f"{after:#.4g}", f"{after - before:+#.3g}", "")
-        else:
-            row = ("", f"{after:#.4g}", "", "")
-        table.add_row(name, *row)
+    for row in metric_rows(metrics):
+        table.add_row(*row)
     return table
 
 
-def _fidelity(outputs: Mapping[str, Mapping[str, Any]], title: str) -> Table:
+def _fidelity(outputs: Mapping[str, Mapping[str, Any]], title: str, width: int) -> Table:
     table = plain_table()
-    table.add_column(title, overflow="fold", max_width=36)
+    table.add_column(title, overflow="fold", max_width=width)
     for heading in ("cosine", "SQNR, dB", "max abs", "top-1"):
         table.add_column(heading, justify="right")
-    for name, output in list(outputs.items())[:OUTPUTS_SHOWN]:
-        top1 = output.get("top1")
-        table.add_row(
-            name,
-            f"{output['cosine']:.4f}",
-            f"{output['sqnr_db']:.1f}",
-            f"{output['max_abs']:.3g}",
-            "-" if top1 is None else share(top1),
-        )
+    for row in fidelity_rows(outputs)[:OUTPUTS_SHOWN]:
+        table.add_row(*row)
     return table
 
 

@@ -6,12 +6,15 @@ wrong results without a word. What it learns about the speed of kernels (the tim
 of the device, and is shared.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from onnxprune.runtime.providers import Provider
+
+_LOG = logging.getLogger(__name__)
 
 _HASH_DIGITS = 32
 
@@ -53,7 +56,9 @@ def made(provider: Provider, asked: Provider) -> Provider:
     try:
         for name in ("trt_engine_cache_path", "trt_timing_cache_path"):
             if name in provider.options and name not in asked.options:
-                Path(provider.options[name]).mkdir(parents=True, exist_ok=True)
+                folder = Path(provider.options[name])
+                _LOG.debug("%s %s", "cache at" if folder.exists() else "new cache at", folder)
+                folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return asked  # a cache is for speed only
     return provider

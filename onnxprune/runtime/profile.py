@@ -28,12 +28,17 @@ class Profile:
         times_ms: Milliseconds of a run (medians), by provider and operator type. What bodies of
             control flow take counts for the operators in them.
         runs: Number of runs.
+        kernels_us: Microseconds of a run (medians), by the name that ONNX Runtime gives a kernel,
+            and its operator type.
     """
 
     times_ms: Mapping[str, Mapping[str, float]] = field(
         default_factory=dict[str, Mapping[str, float]]
     )
     runs: int = 0
+    kernels_us: Mapping[tuple[str, str], float] = field(
+        default_factory=dict[tuple[str, str], float], compare=False
+    )
 
     @property
     def by_provider(self) -> dict[str, float]:
@@ -71,14 +76,17 @@ def read_profile(events: Sequence[Event], skip: int = 0) -> Profile:
         and event["ts"] >= starts[0]
     ]
     kinds: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0] * len(starts))
+    kernels = kinds.copy()
     for event, own_us in _own_times(nodes):
         provider = event["args"].get("provider", "")
         run = bisect_right(starts, event["ts"]) - 1
-        kinds[provider, _operator(event, provider)][run] += own_us / 1e3
+        operator = _operator(event, provider)
+        kinds[provider, operator][run] += own_us / 1e3
+        kernels[event["name"].removesuffix(_KERNEL), operator][run] += own_us
     times: dict[str, dict[str, float]] = {}
     for (provider, operator), by_run in kinds.items():
         times.setdefault(provider, {})[operator] = median(by_run)
-    return Profile(times, len(starts))
+    return Profile(times, len(starts), {key: median(runs) for key, runs in kernels.items()})
 
 
 def _operator(event: Event, provider: str) -> str:

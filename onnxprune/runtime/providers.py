@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from onnxprune.errors import ProviderUnavailableError, UsageError
+from onnxprune.errors import ProviderUnavailableError, UsageError, suggestion
 from onnxprune.runtime.binding import OnnxRuntime, load_onnxruntime
 
 CPU: Final = "CPUExecutionProvider"
@@ -35,6 +35,9 @@ _FULL_NAMES: Final = {
     "webgpu": "WebGpuExecutionProvider",
     "xnnpack": "XnnpackExecutionProvider",
 }
+
+PROVIDER_NAMES: Final = tuple(_FULL_NAMES)
+"""Short names that `parse_provider` knows; ONNX Runtime's own it takes as well."""
 
 CUDA: Final = "CUDAExecutionProvider"
 """NVIDIA GPUs; it takes what TensorRT leaves."""
@@ -256,6 +259,10 @@ def needs(provider: Provider) -> str:
 
 def advice(provider: Provider) -> str:
     """Returns what to do where a provider does not work."""
+    if provider.name not in _FULL_NAMES.values():
+        close = suggestion(provider.name.lower(), _FULL_NAMES)
+        if close:
+            return close
     wanted = needs(provider) or f"an ONNX Runtime built with {provider.name}"
     return (
         f"it needs {wanted}; only one onnxruntime package may be installed at a time, "

@@ -1,6 +1,7 @@
 """A model loaded into ONNX Runtime: what it takes and gives, and its runs."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Final, cast
 
 from onnxprune.errors import RuntimeFailureError, UsageError
@@ -34,6 +36,8 @@ from onnxprune.runtime.providers import (
     require_used,
 )
 from onnxprune.runtime.timing import TimedRun, bound_run, run_failure
+
+_LOG = logging.getLogger(__name__)
 
 _WARM_UP: Final = 5
 """First runs that a profile leaves out."""
@@ -115,6 +119,7 @@ class Session:
             model_sha256=model_sha256,
         )
         options = session_options(runtime, threads, optimization, quiet)
+        start = perf_counter()
         self._inner = create(runtime, source, options, self._cached, self._where)
         self._inputs = tuple(map(_port, self._inner.get_inputs()))
         self._outputs = tuple(map(_port, self._inner.get_outputs()))
@@ -124,6 +129,10 @@ class Session:
         require_used(asked, self.nodes_by_provider)
         if strict:
             require_all(asked, self._operators)
+        _LOG.debug(
+            "session of %s on %s, %d threads, optimization %s: %.3f s",
+            *(self._where, asked.name, threads, optimization, perf_counter() - start),
+        )
 
     @property
     def inputs(self) -> tuple[Port, ...]:

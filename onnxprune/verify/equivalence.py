@@ -10,6 +10,7 @@ the inputs look up some of their rows only.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
+from onnxprune.progress import track
 from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
 from onnxprune.verify.pins import Pins, rounded_values
 from onnxprune.verify.reference import masked_reference
@@ -37,8 +39,12 @@ from onnxprune.verify.tables import compare_tables
 from onnxprune.verify.taken import axes_taken, take
 from onnxprune.verify.tolerance import Tolerances
 
+_LOG = logging.getLogger(__name__)
+
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
+_MASKED, _PRUNED = "running the masked original", "running the pruned model"
+_FIRST, _SECOND = "running the original", "running what must be equal"
 REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
 
@@ -149,9 +155,10 @@ def check_equivalence(
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
-        for portion in _portions(analysis, names, batch):
-            masked = [first.run(feed, portion) for feed in masked_feeds]
-            sliced = [cut.run(second, feed, i, portion) for i, feed in enumerate(pruned_feeds)]
+        for portion in track([*_portions(analysis, names, batch)], "comparing tensors, portions"):
+            masked = [first.run(feed, portion) for feed in track(masked_feeds, _MASKED)]
+            pruned_runs = enumerate(track(pruned_feeds, _PRUNED))
+            sliced = [cut.run(second, feed, i, portion) for i, feed in pruned_runs]
             for name in portion:
                 pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
                 if name in inside:
@@ -172,6 +179,7 @@ def check_equivalence(
     )
     reacting = {d.name for d in result.deviations if d.reacts}
     _judge(result, _shown(analysis, keeps, outputs, reacting), tolerances)
+    _LOG.debug("compared %d tensors: %s %s", result.compared, result.verdict, result.why)
     return result
 
 
@@ -229,7 +237,8 @@ def check_outputs(
     """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
-        one, two = ([session.run(feed) for feed in feeds] for session in (first, second))
+        sessions = {_FIRST: first, _SECOND: second}
+        one, two = ([s.run(feed) for feed in track(feeds, what)] for what, s in sessions.items())
         for name in one[0]:
             before, after = ([run[name] for run in runs] for runs in (one, two))
             result.deviations.append(compare(name, before, after, tolerances))

@@ -67,7 +67,7 @@ def evaluate(
             where=f"output {narrow[0]!r}",
             hint="take 'agreement' or 'cosine', which look at what is left",
         )
-    fidelities, samples = Fidelities(), 0
+    fidelities, samples = Fidelities(errors=True), 0
     for batch in track(data, "comparing on data"):
         before, after = run_both(original, pruned, batch.feeds, kept)
         fidelities.add(before, after)
@@ -96,6 +96,8 @@ _BUILT_IN: Mapping[str, Callable[[str, str | None], Metric]] = {
     "cosine": Cosine,
     "agreement": Agreement,
 }
+METRICS = tuple(_BUILT_IN)
+"""Names of the built-in metrics."""
 
 
 def metric_of(metric: MetricLike, output: str | None = None) -> Metric:

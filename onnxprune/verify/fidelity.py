@@ -11,11 +11,19 @@ import numpy.typing as npt
 
 from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds
+from onnxprune.progress import track
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import MUTE
 from onnxprune.verify.scores import Outputs, choices
 
 Array = npt.NDArray[Any]
+
+ERROR_EDGES = np.linspace(-8.0, 2.0, 41)
+"""Of the bins of `Fidelity.errors`: decimal logarithms of error / standard deviation."""
+_FINE = 20
+"""Bins to a decade while the standard deviation is not known yet."""
+_LOWEST, _HIGHEST = -30, 20
+"""Decades of absolute errors; what lies beyond counts with the outermost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,9 @@ class Fidelity:
         top1: share of rows whose largest entry is the same; None for outputs that are no scores.
         non_finite: values of the pruned model that are not finite where the original's are.
         reacts: whether the original's output varies with the input; if not, this says nothing.
+        errors: how many elements have an absolute difference of so many standard deviations of the
+            output, by the bins of `ERROR_EDGES`; smaller ones count with the first bin, larger ones
+            with the last. Empty where it was not asked for.
     """
 
     cosine: float
@@ -37,6 +48,7 @@ class Fidelity:
     top1: float | None
     non_finite: int = 0
     reacts: bool = True
+    errors: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,6 +65,9 @@ class Closeness:
         same: rows whose largest entry is the same.
         rows: number of rows, of arrays that can be scores.
         reacts: whether the original varies within an array or from one to the next.
+        errors: absolute differences, by bins of their logarithms; None where it is not asked for.
+        total: sum of the original's values.
+        count: their number.
     """
 
     sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
@@ -61,6 +76,9 @@ class Closeness:
     same: int = 0
     rows: int = 0
     reacts: bool = False
+    errors: npt.NDArray[np.int64] | None = None
+    total: float = 0.0
+    count: int = 0
     _last: Array | None = None
 
     def add(self, original: Array, pruned: Array) -> None:
@@ -72,6 +90,10 @@ class Closeness:
         y = np.where(finite, y, 0.0)
         self.sums = self.sums + np.array([x @ y, x @ x, y @ y, (x - y) @ (x - y)])
         self.max_abs = max(self.max_abs, float(np.abs(x - y).max(initial=0.0)))
+        if self.errors is not None:
+            self.errors = self.errors + _binned(np.abs(x - y))
+            self.total += float(x.sum())
+            self.count += x.size
         self.reacts = self.reacts or _varies(first, self._last)
         self._last = None if self.reacts else original
         self.non_finite += int(np.count_nonzero(~finite))
@@ -92,7 +114,33 @@ class Closeness:
         _, signal, _, noise = self.sums.tolist()
         sqnr = 10 * np.log10(max(signal, 1e-300) / noise) if noise else np.inf
         top1 = self.same / self.rows if self.rows else None
-        return Fidelity(self.cosine, float(sqnr), self.max_abs, top1, self.non_finite, self.reacts)
+        errors = () if self.errors is None else tuple(self._errors(self.errors).tolist())
+        return Fidelity(
+            self.cosine, float(sqnr), self.max_abs, top1, self.non_finite, self.reacts, errors
+        )
+
+    def _errors(self, fine: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Errors in standard deviations of the original; of a constant, as they are."""
+        count = max(self.count, 1)
+        variance = float(self.sums[1]) / count - (self.total / count) ** 2
+        scale = 0.5 * np.log10(variance) if variance > 0 else 0.0
+        middles = _LOWEST + (np.arange(fine.size) + 0.5) / _FINE - scale
+        bins = np.clip(np.digitize(middles, ERROR_EDGES) - 1, 0, len(ERROR_EDGES) - 2)
+        found: npt.NDArray[np.int64] = np.zeros(len(ERROR_EDGES) - 1, dtype=np.int64)
+        np.add.at(found, bins, fine)
+        return found
+
+
+def _no_errors() -> npt.NDArray[np.int64]:
+    return np.zeros((_HIGHEST - _LOWEST) * _FINE, dtype=np.int64)
+
+
+def _binned(errors: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """How many errors fall into each fine bin of their logarithms."""
+    logarithms = np.log10(np.maximum(errors, 10.0**_LOWEST))
+    size = (_HIGHEST - _LOWEST) * _FINE
+    places = np.clip((logarithms - _LOWEST) * _FINE, 0, size - 1).astype(np.int64)
+    return np.bincount(places, minlength=size)
 
 
 def _varies(array: npt.NDArray[np.float64], last: Array | None) -> bool:
@@ -114,8 +162,13 @@ class Fidelities:
     left out.
     """
 
-    def __init__(self) -> None:
-        """Start with no outputs."""
+    def __init__(self, *, errors: bool = False) -> None:
+        """Start with no outputs.
+
+        Args:
+            errors: whether the distribution of errors is asked for.
+        """
+        self._errors = errors
         self._outputs: dict[str, Closeness] = {}
         self._uneven: set[str] = set()
 
@@ -126,7 +179,9 @@ class Fidelities:
                 self._uneven.add(name)
         for name, array in original.items():
             if array.dtype.kind in "fV" and name in pruned and name not in self._uneven:
-                self._outputs.setdefault(name, Closeness()).add(array, pruned[name])
+                if name not in self._outputs:
+                    self._outputs[name] = Closeness(errors=_no_errors() if self._errors else None)
+                self._outputs[name].add(array, pruned[name])
 
     def noise(self) -> float | None:
         """Σ (x - y)² / Σ x², averaged over outputs; None if there are none to compare.
@@ -165,8 +220,8 @@ def measure_fidelity(
         feeds: inputs of the original.
         ports: what the pruned model keeps of inputs and outputs; only that is compared.
     """
-    found = Fidelities()
-    for feed in feeds:
+    found = Fidelities(errors=True)
+    for feed in track(feeds, "comparing outputs"):
         found.add(*run_both(original, pruned, feed, ports or {}))
     return found.found()
 

@@ -18,6 +18,7 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.random import Feeds
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import jittered
+from onnxprune.progress import track
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import Deviation, Noise, noise_between
 from onnxprune.verify.pins import Pins
@@ -106,7 +107,7 @@ def _judged_by_jitter(suspects: Sequence[Deviation], bench: _Bench) -> dict[str,
     noise = dict.fromkeys(names, Noise())
     judged = {suspect.name: suspect for suspect in suspects}
     plain = [bench.session.run(feed, names) for feed in bench.feeds]
-    for seed in range(DRAWS):
+    for seed in track(range(DRAWS), "measuring rounding noise"):
         for name, moved in _noise(bench, plain, names, seed).items():
             noise[name] = noise[name].joined(moved)
         judged = {suspect.name: _without(suspect, noise[suspect.name]) for suspect in suspects}

@@ -14,6 +14,7 @@ from onnxprune.data.random import Feeds
 from onnxprune.ir.encode import inline_bytes
 from onnxprune.ir.model import Model
 from onnxprune.ir.save import EXTERNAL_THRESHOLD_BYTES
+from onnxprune.progress import track
 from onnxprune.runtime import Load, Observation, Optimization, Session, in_fresh_process, observe
 from onnxprune.runtime.providers import parse_provider
 
@@ -66,6 +67,25 @@ def observe_model(model: Model, feed: Feeds, load: Load) -> Observation:
         path = Path(folder) / "model.onnx"
         model.save(path)
         return in_fresh_process(observe, path, feed, load, _hash_for(model, load.provider))
+
+
+def observe_both(
+    models: tuple[Model, Model], feeds: tuple[Feeds, Feeds], load: Load
+) -> tuple[Observation, Observation]:
+    """What two models take, each by itself; see `observe_model`.
+
+    Args:
+        models: the models.
+        feeds: a tensor for each input, for each of them.
+        load: how to load them.
+
+    Raises:
+        ProviderUnavailableError: the provider does not start.
+        RuntimeFailureError: ONNX Runtime cannot load or run a model, or crashed.
+    """
+    pairs = track([*zip(models, feeds, strict=True)], "measuring each by itself")
+    first, second = (observe_model(model, feed, load) for model, feed in pairs)
+    return first, second
 
 
 def _hash_for(model: Model, provider: str) -> str:

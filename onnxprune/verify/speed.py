@@ -20,6 +20,7 @@ Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13.
 """
 
 import gc
+import logging
 import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -31,7 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxprune.errors import UsageError
+from onnxprune.progress import tell
 from onnxprune.runtime import Session, TimedRun
+
+_LOG = logging.getLogger(__name__)
 
 Verdict = Literal["faster", "slower", "cannot tell"]
 """What a comparison says about the pruned model."""
@@ -48,6 +52,7 @@ _ORDERS: Final = ((0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1), (2, 0, 1), (1, 0, 
 _WINDOW: Final = 5
 _STEADY: Final = 0.03
 _WARM_UP_SHARE: Final = 0.1
+_TIMING: Final = "timing both by turns, per cent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Speedup:
         original: Latency of the original.
         pruned: Latency of the pruned model.
         pairs: Number of pairs.
+        ratios: Original time / pruned time of each pair, as measured.
     """
 
     ratio: float
@@ -95,6 +101,7 @@ class Speedup:
     original: Latency
     pruned: Latency
     pairs: int
+    ratios: tuple[float, ...] = ()
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -154,6 +161,7 @@ def compare_latency(
         original.twin().timed(feeds),
     )
     times, repeats = _measure(runs, int(budget_s * 1e9), min_pairs, max_pairs)
+    _LOG.debug("timed %d rounds, %s runs each time", len(times), repeats)
     return summarise(
         times[:, 0],
         times[:, 1],
@@ -217,6 +225,7 @@ def summarise(
         original=_latency(original_ns, repeats[0]),
         pruned=_latency(pruned_ns, repeats[1]),
         pairs=int(ratios.size),
+        ratios=tuple(ratios.tolist()),
     )
 
 
@@ -259,6 +268,7 @@ def _measure(
 ) -> tuple[NDArray[np.float64], tuple[int, ...]]:
     """Returns the times in nanoseconds, shape `[P, 3]`, and the runs behind each, by model."""
     with _no_collection():
+        tell(_TIMING, 0, 100)
         deadline_ns = time.perf_counter_ns() + budget_ns
         warm_ns = [_warm_up(run.time_ns, int(budget_ns * _WARM_UP_SHARE)) for run in runs]
         # The twin has to be sampled exactly as the original is.
@@ -270,6 +280,10 @@ def _measure(
             for _ in range(2):
                 order = _ORDERS[len(rounds) % len(_ORDERS)]
                 rounds.append(_take_turns(runs, repeats, order))
+            left_ns = max(deadline_ns - time.perf_counter_ns(), 0)
+            spent = max(1 - left_ns / max(budget_ns, 1), len(rounds) / max_pairs)
+            tell(_TIMING, min(max(int(100 * min(spent, len(rounds) / min_pairs)), 1), 99), 100)
+        tell(_TIMING, 100, 100)
     return np.array(rounds, dtype=np.float64), repeats
 
 

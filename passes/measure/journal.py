@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
@@ -11,6 +12,8 @@ from typing import Any, cast
 
 from onnxprune.passes.measure.trials import Outcome
 from onnxprune.runtime.caches import cache_folder
+
+_LOG = logging.getLogger(__name__)
 
 
 class Journal:
@@ -40,6 +43,7 @@ class Journal:
                 scores = {str(k): float(v) for k, v in entry["scores"].items()}
                 known = Outcome(float(entry["loss"]), float(entry["angle"]), scores)
                 self._known[str(entry["key"])] = known
+        _LOG.debug("%d outcomes known from %s", len(self._known), self._path)
 
     def __len__(self) -> int:
         """How many outcomes are known."""

@@ -16,7 +16,13 @@ import numpy as np
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import narrowed
 from onnxprune.data.random import Feeds
-from onnxprune.errors import ModelError, NothingToPruneError, RuntimeFailureError, UsageError
+from onnxprune.errors import (
+    ModelError,
+    NothingToPruneError,
+    RuntimeFailureError,
+    UsageError,
+    suggestion,
+)
 from onnxprune.ir.graph import Node, matches, nodes
 from onnxprune.ir.load import load_bytes
 from onnxprune.ir.merge import merge_views
@@ -71,7 +77,7 @@ class Quantize:
         if self.mode not in MODES:
             raise UsageError(
                 f"there is no mode {self.mode!r} of quantization",
-                hint=f"choose from {', '.join(MODES)}",
+                hint=suggestion(self.mode, MODES) or f"choose from {', '.join(MODES)}",
             )
         if self.symmetric and self.mode == "dynamic":
             raise UsageError(

@@ -17,7 +17,7 @@ from onnxprune.coupling.groups import (
     block_reasons,
     choose,
 )
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 from onnxprune.passes.schedule import check_schedule
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA, is_absolute
@@ -138,9 +138,11 @@ class RemoveChannels:
         start = perf_counter()
         chosen = choose(groups, self.kinds, None if self.targets else self.ratio)
         blocks = find_blocks(analysis, groups) if self.blocks else []
-        keeps = self._towards(self._selection(analysis, chosen, work, blocks), work)
+        selection = self._selection(analysis, chosen, work, blocks)
+        keeps = self._towards(selection, work)
         work.note_time("remove", start)
         report = PassReport(self.name, bool(keeps), refused=refusals(analysis, groups, chosen))
+        report.curves = selection.curves
         gone = tuple(b.name for b in blocks if all(not kept_size(g.leaf, keeps) for g in b.groups))
         work.take_out(analysis, groups, chosen, keeps, blocks=gone)
         if keeps:
@@ -262,4 +264,5 @@ def _reason(analysis: Analysis, name: str, other: dict[str, Group]) -> tuple[str
 
 def _one_of(what: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
-        raise UsageError(f"there is no {what} {value!r}", hint=f"choose from {', '.join(allowed)}")
+        hint = suggestion(value, allowed) or f"choose from {', '.join(allowed)}"
+        raise UsageError(f"there is no {what} {value!r}", hint=hint)

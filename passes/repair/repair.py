@@ -8,6 +8,7 @@ Neural Networks", ICCV 2017. Padding is part of what is read, so that biases are
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -27,6 +28,8 @@ from onnxprune.passes.repair.targets import Target, find_targets
 from onnxprune.passes.stand_in import RANDOM_SETS, random_batches
 from onnxprune.passes.work import PassReport, Removal, Repaired, Work
 from onnxprune.progress import track
+
+_LOG = logging.getLogger(__name__)
 
 _LEAST_SCALE = 1e-6
 """A channel that is scaled by less does not tell what it was."""
@@ -64,7 +67,10 @@ class Repair:
             if not self.random:
                 return report
             noise = random_batches(removal.analysis, RANDOM_SETS, self.seed, RANDOM_BATCH)
-            data = [replace(b, feeds=natural(b.feeds, turn)) for turn, b in enumerate(noise)]
+            data = [
+                replace(b, feeds=natural(b.feeds, turn))
+                for turn, b in enumerate(track(noise, "making inputs"))
+            ]
         numbers = Numbers(removal.analysis, work.model)
         targets = find_targets(work.removals, numbers)
         if not targets:
@@ -74,6 +80,7 @@ class Repair:
             return report
         with spooled(track(data, "reading data")) as batches:
             found = repair(work.removals, numbers, targets, batches, self.seed)
+        _LOG.info("%d of %d layers fitted: %s", found.layers, len(targets), _shares(found))
         if not found.after < found.before:
             report.did.append("left all weights as they were: none could be fitted better")
             return report

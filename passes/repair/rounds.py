@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from onnxprune.passes.work import Removal, ports_of
 from onnxprune.progress import track
 from onnxprune.verify.fidelity import Fidelities, tensor_outputs
 from onnxprune.verify.sessions import session_of
+
+_LOG = logging.getLogger(__name__)
 
 WORK = 8e12
 """Multiply-accumulates that all runs over the data may take; with more, layers are fitted in groups
@@ -81,7 +84,7 @@ def fitted_in_turn(
     fresh: dict[str, Tensor] = {}
     layers = 0
     model = numbers.model
-    for number, together in enumerate(rounds):
+    for number, together in enumerate(track(rounds, f"{what} in rounds")):
         now = replace(numbers, model=model)
         title = f"{what}, {number + 1} of {len(rounds)}"
         for target, moments in gather(removals, now, together, data, seed, title).items():
@@ -89,6 +92,7 @@ def fitted_in_turn(
             layers += bool(made)
             made |= {use.bias: made[target.bias] for use in target.uses if target.bias in made}
             fresh |= now.stored(made)
+        _LOG.debug("%s: %d layers, %d fitted so far", title, len(together), layers)
         model = numbers.model.copy()
         model.set_constants(fresh)
     return Fresh(model, frozenset(fresh), layers)

@@ -31,6 +31,7 @@ from onnxprune.errors import CheckFailedError
 from onnxprune.ir.model import Model
 from onnxprune.passes.score.scoring import Scores
 from onnxprune.passes.select.alignment import AUTO_MULTIPLES, kept_counts, kept_steps
+from onnxprune.passes.select.curve import Curve
 from onnxprune.passes.select.selection import LARGEST_RATIO, Selection, by_index
 from onnxprune.passes.select.targets import Target
 
@@ -86,6 +87,8 @@ def budgeted(
 ) -> dict[Dim, Keep]:
     """Keep as much importance as the budgets allow; all of them are met.
 
+    What that cost on the way is noted in ``selection.curves``.
+
     Args:
         selection: what is to be decided.
         budgets: the most that the model may cost.
@@ -105,6 +108,7 @@ def budgeted(
     blocks = {b: _loss_of(b, loss, losses, least) for b, loss in selection.blocks.items()}
     knapsack = _Knapsack(ledger, losses, blocks, budgets)
     knapsack.shrink(kept_steps(analysis, scores, round_to, least))
+    selection.curves[:] = knapsack.curves()
     finer = (*AUTO_MULTIPLES[-1:], 1) if round_to == "auto" else ()
     for multiple in (round_to, *finer):
         knapsack.give_back(kept_steps(analysis, scores, multiple, least))
@@ -187,6 +191,7 @@ class _Knapsack:
         self._blocks = blocks
         self._budgets = budgets
         self._whole = ledger.totals
+        self._course = [(ledger.totals, 0.0)]
 
     def shrink(self, steps: Steps) -> None:
         """Take the densest step, until every budget is met.
@@ -211,12 +216,34 @@ class _Knapsack:
             if move in fresh:
                 fresh.clear()
                 if isinstance(move, Block):
+                    lost = self._blocks[move] - self._lost_within(move)
                     self._ledger.set(dict.fromkeys(move.groups, 0), move)
+                    self._note(lost)
                     best = {other: w for other, w in best.items() if _is_apart(other, move)}
                     continue
-                self._ledger.set({move: best[move][1]})
+                now, then = self._ledger.counts[move], best[move][1]
+                self._ledger.set({move: then})
+                self._note(float(self._losses[move][then] - self._losses[move][now]))
             best[move] = weighed(move)
             fresh.add(move)
+
+    def _note(self, lost: float) -> None:
+        """Note where a step led to, and what it lost."""
+        self._course.append((self._ledger.totals, self._course[-1][1] + lost))
+
+    def curves(self) -> list[Curve]:
+        """What each budget cost on the way to it."""
+        return [
+            Curve(
+                budget.quantity,
+                budget.limit / self._whole[budget.quantity],
+                tuple(
+                    (costs[budget.quantity] / self._whole[budget.quantity], loss)
+                    for costs, loss in self._course
+                ),
+            )
+            for budget in self._budgets
+        ]
 
     def give_back(self, steps: Steps) -> None:
         """Let groups grow again while it fits, what regains most first."""
@@ -243,9 +270,13 @@ class _Knapsack:
 
     def _density(self, block: Block) -> float:
         """The same of a block that goes whole; what its groups lost already is no loss again."""
-        lost = _largest(block, self._losses, self._ledger.counts)
+        lost = self._lost_within(block)
         saved = self._saved(self._ledger.after(dict.fromkeys(block.groups, 0), block))
         return saved / max(self._blocks[block] - lost, _NOTHING)
+
+    def _lost_within(self, block: Block) -> float:
+        """What the groups of a block lost already."""
+        return _largest(block, self._losses, self._ledger.counts)
 
     def _saved(self, after: Costs) -> float:
         """What a step saves of what is too much, as shares of the whole model's costs."""

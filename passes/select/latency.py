@@ -7,6 +7,7 @@ the measured ratio meets the target.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from onnxprune.passes.select.targets import Target
 from onnxprune.progress import track
 from onnxprune.verify.latency import compare_models
 from onnxprune.verify.speed import Speedup
+
+_LOG = logging.getLogger(__name__)
 
 CLOSE = 0.05
 """How far below the target the measured ratio may be."""
@@ -139,12 +142,16 @@ def within_latency(
         )
     search = _Search(goal, whole)
     for _ in track(range(ROUNDS), "measuring candidates"):
+        limit = search.limit
         try:
-            keeps = budgeted(selection, [*others, Budget("latency", search.limit)], table)
+            keeps = budgeted(selection, [*others, Budget("latency", limit)], table)
         except CheckFailedError as error:
             search.note_failure(error)
+            _LOG.debug("no candidate within %.3g ms: %s", limit, error.message)
             continue
-        if search.note(keeps, measure(keeps)):
+        speed = measure(keeps)
+        _LOG.debug("candidate for %.3g ms: %.3g ms", limit, speed.pruned.p50_ms)
+        if search.note(keeps, speed):
             break
     return search.found()
 

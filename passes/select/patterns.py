@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from onnxprune.coupling.groups import Group
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, suggestion
 
 
 def ratios_of(groups: Iterable[Group], entries: Iterable[str]) -> dict[Group, float]:
@@ -54,9 +54,11 @@ def _numbers(
             raise UsageError(f"{entry!r} is no {what} of groups", hint=f"write {form}")
         named = [group for group in offered if _is_named(group, pattern)]
         if not named:
+            close = suggestion(pattern.strip("*"), (n for group in offered for n in _names(group)))
             raise UsageError(
                 f"no group matches {pattern!r}",
-                hint="patterns are tried on the names of groups, on kinds and on weights; "
+                hint=close
+                or "patterns are tried on the names of groups, on kinds and on weights; "
                 "`onnxprune inspect` lists them",
             )
         found.update(dict.fromkeys(named, (entry, number)))
@@ -64,5 +66,8 @@ def _numbers(
 
 
 def _is_named(group: Group, pattern: str) -> bool:
-    names = (group.name, group.kind, *(member.weight for member in group.members))
-    return any(fnmatchcase(name, pattern) for name in names)
+    return any(fnmatchcase(name, pattern) for name in _names(group))
+
+
+def _names(group: Group) -> tuple[str, ...]:
+    return group.name, group.kind, *(member.weight for member in group.members)

@@ -13,6 +13,7 @@ from onnxprune.coupling.blocks import Block, without
 from onnxprune.coupling.groups import Group
 from onnxprune.passes.score.scoring import Scores
 from onnxprune.passes.select.alignment import RoundTo, kept_counts
+from onnxprune.passes.select.curve import Curve
 
 LARGEST_RATIO = 0.9
 """No group loses more than this share by rank: one layer must not strangle the network."""
@@ -31,6 +32,7 @@ class Selection:
         fixed: groups of which the user said what fraction to remove.
         absolute: whether scores are losses that add up over groups.
         blocks: residual blocks that may go whole, with what is lost then.
+        curves: what meeting each budget cost on the way, once that is decided.
     """
 
     analysis: Analysis
@@ -41,6 +43,7 @@ class Selection:
     fixed: Mapping[Group, float] = field(default_factory=dict[Group, float])
     absolute: bool = False
     blocks: Mapping[Block, float] = field(default_factory=dict[Block, float])
+    curves: list[Curve] = field(default_factory=list[Curve])
 
     @property
     def free(self) -> dict[Group, Scores]:

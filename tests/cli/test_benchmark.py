@@ -47,6 +47,19 @@ def test_several_batches(run: Run, mlp: Path, pruned: Path) -> None:
         assert first[side]["throughput"] == pytest.approx(4e3 / first[side]["latency_ms"])
 
 
+def test_what_layers_take_where_it_is_asked_for(run: Run, cnn: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.onnx"
+    assert run(cnn, target, "--channels", "0.5", "--no-benchmark").exit_code == 0
+    document = document_of(run("benchmark", cnn, target, *QUICK, "--profile", "--json"))
+    assert [layer["op_type"] for layer in document["layers"]] == ["Conv"] * 17 + ["Gemm"]
+    for layer in document["layers"]:
+        before, after = layer["before"], layer["after"]
+        assert after["macs"] < before["macs"]
+        assert before["latency_us"] is not None
+        assert after["latency_us"] is not None
+    assert "layers" not in document_of(run("benchmark", cnn, target, *QUICK, "--json"))
+
+
 def test_memory_loading_and_operators(run: Run, mlp: Path, pruned: Path) -> None:
     document = document_of(run("benchmark", mlp, pruned, *QUICK, "--json"))
     assert set(document["load"]) == {"original_ms", "pruned_ms"}

@@ -10,7 +10,14 @@ from onnxprune.data.dataset import open_data
 from onnxprune.data.declared import DeclaredInput
 from onnxprune.errors import ModelError, NothingToPruneError
 from onnxprune.passes.work import Refusal
-from onnxprune.reports.record import blocked_entries, describe_evaluation, failed, plain, ratio
+from onnxprune.reports.record import (
+    blocked_entries,
+    describe_evaluation,
+    failed,
+    plain,
+    ratio,
+    thinned,
+)
 from onnxprune.verify.evaluation import Evaluation
 from onnxprune.verify.metrics import Score
 from onnxprune.verify.paired import Paired
@@ -80,3 +87,12 @@ def test_a_failure_keeps_what_is_known() -> None:
         },
     }
     assert failed({}, NothingToPruneError("none"))["status"] == "nothing-to-prune"
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 5), (5, 5), (6, 5), (2001, 500)])
+def test_a_thinned_list_keeps_its_ends(count: int, most: int) -> None:
+    items = list(range(count))
+    kept = thinned(items, most)
+    assert len(kept) == min(count, most)
+    assert kept == sorted(set(kept))
+    assert (kept[:1], kept[-1:]) == (items[:1], items[-1:])

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from onnxprune.reports.record import RANDOM_INPUTS
-from onnxprune.reports.terminal import WIDTH, print_record, reasons, speedup_sentence
+from onnxprune.reports.terminal import (
+    WIDEST,
+    WIDTH,
+    console,
+    print_record,
+    reasons,
+    room,
+    shortened,
+    speedup_sentence,
+)
 
 
 def speedup(verdict: str, ratio: float, low: float, high: float) -> dict[str, Any]:
@@ -116,3 +125,62 @@ def test_a_report_fits_its_width() -> None:
     assert f"Warning: {RANDOM_INPUTS}" in lines
     assert "  -100.00 points   -99.99 to +100.00" in file.getvalue()
     assert "\x1b" not in file.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "columns", "width"),
+    [
+        (Terminal(), 60, 60),
+        (Terminal(), 100, 100),
+        (Terminal(), 300, WIDEST),
+        (io.StringIO(), 300, WIDTH),
+        (io.StringIO(), 60, WIDTH),
+    ],
+)
+def test_reports_use_the_width_of_a_terminal(
+    file: io.StringIO, columns: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = console(file)
+    assert out.width == width
+    assert room(out, 30) == 30 + max(width - WIDTH, 0)
+
+
+def test_long_names_keep_both_ends() -> None:
+    assert shortened("decoder.layer", 13) == "decoder.layer"
+    assert shortened("encoder.0.attention.query.weight", 20) == "encoder.0..ry.weight"
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "coloured"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (io.StringIO(), {}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+        (io.StringIO(), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colours_are_for_terminals(
+    file: io.StringIO,
+    variables: dict[str, str],
+    coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    file.seek(0)
+    file.truncate()
+    console(file).print("faster", style="green")
+    assert ("\x1b[32m" in file.getvalue()) == coloured
+    assert "faster" in file.getvalue()

@@ -52,6 +52,16 @@ def test_first_runs_are_left_out() -> None:
     assert read_profile(events, skip=2) == Profile()
 
 
+def test_kernels_are_told_by_their_names() -> None:
+    events = [run(0), node(1, 10, "Conv"), node(20, 4, "Relu"), run(100), node(101, 20, "Conv")]
+    kernels = read_profile(events).kernels_us
+    assert {operator: time_us for (_, operator), time_us in kernels.items()} == {
+        "Conv": 15,
+        "Relu": 2,
+    }
+    assert all(not name.endswith("_kernel_time") for name, _ in kernels)
+
+
 def test_what_runs_inside_a_node_counts_once() -> None:
     events = [run(0), node(1, 40, "If"), node(1, 10, "Exp"), node(11, 20, "Loop")]
     events += [node(12, 5, "Add"), node(41, 7, "Relu")]

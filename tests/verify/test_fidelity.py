@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import onnxprune as op
-from onnxprune.verify.fidelity import Fidelities, compare_outputs
+from onnxprune.verify.fidelity import ERROR_EDGES, Fidelities, compare_outputs
 from tests.texts import f32, model_of
 
 
@@ -98,3 +98,31 @@ def test_what_does_not_react_is_told() -> None:
     assert not compare_outputs([steady, steady], [steady, steady]).reacts
     assert compare_outputs([steady, steady + 1], [steady, steady]).reacts
     assert compare_outputs([np.vstack([steady, -steady])], [np.zeros((2, 3))]).reacts
+
+
+def test_errors_are_counted_in_standard_deviations() -> None:
+    rng = np.random.default_rng(0)
+    original = (1e3 * rng.standard_normal((8, 50))).astype(np.float64)
+    closeness = {size: Fidelities(errors=True) for size in (1, 8)}
+    for size, found in closeness.items():
+        for part in np.split(original, 8 // size):
+            found.add({"y": part}, {"y": part + 1e-2 * original.std()})
+    whole, parts = (closeness[size].found()["y"].errors for size in (8, 1))
+    assert whole == parts
+    assert sum(whole) == original.size
+    (full,) = np.flatnonzero(whole)
+    assert ERROR_EDGES[full] - 0.1 <= -2 <= ERROR_EDGES[full + 1] + 0.1
+
+
+def test_errors_beyond_the_bins_are_in_the_outermost() -> None:
+    original = np.array([[1.0, -1.0, 1.0, -1.0]])
+    found = Fidelities(errors=True)
+    found.add({"y": original}, {"y": original + np.array([[0.0, 1e-12, 1e4, 1e30]])})
+    errors = found.found()["y"].errors
+    assert (errors[0], errors[-1], sum(errors)) == (2, 2, 4)
+
+
+def test_errors_are_not_gathered_unasked() -> None:
+    found = Fidelities()
+    found.add({"y": np.ones((2, 2))}, {"y": np.ones((2, 2))})
+    assert found.found()["y"].errors == ()
