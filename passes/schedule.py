@@ -17,7 +17,7 @@ Curve = Callable[[float, float], float]
 
 
 def _linear(end: float, way: float) -> float:
-    return 1 - (1 - end) * way
+    return end + (1 - end) * (1 - way)
 
 
 def _cubic(end: float, way: float) -> float:

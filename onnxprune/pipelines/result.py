@@ -19,10 +19,13 @@ from onnxprune.progress import track
 from onnxprune.runtime import Load, Observation
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
+from onnxprune.verify.exactness import differing
 from onnxprune.verify.fidelity import Fidelity, measure_fidelity
 from onnxprune.verify.latency import compare_models
 from onnxprune.verify.sessions import observe_both, session_of
 from onnxprune.verify.speed import Speedup
+
+_ELSEWHERE = "it changed with weights that were made anew, and is none of them"
 
 
 @dataclass(slots=True, eq=False)
@@ -244,6 +247,9 @@ class Result:
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
             if reweighted is not None:
+                other = differing(removal.pruned, reweighted.model, reweighted.names)
+                if other:
+                    return Equivalence("failed", worst=other, reason=_ELSEWHERE)
                 same = check_outputs(reweighted.model, then, feeds, types)
                 if same.verdict == "failed":
                     return same

@@ -33,11 +33,11 @@ class Numbers:
 
     def __contains__(self, name: str) -> bool:
         """Whether a value is a weight."""
-        return self._holder(name) in self.model.constants
+        return self.holder(name) in self.model.constants
 
     def __getitem__(self, name: str) -> Array:
         """The numbers of a weight."""
-        holder = self._holder(name)
+        holder = self.holder(name)
         if holder == name:
             return self.model.constants[name].numpy()
         placed, encoding = self.analysis.encoded[holder]
@@ -45,7 +45,7 @@ class Numbers:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a weight."""
-        return self.model.constants[self._holder(name)].shape
+        return self.model.constants[self.holder(name)].shape
 
     def stored(self, fresh: Mapping[str, Array]) -> dict[str, Tensor]:
         """New numbers as the model holds them: constants by name.
@@ -55,7 +55,7 @@ class Numbers:
         """
         constants: dict[str, Tensor] = {}
         for name, array in fresh.items():
-            holder = self._holder(name)
+            holder = self.holder(name)
             old = self.model.constants[holder]
             if holder != name:
                 placed, encoding = self.analysis.encoded[holder]
@@ -63,5 +63,6 @@ class Numbers:
             constants[holder] = ArrayTensor(array.astype(old.dtype), old.elem_type)
         return constants
 
-    def _holder(self, name: str) -> str:
+    def holder(self, name: str) -> str:
+        """The constant that holds a weight's numbers; "" if there is none."""
         return self.analysis.weight_of(name)

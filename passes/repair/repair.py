@@ -53,9 +53,12 @@ class Repair:
     seed: int = 0
 
     def run(self, work: Work) -> PassReport:
-        """Fit the model as it is now to the original."""
+        """Fit the model as it is now to the original.
+
+        Weights that became zero after the last removal were fitted there, and stay.
+        """
         report = PassReport(self.name)
-        fresh = list(takewhile(lambda removal: removal.repaired is None, work.removals[::-1]))
+        fresh = list(takewhile(lambda removal: removal.reweighted is None, work.removals[::-1]))
         if not any(removal.keeps for removal in fresh):
             return report
         removal = work.removals[-1]

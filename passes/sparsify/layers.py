@@ -49,6 +49,7 @@ def find_layers(
         ignore: glob patterns; the weights that matching nodes read stay as they are.
     """
     skipped = ignored([placed.node for placed in analysis.placed], [*ignore])
+    kept = {info.name for info in analysis.canonical.model.proto.graph.output}
     readers: dict[str, list[tuple[Placed, int]]] = defaultdict(list)
     for placed in analysis.placed:
         for operand, name in enumerate(placed.node.inputs):
@@ -56,7 +57,9 @@ def find_layers(
     layers: list[Layer] = []
     refused: list[Refusal] = []
     for name in dict.fromkeys(name for name in readers if _is_weight(analysis, name)):
-        reason, node = _refusal(analysis, name, readers, skipped)
+        reason, node = _refusal(analysis, name, readers[name], skipped)
+        if name in kept:
+            reason, node = "the model gives it as an output", ""
         if reason:
             refused.append(Refusal(reason, node, analysis.parameters(analysis.weight_of(name))))
             continue
@@ -82,11 +85,11 @@ def _is_weight(analysis: Analysis, name: str) -> bool:
 def _refusal(
     analysis: Analysis,
     name: str,
-    readers: dict[str, list[tuple[Placed, int]]],
+    readers: Iterable[tuple[Placed, int]],
     skipped: Iterable[tuple[str, ...]],
 ) -> tuple[str, str]:
     """Why a weight stays as it is, and the node that it does for; "" where it need not."""
-    for placed, operand in readers[name]:
+    for placed, operand in readers:
         if placed.node.outputs[:1] in skipped:
             return "ignored as asked", ""
         if not _multiplies(placed, operand):

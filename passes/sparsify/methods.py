@@ -5,7 +5,10 @@
 - ``wanda``: the smallest go, each times the norm of what it reads, output by output. M. Sun, Z.
   Liu, A. Bair, J. Z. Kolter, "A Simple and Effective Pruning Approach for Large Language Models",
   ICLR 2024.
-- ``sparsegpt``: those go that the others can make up for best; see `passes.sparsify.sweep`.
+- ``sparsegpt``: those go that the others can make up for best, by the losses of E. Frantar, D.
+  Alistarh, "SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot", ICML 2023.
+  They find them in one sweep over the rows, in which only rows that lie behind make up for them;
+  here they go in rounds, and after each of them all that stays makes up for what went.
 """
 
 from __future__ import annotations
@@ -15,14 +18,16 @@ from typing import Literal
 import numpy as np
 
 from onnxprune.passes.repair.least_squares import Array, Moments
-from onnxprune.passes.sparsify.amount import Amount, smallest
-from onnxprune.passes.sparsify.sweep import ROWS, Choice, Curvature, swept
+from onnxprune.passes.sparsify.amount import Amount
+from onnxprune.passes.sparsify.settling import settled
 
 Method = Literal["magnitude", "wanda", "sparsegpt"]
 METHODS: tuple[Method, ...] = ("magnitude", "wanda", "sparsegpt")
 """Every method."""
 DAMPINGS = (0.01, 0.1)
 """What is tried; samples that are not fitted to decide."""
+ROUNDS = 5
+"""In so many `sparsegpt` finds its zeros, most of them at first."""
 _TINY = 1e-30
 _ROUNDING = 1e-5
 """Moments are summed up in single precision: so much of them is noise."""
@@ -33,8 +38,8 @@ def smallest_by_output(scores: Array, count: int) -> Array:
     groups, _, width = scores.shape
     each, more = divmod(count, groups * width)
     ranks = scores.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    wanted = each + (np.arange(groups * width) < more).reshape(groups, 1, width)
-    return np.asarray(ranks < wanted)
+    wanted = each + np.asarray(np.arange(int(groups * width)) < more)
+    return np.asarray(ranks < wanted.reshape(groups, 1, width))
 
 
 def read_norms(moments: Moments) -> Array:
@@ -66,9 +71,8 @@ def second_of(moments: Moments, *, centred: bool) -> Array:
     second = moments.xx[:, :-1, :-1] / rows
     if centred:
         mean = moments.xx[:, -1, :-1] / rows
-        noise = _ROUNDING * np.einsum("gii->gi", second).mean(axis=1)
-        second = second - mean[:, :, None] * mean[:, None, :]
-        second = second + noise[:, None, None] * np.eye(second.shape[1])
+        noise = _ROUNDING * np.einsum("gii->gi", second)[:, :, None] * np.eye(second.shape[1])
+        second = second - (1 - _ROUNDING) * mean[:, :, None] * mean[:, None, :] + noise
     return np.asarray(second)
 
 
@@ -93,33 +97,25 @@ def adapted(
         weight: ``[g, k, m]``.
         moments: of what is read.
         amount: how many.
-        damping: see `Curvature.of`.
+        damping: added to the diagonal of the moments, as a share of its mean.
         centred: whether a bias takes over the mean.
     """
     second = second_of(moments, centred=centred)
-    order = np.arange(weight.shape[1])
-    if amount.pattern is not None:
-        order = amount.pattern.order(amount.channels, len(order))
-    curvature = Curvature.of(second[:, order][:, :, order], damping)
-    turned = weight[:, order]
     if method != "sparsegpt":
-        gone = masked(method, weight, moments, amount)[:, order]
-        result = swept(turned, curvature, lambda at, x: gone[:, at : at + x.shape[1]], ROWS)
-    elif amount.pattern is not None:
-        pattern = amount.pattern
-        result = swept(turned, curvature, lambda _, x: pattern.smallest(x), pattern.of)
-    else:
-        result = swept(turned, curvature, _as_ranked(turned, curvature, amount), ROWS)
-    restored = np.empty_like(result)
-    restored[:, order] = result
-    return restored
+        gone = masked(method, weight, moments, amount)
+        return settled(np.where(gone, 0.0, weight), weight, second, damping)
+    losses = _losses(second, damping)
+    found = weight
+    for done in range(1, ROUNDS + 1):
+        gone = amount.after(done / ROUNDS).mask(np.square(found) * losses)
+        found = settled(np.where(gone, 0.0, found), weight, second, damping)
+    return found
 
 
-def _as_ranked(weight: Array, curvature: Curvature, amount: Amount) -> Choice:
-    """Zeros in each stretch: as many as all weights ranked together have there, chosen anew."""
-    first = amount.mask(curvature.losses(weight))
-
-    def choice(at: int, losses: Array) -> Array:
-        return smallest(losses, int(first[:, at : at + losses.shape[1]].sum()))
-
-    return choice
+def _losses(second: Array, damping: float) -> Array:
+    """What a weight of 1 in each row is worth, if the others make up for it: ``[g, k, 1]``."""
+    mean: Array = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
+    damped: Array = second + (damping * mean + _TINY) * np.eye(second.shape[1])
+    inverse: Array = np.asarray(np.linalg.inv(damped))
+    known: Array = np.asarray(np.einsum("gii->gi", inverse))
+    return np.asarray(1 / np.maximum(known[:, :, None], _TINY))

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from onnxprune.coupling.analysis import ignored
 from onnxprune.data.batches import Batch
 from onnxprune.data.spool import Spool, spooled
 from onnxprune.errors import UsageError, suggestion
@@ -140,8 +141,9 @@ class Sparsify:
         return self.method
 
     def _level(self) -> float:
-        """The share of what is to become zero that is zero after this step."""
-        return 1 - left_after(self.schedule, 1 - (self.sparsity or 0.0), self.way)
+        """The share of weights that is zero after this step."""
+        share = self.sparsity or 0.0
+        return share if self.way == 1 else 1 - left_after(self.schedule, 1 - share, self.way)
 
     def _amounts(
         self, numbers: Numbers, layers: Sequence[Layer], scores: Mapping[str, Array] | None
@@ -157,9 +159,7 @@ class Sparsify:
             below = self.below * (1 - left_after(self.schedule, 0.0, self.way))
             return {layer.weight: Amount(below=below) for layer in layers}
         if self.pattern:
-            whole = Pattern.parse(self.pattern)
-            left = left_after(self.schedule, whole.stay / whole.of, self.way)
-            pattern = replace(whole, stay=int(np.ceil(whole.of * left - 1e-9)))
+            pattern = Pattern.parse(self.pattern).after(self.schedule, self.way)
             return {
                 layer.weight: Amount(pattern=pattern, channels=layer.channels[0])
                 for layer in layers
@@ -189,7 +189,7 @@ class Sparsify:
     ) -> Sparsified:
         """Zeros that data has a say in, layer after layer."""
         named = {layer.weight: layer for layer in layers}
-        targets = find_targets(removals, numbers, everything=True)
+        targets = self._targets(removals, numbers)
         linear = [t for t in targets if t.weight in named and isinstance(t.form, Linear)]
         scores = self._scores(removals, numbers, linear, layers, method, data)
         amounts = self._amounts(numbers, layers, scores)
@@ -208,9 +208,22 @@ class Sparsify:
         fresh = fitted_in_turn(
             removals, now, chosen, data, fit, self.seed, "sparsifying", at_once=not adapts
         )
-        (deviation,), samples = deviations(removals, (fresh.model,), data)
-        names = fresh.names | base.names
-        return Sparsified(fresh.model, names, deviation=deviation, samples=samples)
+        left = [layer for layer in linear if numbers.holder(layer.weight) not in fresh.names]
+        unseen = [named[target.weight] for target in left]  # no input of theirs was finite
+        done = self._by_magnitude(replace(numbers, model=fresh.model), unseen, amounts)
+        (deviation,), samples = deviations(removals, (done.model,), data)
+        names = fresh.names | base.names | done.names
+        return Sparsified(done.model, names, deviation=deviation, samples=samples)
+
+    def _targets(self, removals: Sequence[Removal], numbers: Numbers) -> list[Target]:
+        """What can be fitted, without what is ignored."""
+        nodes = [placed.node for placed in removals[-1].analysis.placed]
+        skipped = ignored(nodes, [*self.ignore])
+        return [
+            target
+            for target in find_targets(removals, numbers, everything=True)
+            if not any((use.y.name,) in skipped for use in target.uses)
+        ]
 
     def _scores(
         self,
@@ -256,7 +269,7 @@ def _fitting(
             reason = f"a pattern {pattern} is for matrix products and convolutions"
         elif len({*layer.channels}) > 1 or not are_alike(forms, numbers.shape(layer.weight)):
             reason = f"what reads it needs the pattern {pattern} along different axes"
-        elif layer.channels[0] % pattern.of:
+        elif not layer.channels[0] or layer.channels[0] % pattern.of:
             reason = f"the channels that it sums over are no multiple of {pattern.of}"
         if reason:
             refused.append(Refusal(reason, "", layer.size))
@@ -268,11 +281,12 @@ def _fitting(
 def _cut(weight: Array, layer: Layer, amount: Amount) -> Array:
     """A weight with zeros where it is smallest."""
     form = layer.forms[0]
-    if amount.pattern is None or form is None:
-        return np.where(amount.mask(np.abs(weight)), 0, weight)
-    matrix = form.matrix(weight)
-    gone = amount.mask(np.abs(matrix))
-    return form.restored(np.where(gone, 0, matrix), weight.shape)
+    if form is None or (amount.pattern is None and amount.below is None):
+        gone = amount.mask(np.abs(weight))
+    else:
+        mask = amount.mask(np.abs(form.matrix(weight.astype(np.float64))))
+        gone = form.restored(mask.astype(np.float64), weight.shape) != 0
+    return np.where(gone, np.zeros_like(weight), weight)
 
 
 def _counted(found: Sparsified, numbers: Numbers, layers: Sequence[Layer]) -> Sparsified:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -43,6 +43,7 @@ class Options:
     again: bool = False
     target: str = ""
     blocks: int = 0
+    zeros: str = ""
 
 
 def options(choices: Choices) -> Options:
@@ -57,6 +58,7 @@ def options(choices: Choices) -> Options:
         choices.number(0, 3) == 3,
         choices.choose(("", "", "macs=0.6", "params=0.6", "memory=0.8")),
         choices.choose((0, 0, 1)),
+        choices.choose(("", "0.5", "", "2:4", "0.9")),
     )
 
 
@@ -85,7 +87,10 @@ def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
         for removal in result.removals:
             before = removal.analysis.canonical.model.parameters
             assert not removal.keeps or removal.pruned.parameters < before
-        check_replayed(result)
+        if chosen.zeros:
+            check_zeros(result, chosen.zeros)
+        else:
+            check_replayed(result)
         if chosen.again:
             examine(result.model.to_proto(), replace(chosen, again=False), folder)
     return Outcome(verdict.verdict, result.is_pruned, verdict.why)
@@ -106,6 +111,7 @@ def pruned(proto: onnx.ModelProto, chosen: Options) -> Result:
             allow_io=tuple(f"{info.name}:1" for info in ports),
             targets=targets,
             blocks=blocks,
+            sparsify=_zeros(chosen.zeros) if chosen.zeros else None,
         )
         with suppress(CheckFailedError):
             return pipeline.run(op.load(proto), input_shapes=shapes)
@@ -125,6 +131,19 @@ def check_written(result: Result, path: Path) -> None:
     assert found.keys() == expected.keys()
     for name, array in expected.items():
         assert np.array_equal(found[name], array, equal_nan=True), name
+
+
+def check_zeros(result: Result, asked: str) -> None:
+    """As many weights as asked for became zero, and nothing but what the plan lists is new."""
+    share = _zeros(asked).get("sparsity", 0.5)
+    for sparse in (removal.sparsified for removal in result.removals if removal.sparsified):
+        # Each layer is rounded by itself; and what was zero before counts.
+        assert sparse.zeros >= share * sparse.total - 0.5 * len(sparse.names)
+        assert sparse.names & result.model.constants.keys() <= result.plan.repaired.keys()
+
+
+def _zeros(asked: str) -> dict[str, Any]:
+    return {"pattern": asked} if ":" in asked else {"sparsity": float(asked)}
 
 
 def check_replayed(result: Result) -> None:
