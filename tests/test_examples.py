@@ -46,7 +46,7 @@ def run(*command: str | Path, binaries: Path, folder: Path) -> str:
 
 
 def test_every_example_is_run() -> None:
-    assert SCRIPTS == sorted(MADE)
+    assert sorted(MADE) == SCRIPTS
     assert [path.name for path in EXAMPLES.glob("*.py")] == ["finetune.py"]
 
 

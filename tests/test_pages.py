@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import numpy as np
@@ -17,7 +18,12 @@ from click.testing import CliRunner
 import onnxprune as op
 from onnxprune.cli import cli
 from onnxprune.cli.group import DEFAULT
+from onnxprune.coupling.groups import Group
+from onnxprune.errors import UsageError
+from onnxprune.passes.score.scoring import Scores, Scoring
+from onnxprune.passes.work import PassReport, Work
 from tests.pages import PAGES, ROOT, arguments, code, commands
+from tests.texts import model_of, op_types
 
 FIXTURES = ROOT / "fixtures"
 COMMANDS = [(page, command) for page in PAGES for command in commands(page, "onnxprune")]
@@ -116,7 +122,7 @@ def test_commands_run(page: str, command: str, here: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_in_the_text_exist(page: str) -> None:
-    named = re.findall(r"`onnxprune ([a-z-]+)", (ROOT / page).read_text())
+    named = re.findall(r"`onnxprune ([a-z-]+)(?=[ `])", (ROOT / page).read_text())
     assert set(named) <= cli.commands.keys()
 
 
@@ -162,6 +168,31 @@ def test_the_library(here: Path) -> None:
     assert op.load("out.onnx").parameters < 0.8 * model.parameters
     assert op.Plan.load("plan.json").initializers == names["result"].plan.initializers
     assert {name for name in weights if weights[name].shape != names["sliced"][name].shape}
+
+
+def test_the_pass_and_the_criterion() -> None:
+    """What `passes/README.md` shows works with nothing but the imports."""
+    a_pass, a_criterion = code("passes/README.md", "python")
+    names: dict[str, Any] = {
+        "ClassVar": ClassVar, "Group": Group, "PassReport": PassReport, "Scores": Scores,
+        "Scoring": Scoring, "UsageError": UsageError, "Work": Work, "dataclass": dataclass,
+    }  # fmt: skip
+    exec(compile(a_pass, "passes/README.md", "exec"), names)
+    exec(compile(a_criterion, "passes/README.md", "exec"), names)
+    text = (
+        "g (float[n,3] x) => (float[n,3] y) { i = Identity(x) h = MatMul(i, w1) y = MatMul(h, w2) }"
+    )
+    model = model_of(text, {"w1": (3, 10), "w2": (10, 3)})
+    result = op.Pipeline([names["FoldIdentities"]()]).run(model)
+    assert op_types(result.model) == ["MatMul", "MatMul"]
+    assert op_types(model) == ["Identity", "MatMul", "MatMul"]
+    assert result.reports[0].did == ["removed 1 nodes"]
+    assert not op.Pipeline([names["FoldIdentities"](limit=0)]).run(model).reports[0].modified
+    with pytest.raises(UsageError, match="negative"):
+        names["FoldIdentities"](limit=-1)
+    removal = op.prune(model, 0.3).removals[0]
+    ((group, scores),) = names["spread"](Scoring(removal.analysis, removal.chosen)).items()
+    assert scores.shape == (group.size,)
 
 
 def test_the_policy(tmp_path: Path) -> None:

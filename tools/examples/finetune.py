@@ -1,7 +1,7 @@
 """Fine-tuning in PyTorch with the plan: export, prune, slice the module, train it, write it back.
 
-Run it with PyTorch at hand as `python tools/examples/finetune.py [FOLDER]`; it writes `network.onnx`
-and `tuned.onnx` into FOLDER, by default the current one.
+Run it with PyTorch at hand as `python tools/examples/finetune.py [FOLDER]`; it writes
+`network.onnx` and `tuned.onnx` into FOLDER, by default the current one.
 """
 
 import sys
