@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import click
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from click.testing import CliRunner
 
