@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onnxprune import passes
+    from onnxprune.coupling.dependency import DependencyGraph
     from onnxprune.coupling.plan import Plan
     from onnxprune.data.dataset import Dataset, open_data
     from onnxprune.errors import OnnxPruneError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from onnxprune.gate.policy import Policy
     from onnxprune.ir.load import load
     from onnxprune.ir.model import Model
+    from onnxprune.pipelines.graph import dependency_graph
     from onnxprune.pipelines.pipeline import Pipeline
     from onnxprune.pipelines.presets import apply_plan, prune
     from onnxprune.pipelines.result import Result
@@ -35,6 +37,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "Dataset",
+    "DependencyGraph",
     "Judgement",
     "Model",
     "OnnxPruneError",
@@ -44,6 +47,7 @@ __all__ = [
     "Result",
     "Sensitivity",
     "apply_plan",
+    "dependency_graph",
     "import_weights",
     "judge",
     "load",
@@ -55,6 +59,7 @@ __all__ = [
 
 _HOMES = {
     "Dataset": "onnxprune.data.dataset",
+    "DependencyGraph": "onnxprune.coupling.dependency",
     "Judgement": "onnxprune.gate.judge",
     "Model": "onnxprune.ir.model",
     "OnnxPruneError": "onnxprune.errors",
@@ -64,6 +69,7 @@ _HOMES = {
     "Result": "onnxprune.pipelines.result",
     "Sensitivity": "onnxprune.pipelines.sensitivity",
     "apply_plan": "onnxprune.pipelines.presets",
+    "dependency_graph": "onnxprune.pipelines.graph",
     "import_weights": "onnxprune.pipelines.weights",
     "judge": "onnxprune.gate.judge",
     "load": "onnxprune.ir.load",

@@ -1,5 +1,6 @@
 """What is installed is what stands in the tree, and importing it costs little."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -87,3 +88,28 @@ def test_no_two_onnxruntimes_are_installed_beside_each_other(project: dict[str, 
     found = {name: runtimes_in(requirements) for name, requirements in extras.items()}
     assert all(len(found[name]) == 1 for name in RUNTIMES)
     assert {name for name, runtimes in found.items() if runtimes} == set(RUNTIMES)
+
+
+def test_the_version_stands_in_one_place(project: dict[str, Any]) -> None:
+    version: str = project["project"]["version"]
+    headings = re.findall(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert headings[0] == version
+    sources = (*(ROOT / "onnxprune").rglob("*.py"), *(ROOT / "passes").rglob("*.py"))
+    assert [path for path in sources if f'"{version}"' in path.read_text()] == []
+
+
+def test_dependencies_are_those_that_are_imported(project: dict[str, Any]) -> None:
+    """Beside them only what is chosen by an extra or a user, and protobuf, which onnx brings."""
+    imported: set[str] = set()
+    for folder in ("onnxprune", "passes"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.partition(".")[0])
+    asked = {re.split(r"[<>=]", entry)[0] for entry in project["project"]["dependencies"]}
+    needed = {name.replace("-", "_") for name in asked}
+    assert needed <= imported
+    optional = {"onnxruntime", "pytest", "google", "onnxprune"}
+    assert imported - sys.stdlib_module_names - needed - optional == set()

@@ -1,7 +1,7 @@
 """The dependency graph: operators, the values between them, and the coupling groups over both.
 
-A `networkx.MultiDiGraph` for people who want to draw a model's couplings or compute on them.
-Attributes are plain strings and numbers, so that every format can hold them.
+A `DependencyGraph` is a `networkx.MultiDiGraph`, for people who want to draw a model's couplings or
+compute on them. Attributes are plain strings and numbers, so that every format can hold them.
 
 | node kind | attributes                                                                        |
 |-----------|-----------------------------------------------------------------------------------|
@@ -23,7 +23,7 @@ Attributes are plain strings and numbers, so that every format can hold them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
@@ -31,20 +31,43 @@ from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import DEFAULT_KINDS, Group, choose
 from onnxprune.coupling.placed import Placed
+from onnxprune.notebook import html_table
 
 _GOLDEN_RATIO = 0.618034
 
+if TYPE_CHECKING:
+    _MultiDiGraph = nx.MultiDiGraph[str]
+else:
+    _MultiDiGraph = nx.MultiDiGraph  # it takes no type arguments when it runs
 
-def dependency_graph(analysis: Analysis, groups: Sequence[Group]) -> nx.MultiDiGraph[str]:
+
+class DependencyGraph(_MultiDiGraph):
+    """The dependency graph of a model; its nodes and edges are those of the tables above."""
+
+    def __repr__(self) -> str:
+        """How many nodes there are of each kind, in one line."""
+        kinds = [data["kind"] for _, data in self.nodes(data=True)]
+        parts = (f"{kinds.count(k):,} {k}s" for k in ("operator", "value", "weight", "group"))
+        return f"<DependencyGraph {self.name!r}: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """The coupling groups, those with most parameters first, as notebooks show them."""
+        groups = [data for _, data in self.nodes(data=True) if data["kind"] == "group"]
+        groups.sort(key=lambda data: -data["parameters"])
+        columns = ("name", "group_kind", "size", "members", "parameters")
+        rows = [[data[column] for column in columns] for data in groups]
+        headings = ("coupling group", "kind", "size", "members", "parameters")
+        return html_table(repr(self).strip("<>"), headings, rows)
+
+
+def dependency_graph(analysis: Analysis, groups: Sequence[Group]) -> DependencyGraph:
     """The dependency graph of a model; its size is linear in that of the model.
 
     Args:
         analysis: the model's axes.
         groups: its coupling groups (`find_groups`).
     """
-    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(
-        name=_text(analysis.canonical.model.proto.graph.name)
-    )
+    graph = DependencyGraph(name=_text(analysis.canonical.model.proto.graph.name))
     for name in analysis.values:
         _add_value(graph, analysis, name)
     proto = analysis.canonical.model.proto.graph

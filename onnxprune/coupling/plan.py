@@ -40,6 +40,7 @@ from onnxprune.errors import PlanError
 from onnxprune.files import write_text
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import Tensor
+from onnxprune.notebook import html_table
 from onnxprune.ops.site import Value
 
 SCHEMA = 1
@@ -50,7 +51,7 @@ KeptAxes = dict[str, dict[int, AxisPlan]]
 """What is kept, by initializer and axis."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Plan:
     """What stays of each original weight.
 
@@ -70,11 +71,28 @@ class Plan:
     allow_io: tuple[str, ...] = ()
     repaired: dict[str, str] = field(default_factory=dict[str, str])
     steps: tuple[KeptAxes, ...] = ()
-    original: Model | None = field(default=None, repr=False, compare=False)
+    original: Model | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """What a textual pipeline shows of it."""
         return f"<made for {self.model_sha256[:12]}>"
+
+    def __repr__(self) -> str:
+        """How much it touches, in one line."""
+        weights, axes = len(self.initializers), sum(map(len, self.initializers.values()))
+        return (
+            f"<Plan for {self.model_sha256[:12]}: {weights:,} weights cut along {axes:,} axes,"
+            f" {len(self.repaired):,} repaired>"
+        )
+
+    def _repr_html_(self) -> str:
+        """How much stays of each axis, as notebooks show it."""
+        rows = (
+            (name, axis, _kept_text(plan))
+            for name, axes in self.initializers.items()
+            for axis, plan in axes.items()
+        )
+        return html_table(repr(self).strip("<>"), ("weight", "axis", "indices kept"), rows)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as a JSON document."""
@@ -152,6 +170,12 @@ class Plan:
         """Slice a framework's weights; see `onnxprune.coupling.state_dict.slice_state_dict`."""
         source = original if original is not None else self.original
         return slice_state_dict(self.initializers, state_dict, source, strict=strict)
+
+
+def _kept_text(plan: AxisPlan) -> str:
+    if isinstance(plan, Blocks):
+        return f"{sum(map(len, plan.kept)):,} in {len(plan.kept):,} blocks of axis {plan.by}"
+    return f"{len(plan):,}"
 
 
 def _to_json(kept: KeptAxes) -> dict[str, dict[str, Any]]:

@@ -71,6 +71,14 @@ class Policy:
         candidate: the model to judge, likewise.
         seed: of random inputs, and of the drawing of samples.
         input_shapes: shapes of dynamic inputs, by name.
+        equivalence: the plan that the proof is about; None where none is asked for.
+        structure: what the candidate's file must hold and keep, likewise.
+        cost: what the candidate may cost, likewise.
+        data: the data sets, by the names that other rules call them.
+        fidelity: how close outputs must be.
+        metric: how good the outputs must be.
+        speed: how fast it must be.
+        baseline: the last release, than which nothing may be worse; None where there is none.
     """
 
     file: str = ""

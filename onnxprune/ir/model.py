@@ -13,6 +13,7 @@ import onnx
 from onnxprune.errors import InternalError, ModelError
 from onnxprune.ir.graph import all_graphs, all_nodes
 from onnxprune.ir.tensors import ExternalTensor, FileStamp, InlineTensor, Tensor, is_weight_type
+from onnxprune.notebook import html_table
 
 STUB_DATA_LIMIT: Final = 1024
 """Initializers of at most so many elements keep their data in the structure as well.
@@ -39,7 +40,7 @@ class Source:
     size_bytes: int
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Model:
     """An ONNX model, split into structure and weights.
 
@@ -63,7 +64,21 @@ class Model:
     path: Path | None = None
     external: bool = False
     source: Source | None = None
-    _sha256: str = field(default="", init=False, repr=False)
+    _sha256: str = field(default="", init=False)
+
+    def __repr__(self) -> str:
+        """Its name and size in one line."""
+        sizes = f"{self.node_count:,} operators, {self.parameters:,} parameters"
+        opset = f", opset {self.opset['']}" if "" in self.opset else ""
+        return f"<Model {self.proto.graph.name!r}: {sizes}{opset}>"
+
+    def _repr_html_(self) -> str:
+        """Its inputs and outputs, as notebooks show them."""
+        graph = self.proto.graph
+        ports = [("input", info) for info in graph.input if info.name not in self.constants]
+        ports += [("output", info) for info in graph.output]
+        rows = [(border, info.name, _type_text(info.type)) for border, info in ports]
+        return html_table(repr(self).strip("<>"), ("", "name", "type"), rows)
 
     @classmethod
     def load(cls, source: "str | os.PathLike[str] | onnx.ModelProto") -> "Model":
@@ -274,6 +289,21 @@ def fill_stub(stub: onnx.TensorProto, tensor: Tensor, name: str) -> None:
                 stub.doc_string = tensor.proto.doc_string
             stub.metadata_props.extend(tensor.proto.metadata_props)
     stub.name = name
+
+
+def _type_text(kind: onnx.TypeProto) -> str:
+    """An element type with its shape, as in ``float [N, 3, 224, 224]``; other kinds by name."""
+    which = kind.WhichOneof("value")
+    if which != "tensor_type":
+        return (which or "unknown").removesuffix("_type")
+    name = onnx.TensorProto.DataType.Name(kind.tensor_type.elem_type).lower()
+    if not kind.tensor_type.HasField("shape"):
+        return name
+    sizes = (
+        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in kind.tensor_type.shape.dim
+    )
+    return f"{name} [{', '.join(sizes)}]"
 
 
 def _hash_of_files(source: Source, constants: dict[str, Tensor]) -> str:

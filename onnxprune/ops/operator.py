@@ -48,9 +48,10 @@ class Gain:
 
 
 Text = str | Callable[[Site], str]
+"""A signature line, or what writes it for a site."""
+
 _TELLING = ("scale", "divisor")
 """Names of operands that say what the operator does with them."""
-"""A signature line, or what writes it for a site."""
 
 
 @dataclass(frozen=True, slots=True)

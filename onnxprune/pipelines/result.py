@@ -13,6 +13,7 @@ from onnxprune.data.narrow import Kept, narrowed
 from onnxprune.data.random import Feeds, InputSpec
 from onnxprune.errors import CannotTellError, EquivalenceError
 from onnxprune.ir.model import Model
+from onnxprune.notebook import html_table
 from onnxprune.passes.work import PassReport, Refusal, Removal, ports_of
 from onnxprune.pipelines.inputs import Inputs, Shapes
 from onnxprune.progress import track
@@ -28,7 +29,7 @@ from onnxprune.verify.speed import Speedup
 _ELSEWHERE = "it changed with weights that were made anew, and is none of them"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Result:
     """What a pipeline made of a model.
 
@@ -53,6 +54,30 @@ class Result:
     input_shapes: Shapes = field(default_factory=dict[str, tuple[int, ...]])
     equivalence: Equivalence | None = None
     unquantized: Model | None = None
+
+    def __repr__(self) -> str:
+        """What became of the parameters and what is proven, in one line."""
+        before, after = self.original.parameters, self.model.parameters
+        return f"<Result: {before:,} to {after:,} parameters, equivalence {self._verdict}>"
+
+    def _repr_html_(self) -> str:
+        """Both models side by side, and what the passes did, as notebooks show it."""
+        both = (self.original, self.model)
+        sizes = html_table(
+            f"Equivalence: {self._verdict}",
+            ("", "original", "pruned"),
+            [
+                ("parameters", *(model.parameters for model in both)),
+                ("operators", *(model.node_count for model in both)),
+                ("bytes", *(model.size_bytes for model in both)),
+            ],
+        )
+        rows = [(report.name, "; ".join(report.did)) for report in self.reports]
+        return sizes + html_table("Passes", ("pass", "what it did"), rows)
+
+    @property
+    def _verdict(self) -> str:
+        return "not checked" if self.equivalence is None else self.equivalence.verdict
 
     @property
     def is_pruned(self) -> bool:

@@ -22,7 +22,7 @@ def environment(folder: Path, **variables: str) -> dict[str, str]:
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m onnxprune "$@"\n')
     script.chmod(0o755)
     known = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV"))}
-    paths = {"PATH": f"{binaries}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    paths = {"PATH": f"{binaries}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join(sys.path)}
     return {**known, **paths, **variables}
 
 
