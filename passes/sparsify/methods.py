@@ -33,8 +33,8 @@ def smallest_by_output(scores: Array, count: int) -> Array:
     groups, _, width = scores.shape
     each, more = divmod(count, groups * width)
     ranks = scores.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    wanted = each + (np.arange(groups * width) < more).reshape(groups, 1, width)
-    return np.asarray(ranks < wanted)
+    wanted = each + np.asarray(np.arange(int(groups * width)) < more)
+    return np.asarray(ranks < wanted.reshape(groups, 1, width))
 
 
 def read_norms(moments: Moments) -> Array:
@@ -96,7 +96,7 @@ def adapted(
         centred: whether a bias takes over the mean.
     """
     second = second_of(moments, centred=centred)
-    order = np.arange(weight.shape[1])
+    order: Array = np.arange(int(weight.shape[1]))
     if amount.pattern is not None:
         order = amount.pattern.order(amount.channels, len(order))
     curvature = Curvature.of(second[:, order][:, :, order], damping)

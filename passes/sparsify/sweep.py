@@ -20,7 +20,7 @@ from onnxprune.passes.repair.least_squares import Array
 ROWS = 128
 """Rows that are gone through before those behind them hear of it."""
 _TINY = 1e-12
-_MORE = 10.0 ** np.arange(7)
+_MORE = (1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 """How much more damping is tried; with all of it rows know nothing of each other."""
 
 Choice = Callable[[int, Array], Array]
@@ -47,15 +47,17 @@ class Curvature:
             second: ``[g, k, k]``.
             damping: added to the diagonal, as a share of its mean.
         """
-        mean = np.abs(np.einsum("gii->gi", second)).mean(axis=1)[:, None, None]
+        sizes = np.asarray(np.abs(np.einsum("gii->gi", second)))
+        mean = sizes.mean(axis=1)[:, None, None]
         unit = np.eye(second.shape[1])
-        for share in damping * _MORE:
+        for more in _MORE:
             with suppress(np.linalg.LinAlgError):
-                inverse = np.linalg.inv(second + (share * mean + _TINY) * unit)
+                damped: Array = second + (damping * more * mean + _TINY) * unit
+                inverse = np.asarray(np.linalg.inv(damped), np.float64)
                 symmetric = (inverse + inverse.swapaxes(1, 2)) / 2
-                upper = np.linalg.cholesky(symmetric).swapaxes(1, 2)
-                if np.isfinite(upper).all():
-                    return cls(upper, np.einsum("gii->gi", symmetric))
+                lower: Array = np.linalg.cholesky(symmetric)
+                if np.isfinite(lower).all():
+                    return cls(lower.swapaxes(1, 2), np.einsum("gii->gi", symmetric))
         none = np.broadcast_to(unit, second.shape)
         return cls(none, np.ones(second.shape[:2]))
 
@@ -79,6 +81,7 @@ def swept(weight: Array, curvature: Curvature, choice: Choice, stretch: int) -> 
     """
     result: Array = weight.astype(np.float64)
     upper = curvature.upper
+    gone: Array = np.zeros(weight.shape, np.bool_)
     reads = weight.shape[1]
     block = max(ROWS // stretch, 1) * stretch
     for start in range(0, reads, block):
