@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from onnxprune.passes.repair.least_squares import Array, Moments
 from onnxprune.passes.sparsify.amount import Amount
@@ -13,6 +16,13 @@ from onnxprune.passes.sparsify.sweep import ROWS, Curvature, swept
 from tests.texts import f32
 
 RNG = np.random.default_rng(5)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Generator[None]:
+    """As pipelines do it; many small problems on many threads wait for each other."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def second_moments(groups: int, reads: int) -> Array:
