@@ -17,6 +17,7 @@ from onnxprune.passes.remove.channels import RemoveChannels
 from onnxprune.passes.remove.redundant import RemoveRedundant
 from onnxprune.passes.remove.replay import ApplyPlan
 from onnxprune.passes.repair.repair import Repair
+from onnxprune.passes.sparsify.permute import PermuteChannels
 from onnxprune.passes.sparsify.sparsify import Sparsify
 from onnxprune.passes.sparsify.storage import StoreSparsely
 
@@ -30,6 +31,7 @@ PASSES: dict[str, Any] = {
         ApplyPlan,
         FoldEmpty,
         Repair,
+        PermuteChannels,
         Sparsify,
         Quantize,
         StoreSparsely,
@@ -42,6 +44,7 @@ __all__ = [
     "ApplyPlan",
     "FoldConstants",
     "FoldEmpty",
+    "PermuteChannels",
     "Quantize",
     "RemoveBlocks",
     "RemoveChannels",

@@ -13,6 +13,7 @@ from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.coupling.ports import kept_of_ports
 from onnxprune.data.batches import Batch
 from onnxprune.data.narrow import Kept, composed
+from onnxprune.errors import UsageError
 from onnxprune.ir.canonical import Canonical, canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.passes.remove.slicing import remove
@@ -64,6 +65,8 @@ class Sparsified:
         names: of the constants that changed, zeros and what was fitted around them.
         zeros: number of weights that are zero now, of those that were asked for.
         total: number of those that were asked for.
+        layers: how many layers have them.
+        method: what chose the zeros.
         deviation: squared deviation of the outputs from the original's, as a share of their
             squares; None without data.
         samples: how many samples were looked at.
@@ -73,6 +76,8 @@ class Sparsified:
     names: frozenset[str]
     zeros: int = 0
     total: int = 0
+    layers: int = 0
+    method: str = ""
     deviation: float | None = None
     samples: int = 0
 
@@ -93,6 +98,7 @@ class Removal:
         sparsified: what became zero then, if anything did.
         blocks: names of the residual blocks that it removed whole.
         changed: names of the constants that were changed before it, so that nothing is lost.
+        permuted: whether channels are in another order than before, and nothing else happened.
     """
 
     analysis: Analysis
@@ -104,6 +110,7 @@ class Removal:
     sparsified: Sparsified | None = None
     blocks: tuple[str, ...] = ()
     changed: frozenset[str] = frozenset()
+    permuted: bool = False
 
     @property
     def reweighted(self) -> Repaired | Sparsified | None:
@@ -217,6 +224,12 @@ class Work:
 
         Where nothing goes, the model stays what it is, and that is noted as well.
         """
+        if keeps and any(removal.permuted for removal in self.removals):
+            raise UsageError(
+                "channels cannot be removed after they were permuted",
+                why="a plan says which indices of the original weights stay, in their order",
+                hint="put permute-channels behind all passes that remove channels",
+            )
         start = perf_counter()
         pruned = remove(analysis, keeps)
         self.note_time("remove", start)

@@ -17,6 +17,7 @@ from onnxprune.axes.mask import (
     ragged_rows,
     tensor_mask,
 )
+from onnxprune.axes.order import Orders, axis_order
 from onnxprune.axes.places import places_of, sum_onto
 from onnxprune.axes.shuffles import resolve_shuffle
 from onnxprune.axes.space import DimSpace, Edge
@@ -30,9 +31,11 @@ __all__ = [
     "Edge",
     "Keep",
     "Keeps",
+    "Orders",
     "Rows",
     "Tracer",
     "axis_mask",
+    "axis_order",
     "is_touched",
     "kept_size",
     "leaf_masks",

@@ -15,11 +15,6 @@ from onnxprune.coupling.plan import Plan
 from onnxprune.errors import NothingToPruneError
 from onnxprune.pipelines.presets import apply_plan
 
-_NEW = (
-    "its weights have new elements, which a plan does not hold",
-    "run the command again that made it: its options are in the plan's settings",
-)
-
 
 @click.command(
     short_help="Prune a model as a plan says.",
@@ -39,9 +34,13 @@ def apply(plan: Path, source: Path, target: Path | None, **options: Any) -> None
     with out.progress():
         wanted = Plan.load(plan)
         if not wanted.initializers:
-            why, hint = _NEW if wanted.repaired else ("", "")
             raise NothingToPruneError(
-                "the plan removes nothing", where=str(plan), why=why, hint=hint
+                "the plan removes nothing",
+                where=str(plan),
+                why="it tells of new weights, which it does not hold" if wanted.repaired else "",
+                hint=f"run its pipeline: --passes '{wanted.settings.get('pipeline')}'"
+                if wanted.repaired
+                else "",
             )
         ready = prepare(job)
         if wanted.model_sha256 != ready.model.sha256:

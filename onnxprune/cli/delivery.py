@@ -16,7 +16,7 @@ from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, RuntimeFailureError, UsageError
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
-from onnxprune.passes import RemoveRedundant, StoreSparsely
+from onnxprune.passes import RemoveRedundant, Sparsify, StoreSparsely
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.benchmark import describe_providers, print_providers
 from onnxprune.reports.provenance import provenance
@@ -217,7 +217,8 @@ def nothing_to_prune(result: Result, record: Mapping[str, Any], source: Path) ->
             why="; ".join(f"{r.name} {did}" for r in result.reports for did in r.did),
             hint="remove-channels removes channels; `onnxprune passes` lists all",
         )
-    if any(report.name.startswith(RemoveRedundant.name) for report in result.reports):
+    names = {report.name.partition("{")[0] for report in result.reports}
+    if RemoveRedundant.name in names and Sparsify.name not in names:
         return NothingToPruneError(
             "no channel of this model is provably without effect, and nothing was written",
             where=str(source),

@@ -22,7 +22,9 @@ from onnxprune.cli.options import (
 )
 from onnxprune.cli.quantizing import quantize_of, quantize_options
 from onnxprune.cli.settings import read_settings
+from onnxprune.cli.sparsity import sparsify_of, sparsity_options
 from onnxprune.errors import UsageError
+from onnxprune.passes.schedule import SCHEDULES
 from onnxprune.passes.score.criteria import CRITERIA
 from onnxprune.passes.select.selectors import SELECTORS
 from onnxprune.pipelines.pipeline import Pipeline
@@ -38,6 +40,8 @@ Examples:
   onnxprune in.onnx out.onnx --target-macs 0.5 --data cal.npz
   onnxprune in.onnx out.onnx --channels 0.3 --data test.npz --labels label
   onnxprune in.onnx out.onnx --channels 0.3 --kinds +head_dim --round-to 8
+  onnxprune in.onnx out.onnx --sparsity 0.7 --data cal.npz --sparse-storage
+  onnxprune in.onnx out.onnx --pattern 2:4 --data cal.npz
   onnxprune in.onnx out.onnx --channels 0.3 --data cal.npz --quantize qdq
   onnxprune in.onnx out.onnx --passes \\
     'fold-constants,remove-channels{ratio=0.3,criterion=l1},fold-empty'
@@ -75,6 +79,7 @@ Examples:
     help="A file with ratios, minima, exclusions and kinds of groups.",
 )
 @targets_options
+@sparsity_options
 @click.option(
     "--blocks",
     callback=number_or("auto"),
@@ -92,7 +97,7 @@ Examples:
     "--scope",
     metavar="|".join(SELECTORS.ours),
     help="The same fraction of every group (default), all channels ranked together, or those of "
-    "groups with the same structure ranked together.",
+    "groups with the same structure ranked together; with --sparsity of layers and weights.",
 )
 @click.option(
     "--criterion",
@@ -105,6 +110,11 @@ Examples:
     type=click.IntRange(min=1),
     metavar="N",
     help="Prune, repair and score again in N steps. [default: 1]",
+)
+@click.option(
+    "--schedule",
+    metavar="|".join(SCHEDULES),
+    help="How much is left after each of the --steps. [default: linear]",
 )
 @click.option(
     "--round-to",
@@ -192,11 +202,19 @@ _PLAIN = (
     "round_to",
     "repair",
     "steps",
+    "schedule",
 )
 """Options that mean what those of `pruning` mean."""
 
 
-_AS_OPTION = {"ratio": "channels", "ratios": "ratio", "targets": "target-…", "round_to": "round-to"}
+_AS_OPTION = {
+    "ratio": "channels",
+    "ratios": "ratio",
+    "targets": "target-…",
+    "round_to": "round-to",
+    "sparsify": "sparsity",
+    "sparse_storage": "sparse-storage",
+}
 """What those are called on the command line that have another name there."""
 
 
@@ -214,19 +232,20 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     targets = chosen_targets(options)
     if targets:
         given["targets"] = targets
-    quantize = quantize_of(options)
-    if quantize is not None:
-        given["quantize"] = quantize
+    for name, wanted in (("quantize", quantize_of(options)), ("sparsify", sparsify_of(options))):
+        if wanted is not None:
+            given[name] = wanted
     if options["lossless"]:
         return _lossless(given, options["pipeline"])
-    if options["pipeline"] is None and given.keys() <= {"quantize", "repair"} and quantize:
-        return quantizing(quantize)
+    if options["pipeline"] is None and given.keys() <= _ENDING and "quantize" in given:
+        return quantizing(given["quantize"], sparse_storage="sparse_storage" in given)
     if options["pipeline"] is None:
         _check_amount(given)
         machine = {name: options[name] for name in ("provider", "threads")}
         return pruning(**given, **machine, seed=options["seed"])
     if given:
-        name = "channels" if "ratio" in given else next(iter(given)).replace("_", "-")
+        name = next(iter(given))
+        name = _AS_OPTION.get(name, name.replace("_", "-"))
         raise UsageError(
             f"--passes and --{name} exclude each other",
             hint="write the options into the pipeline: remove-channels{ratio=0.3}",
@@ -234,6 +253,8 @@ def _pipeline(options: dict[str, Any]) -> Pipeline:
     return Pipeline(options["pipeline"])
 
 
+_ENDING = {"quantize", "repair", "sparse_storage"}
+"""What may be asked for where nothing is pruned."""
 _WITH_LOSSLESS = ("ignore", "allow_io", "round_to", "quantize", "sparse_storage")
 
 
@@ -255,13 +276,16 @@ def _check_amount(given: dict[str, Any]) -> None:
     target = given.get("targets", ("",))[0].partition("=")[0]
     said = {"ratio": "channels", "threshold": "threshold", "targets": f"target-{target}"}
     amounts = [option for name, option in said.items() if name in given]
-    if not amounts and not given.keys() & {"ratios", "minima", "blocks"}:
+    others = given.keys() & {"ratios", "minima", "blocks", "sparsify"}
+    if not amounts and not others:
         raise click.UsageError(
             "Missing option '--channels': for example --channels 0.3, or a budget: "
-            "--target-macs 0.5, or --blocks 2",
+            "--target-macs 0.5, or --sparsity 0.7, or --blocks 2",
             click.get_current_context(),
         )
-    if "scope" in given and "ratio" not in given:
+    if others == {"sparsify"} and not amounts:
+        _check_weights_only(given)
+    elif "scope" in given and "ratio" not in given and not _takes_scope(given):
         amounts.append("scope")
         if "blocks" in given:
             amounts.insert(0, "blocks")
@@ -274,3 +298,17 @@ def _check_amount(given: dict[str, Any]) -> None:
         )
     if not amounts:
         given["ratio"] = 0.0
+
+
+def _takes_scope(given: dict[str, Any]) -> bool:
+    return "scope" in given.get("sparsify", {})
+
+
+def _check_weights_only(given: dict[str, Any]) -> None:
+    """Options of channels are of no use where none goes by choice."""
+    for name in ("criterion", "kinds", *(() if _takes_scope(given) else ("scope",))):
+        if name in given:
+            raise UsageError(
+                f"--{name} is of use only with --channels, --threshold or a budget",
+                why="it is said of channels, and only single weights are to become zero",
+            )

@@ -26,7 +26,7 @@ from onnxprune.ir.editor import Editor
 from onnxprune.ir.folding import Folding
 from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.guards import guard_shapes, moving_sizes
-from onnxprune.ir.measure import told_types
+from onnxprune.ir.measure import NodeTeller, told_types
 from onnxprune.ir.model import Model
 from onnxprune.ir.readings import Axis
 from onnxprune.ir.shapes import Facts, Shape, interpret
@@ -95,7 +95,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.lift_constants()
     editor.skip_identities()
     inputs, second = _two_bindings(original, model, fixed)
-    facts, _ = _all_facts(model, inputs)
+    facts = _sure_facts(model, inputs)
     if has_bodies(editor.graph):
         inline_branches(editor.graph, _conditions(model, inputs, second, facts, fixed))
     second, others = _second_binding(model, inputs, second, facts, fixed)
@@ -129,7 +129,7 @@ def _two_bindings(
     Then the model is run, and if it does not run at the usual sizes, others are tried.
     """
     first, second = usual_bindings(original, fixed)
-    if fixed or first == second or not _without_shape(model, interpret(model.proto, first)):
+    if fixed or first == second or not _without_shape(model, _sure_facts(model, first)):
         return first, second
     return runnable_bindings(original) or (first, second)
 
@@ -177,7 +177,16 @@ def _facts_at(
     """The facts under a second binding: those of the first where no size is dynamic."""
     if second == inputs and not facts.guessed:
         return facts
-    return _all_facts(model, second, variant=1)[0]
+    return _sure_facts(model, second, variant=1)
+
+
+def _sure_facts(model: Model, inputs: Mapping[str, Shape], variant: int = 0) -> Facts:
+    """Facts under one binding that hold whatever the data: folding may rest on them.
+
+    A shape that a run shows may be that of its data.
+    """
+    teller = NodeTeller(model.proto.ir_version)
+    return interpret(model.proto, inputs, trips=bindings.TRIPS[variant], teller=teller)
 
 
 def _all_facts(
@@ -188,14 +197,13 @@ def _all_facts(
     What the file says of operators that onnx does not know may be stale, so that it comes last.
     """
     trips = bindings.TRIPS[variant]
-    facts = interpret(model.proto, inputs, trips=trips)
+    facts = _sure_facts(model, inputs, variant)
     blind = _without_shape(model, facts)
-    nodes = model.proto.graph.node
-    foreign = [node for node in nodes if not onnx.defs.has(node.op_type, node.domain)]
-    seen = blind & {name for node in nodes for name in node.output}
-    seen |= {name for node in foreign for name in node.output if name}
+    seen = blind & {name for node in model.proto.graph.node for name in node.output}
     if seen:
-        facts = interpret(model.proto, inputs, told_types(model, inputs, seen), trips)
+        told = told_types(model, inputs, seen)
+        teller = NodeTeller(model.proto.ir_version)
+        facts = interpret(model.proto, inputs, told, trips, teller)
         blind = _without_shape(model, facts)
     return facts, blind
 

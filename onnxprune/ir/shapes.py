@@ -10,7 +10,7 @@ of model cannot ask for gigabytes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
@@ -41,6 +41,14 @@ class Told:
 
     elem_type: int
     shape: Shape | None
+
+
+Teller = Callable[
+    [onnx.NodeProto, Mapping[str, onnx.TypeProto], Mapping[str, onnx.TensorProto], int],
+    Mapping[str, Told],
+]
+"""From a node, the types of its inputs, the values known of them and the version of its operator
+set to the types of its outputs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +88,7 @@ def interpret(
     inputs: Mapping[str, Shape],
     known: Mapping[str, Told] | None = None,
     trips: int = TRIPS[0],
+    teller: Teller | None = None,
 ) -> Facts:
     """Follow shapes and small values through a model, bodies of control flow included.
 
@@ -89,11 +98,12 @@ def interpret(
         inputs: concrete shapes of the graph inputs.
         known: what ONNX Runtime tells of values that inference cannot.
         trips: how often loops run that end when the data say so: a dynamic size like others.
+        teller: knows operators that onnx does not.
 
     Returns:
         The facts; a value that nothing tells the shape of is absent.
     """
-    return Interpreter(proto, inputs, known or {}, trips).run()
+    return Interpreter(proto, inputs, known or {}, trips, teller).run()
 
 
 class Interpreter:
@@ -111,6 +121,7 @@ class Interpreter:
         inputs: Mapping[str, Shape],
         known: Mapping[str, Told],
         trips: int,
+        teller: Teller | None = None,
     ) -> None:
         """Prepare the pass; see `interpret`."""
         self.trips = trips
@@ -123,6 +134,7 @@ class Interpreter:
         self._imports = list(proto.opset_import)
         self._ir_version = proto.ir_version
         self._known = known
+        self._teller = teller
         self._tensors: dict[str, onnx.TensorProto] = {}
         self._declared: dict[str, onnx.TypeProto] = {}
         self._symbols: dict[str, int] = {}
@@ -208,7 +220,10 @@ class Interpreter:
         version = self._opset.get(domain)
         schema = None if version is None else _schema(node.op_type, version, domain)
         types = {name: self.types[name] for name in node.input if name in self.types}
-        if schema is None or any(name and name not in types for name in node.input):
+        if any(name and name not in types for name in node.input):
+            return {}
+        if schema is None:
+            self._ask(node, types, version or 1)
             return {}
         data = {name: self._tensors[name] for name in node.input if name in self._tensors}
         node = _told_defaults(node)
@@ -218,6 +233,13 @@ class Interpreter:
             )
         except (InferenceError, RuntimeError, onnx.checker.ValidationError):
             return {}
+
+    def _ask(self, node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], version: int) -> None:
+        """Note what the teller knows of a node, if its operator is none of onnx's."""
+        if self._teller is None or onnx.defs.has(node.op_type, node.domain):
+            return
+        for name, told in self._teller(node, types, self._tensors, version).items():
+            self.note(name, told.elem_type, told.shape)
 
     def _evaluate(self, node: onnx.NodeProto) -> None:
         facts = self.facts

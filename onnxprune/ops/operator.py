@@ -73,6 +73,7 @@ class Operator:
         gain: what the operator multiplies each channel of its input with, if it does just that.
         encodings: operands whose integers stand for numbers.
         rounds: whether it rounds its input to few steps by itself.
+        in_order: whether the order of the indices matters that it reduces over.
         opaque: whether nothing is pruned that it touches.
         text: the signature line, or what writes it; None where `relate` says more than a line.
     """
@@ -90,6 +91,7 @@ class Operator:
     gain: Gain | None = None
     encodings: tuple[Encoding, ...] = ()
     rounds: bool = False
+    in_order: bool = False
     opaque: bool = False
     text: Text | None = None
 
@@ -133,6 +135,7 @@ def signature(
     opaque: Mapping[str, str] | None = None,
     encodings: tuple[Encoding, ...] = (),
     rounds: bool = False,
+    in_order: bool = False,
 ) -> Operator:
     """An operator that one line describes.
 
@@ -154,6 +157,7 @@ def signature(
         opaque: what an index of an opaque letter is, for the reports.
         encodings: operands whose integers stand for numbers.
         rounds: whether it rounds its input to few steps by itself.
+        in_order: whether the order of the indices matters that it reduces over.
     """
     if isinstance(text, str):
         parse(text)
@@ -182,6 +186,7 @@ def signature(
         gain=gain,
         encodings=encodings,
         rounds=rounds,
+        in_order=in_order,
         text=text,
     )
 

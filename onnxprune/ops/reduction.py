@@ -41,6 +41,6 @@ def _cumulative(site: Site) -> str:
 OPERATORS = (
     *(signature(name, _reduce) for name in NEUTRAL_ZERO),
     *(signature(name, _reduce, masked=name) for name in _COUNTED),
-    signature("CumSum", _cumulative, since=11),
-    signature("CumProd", _cumulative, since=26, masked="CumProd"),
+    signature("CumSum", _cumulative, since=11, in_order=True),
+    signature("CumProd", _cumulative, since=26, masked="CumProd", in_order=True),
 )

@@ -14,6 +14,7 @@ from onnxprune.passes import (
     ApplyPlan,
     FoldConstants,
     FoldEmpty,
+    PermuteChannels,
     Quantize,
     RemoveBlocks,
     RemoveChannels,
@@ -85,6 +86,9 @@ def pruning(
         if sparsify is not None:
             shared = {"repair": repair is not False, "ignore": options.get("ignore", ())}
             wanted: dict[str, Any] = {**shared, **sparsify, **way, "seed": seed}
+            if step == steps and sparsify.get("pattern"):
+                ordered = {"pattern": sparsify["pattern"], "ignore": shared["ignore"]}
+                passes.append(PermuteChannels(**ordered, seed=seed))
             passes.append(Sparsify(**wanted))
     if sparsify is not None and not sparsify.get("pattern"):
         known = {name: options[name] for name in ("ignore", "allow_io") if name in options}

@@ -236,7 +236,10 @@ class Result:
             then = following[0].analysis.canonical.model if following else self.proven
             reweighted = removal.reweighted
             pruned = then if reweighted is None else removal.pruned
-            if pruned is not removal.analysis.canonical.model:  # else nothing was cut
+            before = removal.analysis.canonical.model
+            if removal.permuted:
+                verdict = check_outputs(before, pruned, feeds, types)
+            elif pruned is not before:  # else nothing was cut
                 verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
             if verdict.finding != "passed":
                 return verdict

@@ -18,8 +18,9 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.dataset import Dataset
 from onnxprune.errors import NothingToPruneError, OnnxPruneError
 from onnxprune.ir.difference import Difference
+from onnxprune.ir.encode import compressed_bytes
 from onnxprune.ir.model import Model
-from onnxprune.passes.work import Refusal
+from onnxprune.passes.work import Refusal, Sparsified
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.evaluation import Evaluation
@@ -30,6 +31,8 @@ from onnxprune.verify.speed import Latency, Speedup
 SCHEMA = 1
 """Version of the record's format."""
 
+_COMPRESSED = 1 << 28
+"""Larger files are not compressed only to say how small they would be."""
 RANDOM_INPUTS = "random (Gaussian) inputs tell little of real accuracy; give --data"
 """What it means to measure without data."""
 CONFIDENCE = 0.95
@@ -98,7 +101,23 @@ def start_record(result: Result, load_s: float) -> Record:
             "deviation": {"before": fitted[-1].before, "after": fitted[-1].after},
         }
     record["blocked"] = blocked_entries(result.refused, weights_total(first.analysis))
+    zeros = [removal.sparsified for removal in result.removals if removal.sparsified]
+    if zeros:
+        record["sparsity"] = _describe_zeros(zeros[-1], result.model)
     return record
+
+
+def _describe_zeros(found: Sparsified, model: Model) -> Record:
+    """The weights that were made zero, and what the file is without its redundancy."""
+    return {
+        "weights": found.total,
+        "zeros": found.zeros,
+        "layers": found.layers,
+        "method": found.method,
+        "samples": found.samples,
+        "deviation": found.deviation,
+        "compressed_bytes": compressed_bytes(model) if model.size_bytes < _COMPRESSED else None,
+    }
 
 
 def describe_model(model: Model) -> Record:

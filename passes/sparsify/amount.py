@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from onnxprune.passes.repair.least_squares import Array
+from onnxprune.passes.schedule import left_after
 from onnxprune.passes.sparsify.pattern import Pattern
 
 
@@ -26,6 +28,12 @@ class Amount:
     pattern: Pattern | None = None
     channels: int = 0
     below: float | None = None
+
+    def after(self, way: float) -> Self:
+        """The amount after a part of the way, in (0, 1], most of it at first; not for `below`."""
+        left = left_after("cubic", 0.0, way)
+        pattern = self.pattern and self.pattern.after("cubic", way)
+        return replace(self, zeros=round(self.zeros * (1 - left)), pattern=pattern)
 
     def mask(self, scores: Array) -> Array:
         """Where zeros go by scores alone: the smallest, or those of each group of a pattern.

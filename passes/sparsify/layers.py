@@ -7,9 +7,10 @@ are none of these: zeros there save nothing and cost much.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis, ignored
 from onnxprune.coupling.placed import Placed
 from onnxprune.ops.affine import Linear, linear_form
@@ -28,12 +29,14 @@ class Layer:
         size: its number of elements.
         forms: what each of them computes with it; None where that is no matrix product.
         channels: what each of them sums over, without the taps of a kernel.
+        axis: the axis of the weight that holds these; -1 where they differ or one has no form.
     """
 
     weight: str
     size: int
     forms: tuple[Linear | None, ...]
     channels: tuple[int, ...]
+    axis: int
 
 
 def find_layers(
@@ -63,7 +66,9 @@ def find_layers(
         nodes = [placed for placed, _ in readers[name]]
         forms = tuple(linear_form(placed.site, {}) for placed in nodes)
         size = analysis.parameters(analysis.weight_of(name))
-        layers.append(Layer(name, size, forms, tuple(map(_channels, nodes))))
+        axes = {_axis(placed) for placed in nodes}
+        axis = axes.pop() if len(axes) == 1 and None not in forms else -1
+        layers.append(Layer(name, size, forms, tuple(map(_channels, nodes)), axis))
     return layers, refused
 
 
@@ -101,8 +106,19 @@ def _multiplies(placed: Placed, operand: int) -> bool:
     return any(role.operand == operand and role.name in _SUMMED for role in placed.site.roles)
 
 
+def _summed(placed: Placed) -> Iterator[Dim]:
+    """What a node sums over along its weight, without the taps of a kernel."""
+    roles = placed.site.roles
+    return (role.dim for role in roles if role.operand == 1 and role.name == "contracted")
+
+
 def _channels(placed: Placed) -> int:
     """The channels that a node sums over; of a grouped convolution those of one group."""
-    roles = placed.site.roles
-    summed = (role.dim.size for role in roles if role.operand == 1 and role.name == "contracted")
-    return next(summed, 0)
+    return next((dim.size for dim in _summed(placed)), 0)
+
+
+def _axis(placed: Placed) -> int:
+    """The axis of a node's weight that these lie on; -1 where there is none."""
+    summed = {dim.root for dim in _summed(placed)}
+    dims = placed.site.x(1).dims
+    return next((axis for axis, dim in enumerate(dims) if dim.root in summed), -1)

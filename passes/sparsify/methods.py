@@ -5,7 +5,10 @@
 - ``wanda``: the smallest go, each times the norm of what it reads, output by output. M. Sun, Z.
   Liu, A. Bair, J. Z. Kolter, "A Simple and Effective Pruning Approach for Large Language Models",
   ICLR 2024.
-- ``sparsegpt``: those go that the others can make up for best; see `passes.sparsify.sweep`.
+- ``sparsegpt``: those go that the others can make up for best, by the losses of E. Frantar, D.
+  Alistarh, "SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot", ICML 2023.
+  They find them in one sweep over the rows, in which only rows that lie behind make up for them;
+  here they go in rounds, and after each of them all that stays makes up for what went.
 """
 
 from __future__ import annotations
@@ -15,14 +18,16 @@ from typing import Literal
 import numpy as np
 
 from onnxprune.passes.repair.least_squares import Array, Moments
-from onnxprune.passes.sparsify.amount import Amount, smallest
-from onnxprune.passes.sparsify.sweep import ROWS, Choice, Curvature, swept
+from onnxprune.passes.sparsify.amount import Amount
+from onnxprune.passes.sparsify.settling import settled
 
 Method = Literal["magnitude", "wanda", "sparsegpt"]
 METHODS: tuple[Method, ...] = ("magnitude", "wanda", "sparsegpt")
 """Every method."""
 DAMPINGS = (0.01, 0.1)
 """What is tried; samples that are not fitted to decide."""
+ROUNDS = 5
+"""In so many `sparsegpt` finds its zeros, most of them at first."""
 _TINY = 1e-30
 _ROUNDING = 1e-5
 """Moments are summed up in single precision: so much of them is noise."""
@@ -92,33 +97,24 @@ def adapted(
         weight: ``[g, k, m]``.
         moments: of what is read.
         amount: how many.
-        damping: see `Curvature.of`.
+        damping: added to the diagonal of the moments, as a share of its mean.
         centred: whether a bias takes over the mean.
     """
     second = second_of(moments, centred=centred)
-    order: Array = np.arange(int(weight.shape[1]))
-    if amount.pattern is not None:
-        order = amount.pattern.order(amount.channels, len(order))
-    curvature = Curvature.of(second[:, order][:, :, order], damping)
-    turned = weight[:, order]
     if method != "sparsegpt":
-        gone = masked(method, weight, moments, amount)[:, order]
-        result = swept(turned, curvature, lambda at, x: gone[:, at : at + x.shape[1]], ROWS)
-    elif amount.pattern is not None:
-        pattern = amount.pattern
-        result = swept(turned, curvature, lambda _, x: pattern.smallest(x), pattern.of)
-    else:
-        result = swept(turned, curvature, _as_ranked(turned, curvature, amount), ROWS)
-    restored = np.empty_like(result)
-    restored[:, order] = result
-    return restored
+        gone = masked(method, weight, moments, amount)
+        return settled(np.where(gone, 0.0, weight), weight, second, damping)
+    losses = _losses(second, damping)
+    found = weight
+    for done in range(1, ROUNDS + 1):
+        gone = amount.after(done / ROUNDS).mask(np.square(found) * losses)
+        found = settled(np.where(gone, 0.0, found), weight, second, damping)
+    return found
 
 
-def _as_ranked(weight: Array, curvature: Curvature, amount: Amount) -> Choice:
-    """Zeros in each stretch: as many as all weights ranked together have there, chosen anew."""
-    first = amount.mask(curvature.losses(weight))
-
-    def choice(at: int, losses: Array) -> Array:
-        return smallest(losses, int(first[:, at : at + losses.shape[1]].sum()))
-
-    return choice
+def _losses(second: Array, damping: float) -> Array:
+    """What a weight of 1 in each row is worth, if the others make up for it: ``[g, k, 1]``."""
+    mean = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
+    damped: Array = second + (damping * mean + _TINY) * np.eye(second.shape[1])
+    inverse = np.asarray(np.linalg.inv(damped), np.float64)
+    return np.asarray(1 / np.maximum(np.einsum("gii->gi", inverse)[:, :, None], _TINY))

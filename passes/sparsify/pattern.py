@@ -8,13 +8,14 @@ arXiv 2104.08378, 2021.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from onnxprune.errors import UsageError
 from onnxprune.passes.repair.least_squares import Array
+from onnxprune.passes.schedule import left_after
 
 _FORM = re.compile(r"(\d+):(\d+)")
 _EXAMPLES = "write N:M with 0 < N < M, such as 2:4: of 4 weights in a row 2 stay"
@@ -47,6 +48,11 @@ class Pattern:
     def __str__(self) -> str:
         """As it is written."""
         return f"{self.stay}:{self.of}"
+
+    def after(self, schedule: str, way: float) -> Self:
+        """The pattern after a part of the way, in (0, 1]: more of each row stay."""
+        left = left_after(schedule, self.stay / self.of, way)
+        return replace(self, stay=int(np.ceil(self.of * left - 1e-9)))
 
     def order(self, channels: int, reads: int) -> Array:
         """The rows of a matrix ``[k, m]`` so that those of one group lie one behind the other.

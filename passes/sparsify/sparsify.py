@@ -123,9 +123,10 @@ class Sparsify:
                 found = self._with_data(work.removals, numbers, layers, method, batches)
         else:
             found = self._by_magnitude(numbers, layers, self._amounts(numbers, layers, None))
+        found = replace(_counted(found, numbers, layers), method=method)
         work.model, removal.sparsified = found.model, found
         report.modified = True
-        report.did += _told(found, len(layers), method)
+        report.did += _told(found)
         return report
 
     def _method(self, work: Work) -> Method:
@@ -158,9 +159,7 @@ class Sparsify:
             below = self.below * (1 - left_after(self.schedule, 0.0, self.way))
             return {layer.weight: Amount(below=below) for layer in layers}
         if self.pattern:
-            whole = Pattern.parse(self.pattern)
-            left = left_after(self.schedule, whole.stay / whole.of, self.way)
-            pattern = replace(whole, stay=int(np.ceil(whole.of * left - 1e-9)))
+            pattern = Pattern.parse(self.pattern).after(self.schedule, self.way)
             return {
                 layer.weight: Amount(pattern=pattern, channels=layer.channels[0])
                 for layer in layers
@@ -178,7 +177,7 @@ class Sparsify:
         fresh = {x.weight: _cut(numbers[x.weight], x, amounts[x.weight]) for x in layers}
         model = numbers.model.copy()
         model.set_constants(stored := numbers.stored(fresh))
-        return _counted(Sparsified(model, frozenset(stored)), numbers, layers)
+        return Sparsified(model, frozenset(stored))
 
     def _with_data(
         self,
@@ -214,9 +213,7 @@ class Sparsify:
         done = self._by_magnitude(replace(numbers, model=fresh.model), unseen, amounts)
         (deviation,), samples = deviations(removals, (done.model,), data)
         names = fresh.names | base.names | done.names
-        return _counted(
-            Sparsified(done.model, names, deviation=deviation, samples=samples), numbers, layers
-        )
+        return Sparsified(done.model, names, deviation=deviation, samples=samples)
 
     def _targets(self, removals: Sequence[Removal], numbers: Numbers) -> list[Target]:
         """What can be fitted, without what is ignored."""
@@ -292,17 +289,15 @@ def _cut(weight: Array, layer: Layer, amount: Amount) -> Array:
     return np.where(gone, np.zeros_like(weight), weight)
 
 
-def _counted(found: Sparsified, numbers: Numbers, layers: Iterable[Layer]) -> Sparsified:
+def _counted(found: Sparsified, numbers: Numbers, layers: Sequence[Layer]) -> Sparsified:
     """The same with its zeros counted."""
     now = replace(numbers, model=found.model)
-    counts = [(now[layer.weight] == 0) for layer in layers]
-    zeros, total = sum(int(c.sum()) for c in counts), sum(c.size for c in counts)
-    return replace(found, zeros=zeros, total=total)
+    zeros = sum(int(np.count_nonzero(now[layer.weight] == 0)) for layer in layers)
+    total = sum(layer.size for layer in layers)
+    return replace(found, zeros=zeros, total=total, layers=len(layers))
 
 
-def _told(found: Sparsified, layers: int, method: Method) -> list[str]:
+def _told(found: Sparsified) -> list[str]:
     share = found.zeros / max(found.total, 1)
-    told = [f"{share:.1%} of {found.total} weights in {layers} layers are zero, by {method}"]
-    if found.deviation is not None:
-        told.append(f"the outputs deviate by {found.deviation:.3g} of their squares")
-    return told
+    told = f"{share:.1%} of {found.total} weights in {found.layers} layers are zero"
+    return [f"{told}, by {found.method}"]
