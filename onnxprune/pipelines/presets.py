@@ -84,11 +84,12 @@ def pruning(
         if wants_channels:
             passes += [RemoveChannels(**options, **way), FoldEmpty(), *_repair(repair, seed)]
         if sparsify is not None:
-            shared = {"repair": repair is not False, "ignore": options.get("ignore", ())}
+            ignore = options.get("ignore", ())
+            shared: dict[str, Any] = {"repair": repair is not False, "ignore": ignore}
             wanted: dict[str, Any] = {**shared, **sparsify, **way, "seed": seed}
             if step == steps and sparsify.get("pattern"):
-                ordered = {"pattern": sparsify["pattern"], "ignore": shared["ignore"]}
-                passes.append(PermuteChannels(**ordered, seed=seed))
+                pattern = sparsify["pattern"]
+                passes.append(PermuteChannels(pattern=pattern, ignore=ignore, seed=seed))
             passes.append(Sparsify(**wanted))
     if sparsify is not None and not sparsify.get("pattern"):
         known = {name: options[name] for name in ("ignore", "allow_io") if name in options}

@@ -114,7 +114,8 @@ def adapted(
 
 def _losses(second: Array, damping: float) -> Array:
     """What a weight of 1 in each row is worth, if the others make up for it: ``[g, k, 1]``."""
-    mean = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
+    mean: Array = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
     damped: Array = second + (damping * mean + _TINY) * np.eye(second.shape[1])
-    inverse = np.asarray(np.linalg.inv(damped), np.float64)
-    return np.asarray(1 / np.maximum(np.einsum("gii->gi", inverse)[:, :, None], _TINY))
+    inverse: Array = np.asarray(np.linalg.inv(damped))
+    known: Array = np.asarray(np.einsum("gii->gi", inverse))
+    return np.asarray(1 / np.maximum(known[:, :, None], _TINY))

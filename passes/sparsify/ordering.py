@@ -66,7 +66,7 @@ def _exchange(table: Array, groups: Array, one: int, other: int, stay: int) -> N
     size = groups.shape[1]
     mine, theirs = table[groups[one]], table[groups[other]]
     a, b = (index.reshape(-1) for index in np.meshgrid(range(size), range(size), indexing="ij"))
-    trial = np.arange(size * size)
+    trial = np.arange(int(size * size))
     left = np.repeat(mine[None], size * size, axis=0)
     right = np.repeat(theirs[None], size * size, axis=0)
     left[trial, a], right[trial, b] = theirs[b], mine[a]

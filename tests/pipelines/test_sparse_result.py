@@ -113,8 +113,7 @@ def test_the_plan_lists_what_changed(
     old, new = result.original.constants, result.model.constants
     changed = {n for n in old if not np.array_equal(old[n].numpy(), new[n].numpy())}
     assert {"a", "b"} <= changed <= result.plan.repaired.keys()
-    if data is None and "pattern" not in options:  # a pattern permutes channels as well
-        assert result.plan.repaired.keys() == {"a", "b"}
+    assert data or result.plan.repaired.keys() == changed
     for name, expected in result.plan.repaired.items():
         assert hash_of(new[name]) == expected
     assert not result.plan.initializers
@@ -178,8 +177,8 @@ def test_a_plan_of_zeros_alone_has_nothing_to_apply(tmp_path: Path) -> None:
     code, told = call("apply", tmp_path / "plan.json", tmp_path / "in.onnx", tmp_path / "out.onnx")
     assert code == 3
     assert "the plan removes nothing" in told
-    assert "it tells of new weights, which it does not hold" in told
-    assert "run its pipeline: --passes" in told
+    assert "new weights, which it does not hold" in told
+    assert "run its pipeline: --passes" in " ".join(told.split())
     assert not (tmp_path / "out.onnx").exists()
 
 
