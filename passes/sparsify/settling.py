@@ -40,7 +40,9 @@ def settled(found: Array, wanted: Array, second: Array, damping: float) -> Array
     size = (left * way).sum(axis=1, keepdims=True)
     for _ in range(STEPS):
         answer = pulled(way)
-        length = size / np.maximum((way * answer).sum(axis=1, keepdims=True), _TINY)
+        curved = (way * answer).sum(axis=1, keepdims=True)
+        least = more / 2 * np.square(way).sum(axis=1, keepdims=True)  # but for rounding
+        length = np.where(curved < least, 0.0, size / np.maximum(curved, _TINY))
         result += length * way
         left -= length * answer
         before, size = size, (left * left / diagonal).sum(axis=1, keepdims=True)
