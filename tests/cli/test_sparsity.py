@@ -40,7 +40,7 @@ def test_a_plan_of_zeros_alone_has_nothing_to_apply(run: Run, mlp: Path, tmp_pat
     assert run("verify", mlp, target, "--plan", plan).exit_code == 0
     again = run("apply", plan, mlp, tmp_path / "again.onnx")
     assert again.exit_code == 3
-    assert "--passes 'fold-constants,sparsify{pattern=2:4}'" in " ".join(again.stderr.split())
+    assert "run its pipeline: --passes" in " ".join(again.stderr.split())
 
 
 def test_the_document_holds_what_became_zero(run: Run, cnn: Path, tmp_path: Path) -> None:
