@@ -58,7 +58,7 @@ def commands(page: str, program: str) -> list[str]:
 
 def arguments(command: str) -> list[str]:
     """What follows the program's name."""
-    return shlex.split(command)[1:]
+    return shlex.split(re.split(r" >>? ", command)[0])[1:]
 
 
 def code(page: str, language: str) -> list[str]:

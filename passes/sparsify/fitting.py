@@ -10,7 +10,15 @@ from onnxprune.passes.repair.least_squares import Array, Moments, fitted
 from onnxprune.passes.repair.numbers import Numbers
 from onnxprune.passes.repair.targets import Target
 from onnxprune.passes.sparsify.amount import Amount
-from onnxprune.passes.sparsify.methods import DAMPINGS, Method, adapted, masked
+from onnxprune.passes.sparsify.methods import (
+    DAMPINGS,
+    FEW_STEPS,
+    Method,
+    adapted,
+    masked,
+    second_of,
+)
+from onnxprune.passes.sparsify.settling import settled
 
 
 def fit_sparse(
@@ -41,8 +49,9 @@ def fit_sparse(
         return judge.error(np.concatenate([found, shift], axis=1))
 
     errors = {0.0: error(plain)}
+    second = second_of(seen.fit, centred=free)
     for damping in DAMPINGS:
-        errors[damping] = error(adapted(method, dense, seen.fit, amount, damping, free))
+        errors[damping] = error(settled(plain, dense, second, damping, FEW_STEPS))
     best = min(errors, key=lambda damping: errors[damping])
     found = adapted(method, dense, everything, amount, best, free) if best else plain
     made = {target.weight: form.restored(found, old.shape)}

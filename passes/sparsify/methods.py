@@ -19,13 +19,15 @@ import numpy as np
 
 from onnxprune.passes.repair.least_squares import Array, Moments
 from onnxprune.passes.sparsify.amount import Amount
-from onnxprune.passes.sparsify.settling import settled
+from onnxprune.passes.sparsify.settling import STEPS, settled
 
 Method = Literal["magnitude", "wanda", "sparsegpt"]
 METHODS: tuple[Method, ...] = ("magnitude", "wanda", "sparsegpt")
 """Every method."""
 DAMPINGS = (0.01, 0.1)
 """What is tried; samples that are not fitted to decide."""
+FEW_STEPS = 5
+"""Of conjugate gradients, where the zeros are not settled yet."""
 ROUNDS = 5
 """In so many `sparsegpt` finds its zeros, most of them at first."""
 _TINY = 1e-30
@@ -108,7 +110,8 @@ def adapted(
     found = weight
     for done in range(1, ROUNDS + 1):
         gone = amount.after(done / ROUNDS).mask(np.square(found) * losses)
-        found = settled(np.where(gone, 0.0, found), weight, second, damping)
+        steps = STEPS if done == ROUNDS else FEW_STEPS
+        found = settled(np.where(gone, 0.0, found), weight, second, damping, steps)
     return found
 
 

@@ -17,34 +17,39 @@ STEPS = 15
 _TINY = 1e-30
 
 
-def settled(found: Array, wanted: Array, second: Array, damping: float) -> Array:
+def settled(
+    found: Array, wanted: Array, second: Array, damping: float, steps: int = STEPS
+) -> Array:
     """The same zeros, and the rest where ``(W - D)' A (W - D)`` is least.
+
+    In single precision, which is enough for damped moments of a mean of 1.
 
     Args:
         found: W to begin with, ``[g, k, m]``; its zeros stay.
         wanted: D, without zeros, of the same shape.
         second: second moments of what is read, ``[g, k, k]``; A once they are damped.
         damping: added to the diagonal, as a share of its mean.
+        steps: of conjugate gradients.
     """
+    mean = np.einsum("gii->gi", second).mean(axis=1)[:, None, None]
+    scaled = (second / np.maximum(mean, _TINY)).astype(np.float32)
+    diagonal = np.einsum("gii->gi", scaled)[:, :, None] + np.float32(damping)
     there = found != 0
-    diagonal = np.einsum("gii->gi", second)[:, :, None]
-    more = damping * diagonal.mean(axis=1, keepdims=True) + _TINY
-    diagonal = diagonal + more
 
     def pulled(at: Array) -> Array:
-        return np.where(there, second @ at + more * at, 0.0)
+        return np.where(there, scaled @ at + np.float32(damping) * at, np.float32(0))
 
-    result = found.copy()
-    left = pulled(wanted - found)
+    result = found.astype(np.float32)
+    left = pulled((wanted - found).astype(np.float32))
     way = left / diagonal
     size = (left * way).sum(axis=1, keepdims=True)
-    for _ in range(STEPS):
+    for _ in range(steps):
         answer = pulled(way)
         curved = (way * answer).sum(axis=1, keepdims=True)
-        least = more / 2 * np.square(way).sum(axis=1, keepdims=True)  # but for rounding
-        length = np.where(curved < least, 0.0, size / np.maximum(curved, _TINY))
+        least = damping / 2 * np.square(way).sum(axis=1, keepdims=True)  # but for rounding
+        length = np.where(curved < least, 0, size / np.maximum(curved, _TINY)).astype(np.float32)
         result += length * way
         left -= length * answer
         before, size = size, (left * left / diagonal).sum(axis=1, keepdims=True)
         way = left / diagonal + size / np.maximum(before, _TINY) * way
-    return result
+    return np.where(there, result, 0).astype(np.float64)

@@ -125,7 +125,7 @@ def test_one_weight_goes_as_the_closed_form_says() -> None:
         inverse = np.linalg.inv(damped)
         expected = old.copy()
         expected[:, output] -= old[row, output] / inverse[row, row] * inverse[:, row]
-        close.append(np.allclose(new, expected, atol=1e-4))
+        close.append(np.allclose(new, expected, atol=2e-4))
     assert any(close)
 
 
