@@ -352,13 +352,3 @@ def _block_borders(analysis: Analysis) -> None:
         for axis, dim in enumerate(analysis.values[name].dims if name in analysis.values else ()):
             if dim.size > 1 and (name, axis) not in analysis.opened:
                 analysis.space.block(dim, f"{reason} {name}, axis {axis}", "")
-
-
-def dims_by_leaf(values: Iterable[Value]) -> dict[Dim, list[tuple[str, int]]]:
-    """The axes that carry each leaf, as (value, axis)."""
-    table: dict[Dim, list[tuple[str, int]]] = {}
-    for value in values:
-        for axis, dim in enumerate(value.dims):
-            for leaf in dim.leaves():
-                table.setdefault(leaf, []).append((value.name, axis))
-    return table

@@ -100,10 +100,12 @@ def _refusal(
 
 
 def _multiplies(placed: Placed, operand: int) -> bool:
-    """Whether a node sums over an axis of an operand."""
-    if placed.operator is None or not placed.operator.macs:
-        return False
-    return any(role.operand == operand and role.name in _SUMMED for role in placed.site.roles)
+    """Whether a node sums products of an operand with another one."""
+    operator = placed.operator
+    roles = {role.name for role in placed.site.roles if role.operand == operand}
+    if operator is None or not operator.macs:
+        return "contracted" in roles
+    return not roles.isdisjoint(_SUMMED)
 
 
 def _summed(placed: Placed) -> Iterator[Dim]:

@@ -31,6 +31,11 @@ def found(
         ("g (float[n,8] x) => (float[n,16] y) { y = MatMul(x, w) }", (8, 16), 8),
         ("g (float[3,8] x) => (float[3,5,16] y) { y = MatMul(x, w) }", (5, 8, 16), 8),
         ("g (float[n,8] x) => (float[n,16] y) { y = Gemm(x, w) }", (8, 16), 8),
+        (
+            'g (float[n,8] x) => (float[n,16] y) { y = Einsum<equation="nk,km->nm">(x, w) }',
+            (8, 16),
+            8,
+        ),
         ("g (float[n,8] x) => (float[n,16] y) { y = Gemm<transB=1>(x, w) }", (16, 8), 8),
         ("g (float[n,8,9,9] x) => (float[n,6,7,7] y) { y = Conv(x, w) }", (6, 8, 3, 3), 8),
         ("g (float[n,1,9,9] x) => (float[n,6,7,7] y) { y = Conv(x, w) }", (6, 1, 3, 3), 1),
