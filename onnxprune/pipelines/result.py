@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from onnxprune.coupling.plan import Plan
@@ -253,7 +253,7 @@ class Result:
         canonical = check_outputs(self.original, first.model, feeds, types)
         if canonical.verdict == "failed":
             return canonical
-        verdict = canonical
+        proven: Equivalence | None = None
         unreached: list[str] = []
         for place, removal in enumerate(track(self.removals, "proving removals")):
             following = self.removals[place + 1 :]
@@ -261,14 +261,17 @@ class Result:
             reweighted = removal.reweighted
             pruned = then if reweighted is None else removal.pruned
             before = removal.analysis.canonical.model
-            if removal.permuted:
-                verdict = check_outputs(before, pruned, feeds, types)
-            elif pruned is not before:  # else nothing was cut
-                verdict = check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
-            if verdict.finding != "passed":
-                return verdict
-            suffix = f" (removal {place + 1})" if place else ""
-            unreached += (body + suffix for body in verdict.unreached)
+            if pruned is not before:  # else nothing was cut
+                verdict = (
+                    check_outputs(before, pruned, feeds, types)
+                    if removal.permuted
+                    else check_equivalence(removal.analysis, removal.keeps, pruned, feeds)
+                )
+                if verdict.finding != "passed":
+                    return verdict
+                suffix = f" (removal {place + 1})" if place else ""
+                unreached += (body + suffix for body in verdict.unreached)
+                proven = verdict.after(proven) if proven else verdict
             ports = kept_of_ports(removal.analysis.ports, removal.keeps)
             feeds = [narrowed(feed, ports) for feed in feeds]
             if reweighted is not None:
@@ -278,8 +281,7 @@ class Result:
                 same = check_outputs(reweighted.model, then, feeds, types)
                 if same.verdict == "failed":
                     return same
-        verdict.unreached = tuple(unreached)
-        return verdict
+        return replace(proven or canonical, unreached=tuple(unreached))
 
     def _inputs(self, seed: int = 0) -> Inputs:
         analysis = self.removals[0].analysis if self.removals else None

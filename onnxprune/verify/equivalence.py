@@ -94,6 +94,17 @@ class Equivalence:
             unreached=tuple(body for body in self.unreached if body in other.unreached),
         )
 
+    def after(self, earlier: Equivalence) -> Equivalence:
+        """Of two findings that passed, on one removal after another: the larger proof for both."""
+        larger = max((earlier, self), key=lambda verdict: verdict.compared)
+        deviant = max((earlier, self), key=lambda verdict: verdict.max_rel)
+        return replace(
+            larger,
+            max_abs=max(earlier.max_abs, self.max_abs),
+            max_rel=deviant.max_rel,
+            worst=deviant.worst,
+        )
+
     @property
     def verdict(self) -> str:
         """``passed``, ``failed`` or ``cannot tell``."""

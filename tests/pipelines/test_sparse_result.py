@@ -192,3 +192,14 @@ def test_what_a_plan_does_not_hold_is_said(tmp_path: Path) -> None:
     applied = op.load(tmp_path / "out.onnx").constants
     assert applied["a"].shape == result.model.constants["a"].shape
     assert (applied["a"].numpy() != 0).all()
+
+
+def test_the_proof_of_channels_stands_beside_that_of_their_order() -> None:
+    result = pruning(ratio=0.5, round_to=1, sparsify={"pattern": "1:2"}).run(
+        model_of(NET, WEIGHTS), data=DATA
+    )
+    assert [removal.permuted for removal in result.removals].count(True) <= 1
+    alone = pruning(ratio=0.5, round_to=1).run(model_of(NET, WEIGHTS), data=DATA)
+    verdict = result.verify()
+    assert verdict.compared >= alone.verify().compared > 1
+    assert verdict.passed
