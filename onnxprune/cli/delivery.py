@@ -139,15 +139,7 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
     record.update(start_record(result, ready.load_s))
     if not changed(result):
         raise nothing_to_prune(result, record, job.source)
-    notes = [
-        f"{report.name} {did}"
-        for report in result.reports
-        if report.name == StoreSparsely.name
-        or (not report.modified and report.name.startswith("repair"))
-        for did in report.did
-    ]
-    if result.unquantized is not None and result.removals and not result.is_pruned:
-        notes.append("no channel was removed: the model is quantized, and nothing else")
+    notes = _notes(result)
     if job.verify:
         out.stage("verifying")
         _verify(result, job, ready.judge, record)
@@ -181,6 +173,20 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
     if broken is not None:
         hint = f"{job.target} is written; mend the data, and `onnxprune verify` judges the model"
         raise UsageError(broken.message, where=broken.where, why=broken.why, hint=hint) from broken
+
+
+def _notes(result: Result) -> list[str]:
+    """What passes did, or did not, that no number in the record tells."""
+    notes = [
+        f"{report.name} {did}"
+        for report in result.reports
+        if report.name == StoreSparsely.name
+        or (not report.modified and report.name.startswith("repair"))
+        for did in report.did
+    ]
+    if result.unquantized is not None and result.removals and not result.is_pruned:
+        notes.append("no channel was removed: the model is quantized, and nothing else")
+    return notes
 
 
 def show(out: Output, job: Job) -> None:

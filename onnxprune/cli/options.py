@@ -106,7 +106,7 @@ _TARGETS = {
 
 def targets_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--target-macs` and its kin."""
-    return _all(
+    return all_of(
         command,
         *(
             click.option(f"--target-{name}", metavar=metavar, help=f"{text}; a share below 1.")
@@ -175,7 +175,7 @@ verbose_option: Decorator = click.option(
 
 def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--provider` and `--threads`."""
-    return _all(
+    return all_of(
         command,
         click.option(
             "--provider",
@@ -206,7 +206,7 @@ strict_option: Decorator = click.option(
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--data` and what goes with it; see `onnxprune.cli.judging`."""
-    return _all(
+    return all_of(
         command,
         click.option(
             "--data",
@@ -247,7 +247,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def delivering(command: Callable[..., Any]) -> Callable[..., Any]:
     """What commands share that write a pruned model."""
-    return _all(
+    return all_of(
         command,
         data_options,
         click.option(
@@ -319,7 +319,8 @@ def parse_kinds(given: Iterable[str]) -> tuple[str, ...] | None:
     return tuple(kind for kind in KINDS if kind in wanted)
 
 
-def _all(command: Callable[..., Any], *decorators: Decorator) -> Callable[..., Any]:
+def all_of(command: Callable[..., Any], *decorators: Decorator) -> Callable[..., Any]:
+    """A command with several options, which its help lists in this order."""
     for decorate in reversed(decorators):
         command = decorate(command)
     return command

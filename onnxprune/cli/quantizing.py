@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.options import all_of
 from onnxprune.cli.values import names_in_model, patterns, words
 from onnxprune.errors import UsageError
 from onnxprune.passes import Quantize
@@ -43,9 +44,7 @@ _OPTIONS = (
 
 def quantize_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--quantize` and what goes with it."""
-    for decorate in reversed(_OPTIONS):
-        command = decorate(command)
-    return command
+    return all_of(command, *_OPTIONS)
 
 
 def quantize_of(options: Mapping[str, Any]) -> Quantize | None:

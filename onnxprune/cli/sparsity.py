@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from onnxprune.cli.options import all_of
 from onnxprune.cli.values import words
 from onnxprune.cost.sparsity import PATTERNS
 from onnxprune.errors import UsageError
@@ -49,9 +50,7 @@ _OPTIONS = (
 
 def sparsity_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--sparsity` and what goes with it."""
-    for decorate in reversed(_OPTIONS):
-        command = decorate(command)
-    return command
+    return all_of(command, *_OPTIONS)
 
 
 def sparsify_of(options: Mapping[str, Any]) -> dict[str, Any] | None:

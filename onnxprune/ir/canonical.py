@@ -28,7 +28,7 @@ from onnxprune.ir.editor import Editor
 from onnxprune.ir.folding import Folding
 from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.guards import guard_shapes, moving_sizes
-from onnxprune.ir.measure import NodeTeller, told_types
+from onnxprune.ir.measure import tell_node, told_types
 from onnxprune.ir.model import Model
 from onnxprune.ir.readings import Axis
 from onnxprune.ir.shapes import Facts, Shape, interpret
@@ -195,8 +195,7 @@ def _sure_facts(model: Model, inputs: Mapping[str, Shape], variant: int = 0) -> 
 
     A shape that a run shows may be that of its data.
     """
-    teller = NodeTeller(model.proto.ir_version)
-    return interpret(model.proto, inputs, trips=bindings.TRIPS[variant], teller=teller)
+    return interpret(model.proto, inputs, trips=bindings.TRIPS[variant], teller=tell_node)
 
 
 def _all_facts(
@@ -212,8 +211,7 @@ def _all_facts(
     seen = blind & {name for node in model.proto.graph.node for name in node.output}
     if seen:
         told = told_types(model, inputs, seen)
-        teller = NodeTeller(model.proto.ir_version)
-        facts = interpret(model.proto, inputs, told, trips, teller)
+        facts = interpret(model.proto, inputs, told, trips, tell_node)
         blind = _without_shape(model, facts)
     return facts, blind
 

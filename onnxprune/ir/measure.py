@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import onnx
 
-from onnxprune.errors import InternalError, OnnxPruneError
+from onnxprune.errors import ModelError, ProviderUnavailableError, RuntimeFailureError
 from onnxprune.ir.bindings import bind, graph_inputs
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Shape, Told
@@ -17,6 +17,8 @@ from onnxprune.runtime import Port, Session
 
 _NUMBERS = {f"tensor({name.lower()})": number for number, name in type_names.items()}
 """Element types as ONNX Runtime spells them."""
+_UNTOLD = (ModelError, ProviderUnavailableError, RuntimeFailureError)
+"""What it means that ONNX Runtime cannot tell; another error is a fault."""
 
 
 def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) -> dict[str, Told]:
@@ -45,9 +47,7 @@ def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) 
         if not wanted:
             return told
         runs = [session.run(simple_feeds(model, inputs, seed), wanted) for seed in range(4)]
-    except InternalError:
-        raise
-    except OnnxPruneError:
+    except _UNTOLD:
         return {}
     for name in wanted:
         shape, *others = {run[name].shape for run in runs}
@@ -56,28 +56,21 @@ def told_types(model: Model, inputs: Mapping[str, Shape], names: Iterable[str]) 
     return told
 
 
-class NodeTeller:
-    """Asks ONNX Runtime for the types of single nodes' results.
+def tell_node(
+    node: onnx.NodeProto,
+    types: Mapping[str, onnx.TypeProto],
+    values: Mapping[str, onnx.TensorProto],
+    version: int,
+    ir_version: int,
+) -> dict[str, Told]:
+    """What ONNX Runtime tells of a single node's results; see `shapes.Teller`.
 
-    What it tells follows from types and constants alone, and holds for any data.
+    It follows from types and constants alone, and holds for any data.
     """
-
-    def __init__(self, ir_version: int) -> None:
-        """Prepare for the nodes of a model of this version."""
-        self._ir_version = ir_version
-
-    def __call__(
-        self,
-        node: onnx.NodeProto,
-        types: Mapping[str, onnx.TypeProto],
-        values: Mapping[str, onnx.TensorProto],
-        version: int,
-    ) -> dict[str, Told]:
-        """What is told of a node's results; see `shapes.Teller`."""
-        probe = _alone(node, types, values, version, self._ir_version)
-        question = probe.SerializeToString(deterministic=True)
-        answers = zip(node.output, _answer(question, len(node.output)), strict=True)
-        return {name: told for name, told in answers if name and told is not None}
+    probe = _alone(node, types, values, version, ir_version)
+    question = probe.SerializeToString(deterministic=True)
+    answers = zip(node.output, _answer(question, len(node.output)), strict=True)
+    return {name: told for name, told in answers if name and told is not None}
 
 
 def _alone(
@@ -111,9 +104,7 @@ def _answer(question: bytes, count: int) -> list[Told | None]:
     told: list[Told | None] = [None] * count
     try:
         session = Session(question, optimization="none", quiet=True)
-    except InternalError:
-        raise
-    except OnnxPruneError:
+    except _UNTOLD:
         return told
     for port in session.outputs:
         shape = _static(port)

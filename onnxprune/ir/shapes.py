@@ -45,11 +45,11 @@ class Told:
 
 
 Teller = Callable[
-    [onnx.NodeProto, Mapping[str, onnx.TypeProto], Mapping[str, onnx.TensorProto], int],
+    [onnx.NodeProto, Mapping[str, onnx.TypeProto], Mapping[str, onnx.TensorProto], int, int],
     Mapping[str, Told],
 ]
-"""From a node, the types of its inputs, the values known of them and the version of its operator
-set to the types of its outputs."""
+"""From a node, the types of its inputs, the values known of them, the version of its operator set
+and the IR version to the types of its outputs."""
 
 
 @dataclass(slots=True, eq=False)
@@ -240,7 +240,8 @@ class Interpreter:
         """Note what the teller knows of a node, if its operator is none of onnx's."""
         if self._teller is None or onnx.defs.has(node.op_type, node.domain):
             return
-        for name, told in self._teller(node, types, self._tensors, version).items():
+        told_of = self._teller(node, types, self._tensors, version, self._ir_version)
+        for name, told in told_of.items():
             self.note(name, told.elem_type, told.shape)
 
     def _evaluate(self, node: onnx.NodeProto) -> None:

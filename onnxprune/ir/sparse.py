@@ -14,11 +14,12 @@ from onnxprune.ir.edit import with_constants
 from onnxprune.ir.encode import encoded_length, paired, restore_names
 from onnxprune.ir.graph import all_graphs, all_nodes
 from onnxprune.ir.model import Model
+from onnxprune.ir.save import EXTERNAL_THRESHOLD_BYTES
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor, is_weight_type
 
 LARGEST = 1 << 28
 """A tensor of more elements stays as it is: sparse, it may be larger than any memory."""
-ROOM_BYTES = 1_900_000_000
+ROOM_BYTES = EXTERNAL_THRESHOLD_BYTES
 """What sparse weights may take: they cannot be external data, and a protobuf ends at 2 GB."""
 _LEAST_BYTES = 1024
 """Smaller weights stay as they are: they save next to nothing."""

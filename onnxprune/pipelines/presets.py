@@ -85,12 +85,8 @@ def pruning(
             passes += [RemoveChannels(**options, **way), FoldEmpty(), *_repair(repair, seed)]
         if sparsify is not None:
             ignore = options.get("ignore", ())
-            shared: dict[str, Any] = {"repair": repair is not False, "ignore": ignore}
-            wanted: dict[str, Any] = {**shared, **sparsify, **way, "seed": seed}
-            if step == steps and sparsify.get("pattern"):
-                pattern = sparsify["pattern"]
-                passes.append(PermuteChannels(pattern=pattern, ignore=ignore, seed=seed))
-            passes.append(Sparsify(**wanted))
+            shared = {"repair": repair is not False, "ignore": ignore, "seed": seed}
+            passes += _sparsify({**shared, **sparsify, **way})
     if sparsify is not None and not sparsify.get("pattern"):
         known = {name: options[name] for name in ("ignore", "allow_io") if name in options}
         passes.append(RemoveRedundant(**known, round_to=options.get("round_to", "auto")))
@@ -171,6 +167,14 @@ def apply_plan(
 
 def _ending(quantize: Quantize | None, sparse_storage: bool) -> list[Pass]:
     return [*([] if quantize is None else [quantize]), *[StoreSparsely()] * sparse_storage]
+
+
+def _sparsify(wanted: Mapping[str, Any]) -> list[Pass]:
+    """A step towards zeros; channels are put in order for a pattern before the last."""
+    last = Sparsify(**wanted)
+    if not last.pattern or last.way < 1:
+        return [last]
+    return [PermuteChannels(pattern=last.pattern, ignore=last.ignore, seed=last.seed), last]
 
 
 def _repair(repair: bool | None, seed: int) -> list[Repair]:

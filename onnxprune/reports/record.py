@@ -107,6 +107,13 @@ def start_record(result: Result, load_s: float) -> Record:
         for name, axes in result.ports.items()
         for axis, kept in axes.items()
     ]
+    record["blocked"] = blocked_entries(result.refused, weights_total(first.analysis))
+    return record | _describe_weights(result)
+
+
+def _describe_weights(result: Result) -> Record:
+    """What became of weights that are new on purpose: fitted, or zero."""
+    record: Record = {}
     fitted = [removal.repaired for removal in result.removals if removal.repaired]
     if fitted:
         record["repair"] = {
@@ -114,7 +121,6 @@ def start_record(result: Result, load_s: float) -> Record:
             "samples": fitted[-1].samples,
             "deviation": {"before": fitted[-1].before, "after": fitted[-1].after},
         }
-    record["blocked"] = blocked_entries(result.refused, weights_total(first.analysis))
     zeros = [removal.sparsified for removal in result.removals if removal.sparsified]
     if zeros:
         record["sparsity"] = _describe_zeros(zeros[-1], result.model)

@@ -23,6 +23,7 @@ from onnxprune.errors import (
     UsageError,
     suggestion,
 )
+from onnxprune.ir.encode import inline_bytes
 from onnxprune.ir.graph import Node, matches, nodes
 from onnxprune.ir.load import load_bytes
 from onnxprune.ir.merge import merge_views
@@ -218,7 +219,7 @@ def check_quantizing(passes: Sequence[Pass], model: Model, data: Iterable[Batch]
 
 
 def _require_small(model: Model) -> None:
-    if sum(tensor.nbytes for tensor in model.constants.values()) > EXTERNAL_THRESHOLD_BYTES:
+    if inline_bytes(model) > EXTERNAL_THRESHOLD_BYTES:
         raise ModelError(
             "the model is too large to be quantized",
             why="ONNX Runtime's quantizers are given one protobuf message, of at most 2 GB",

@@ -127,22 +127,47 @@ def fit_layer(target: Target, seen: Seen, numbers: Numbers) -> dict[str, Array]:
         seen: what it reads and should give.
         numbers: the weights that there are.
     """
-    if isinstance(target.form, Linear):
-        old = numbers[target.weight]
-        weight = target.form.matrix(old.astype(np.float64))
-        bias = None
-        if target.bias:
-            flat = numbers[target.bias].astype(np.float64) * target.form.bias_scale
-            bias = flat.reshape(len(weight), 1, -1)
-        fit = fitted(seen.fit, seen.held, weight, bias, shifted=target.shifted)
-        if not fit.after < fit.before:
-            return {}
-        made = {target.weight: target.form.restored(fit.weight, old.shape)}
-        if target.bias:
-            shape = numbers.shape(target.bias)
-            made[target.bias] = (fit.bias / target.form.bias_scale).reshape(shape)
-        return made
-    return _fit_scaling(target, seen, numbers)
+    form = target.form
+    if not isinstance(form, Linear):
+        return _fit_scaling(target, seen, numbers)
+    weight, bias = as_matrices(target, form, numbers)
+    fit = fitted(seen.fit, seen.held, weight, bias, shifted=target.shifted)
+    if not fit.after < fit.before:
+        return {}
+    return as_constants(target, form, numbers, fit.weight, fit.bias)
+
+
+def as_matrices(target: Target, form: Linear, numbers: Numbers) -> tuple[Array, Array | None]:
+    """A layer's weight, ``[g, k, m]``, and its bias, ``[g, 1, m]``, if it has one.
+
+    Args:
+        target: the layer.
+        form: what its nodes compute.
+        numbers: the weights that there are.
+    """
+    weight = form.matrix(numbers[target.weight].astype(np.float64))
+    if not target.bias:
+        return weight, None
+    flat = numbers[target.bias].astype(np.float64) * form.bias_scale
+    return weight, flat.reshape(len(weight), 1, -1)
+
+
+def as_constants(
+    target: Target, form: Linear, numbers: Numbers, weight: Array, bias: Array
+) -> dict[str, Array]:
+    """New constants for a layer, of what `as_matrices` gives; without a bias, that counts nothing.
+
+    Args:
+        target: the layer.
+        form: what its nodes compute.
+        numbers: the weights that there are.
+        weight: ``[g, k, m]``.
+        bias: ``[g, 1, m]``.
+    """
+    made = {target.weight: form.restored(weight, numbers.shape(target.weight))}
+    if target.bias:
+        made[target.bias] = (bias / form.bias_scale).reshape(numbers.shape(target.bias))
+    return made
 
 
 def _fit_scaling(target: Target, seen: Seen, numbers: Numbers) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from onnxprune.ops.affine import Linear
 from onnxprune.passes.repair.gather import Seen
 from onnxprune.passes.repair.least_squares import Array, Moments, fitted
 from onnxprune.passes.repair.numbers import Numbers
+from onnxprune.passes.repair.repair import as_constants, as_matrices
 from onnxprune.passes.repair.targets import Target
 from onnxprune.passes.sparsify.amount import Amount
 from onnxprune.passes.sparsify.methods import (
@@ -30,16 +31,11 @@ def fit_sparse(
     """
     form = target.form
     assert isinstance(form, Linear)
-    old = numbers[target.weight]
-    weight = form.matrix(old.astype(np.float64))
-    bias = None
-    if target.bias:
-        flat = numbers[target.bias].astype(np.float64) * form.bias_scale
-        bias = flat.reshape(len(weight), 1, -1)
+    weight, bias = as_matrices(target, form, numbers)
     everything = seen.fit + seen.held
     plain = np.where(_gone(method, weight, everything, amount), 0.0, weight)
     if not repair and method != "sparsegpt":
-        return {target.weight: form.restored(plain, old.shape)}
+        return {target.weight: form.restored(plain, numbers.shape(target.weight))}
     free = bias is not None or target.shifted
     dense = fitted(seen.fit, seen.held, weight, bias, shifted=target.shifted).weight
     judge = seen.held if seen.held.rows else seen.fit
@@ -54,11 +50,7 @@ def fit_sparse(
         errors[damping] = error(settled(plain, dense, second, damping, FEW_STEPS))
     best = min(errors, key=lambda damping: errors[damping])
     found = adapted(method, dense, everything, amount, best, free) if best else plain
-    made = {target.weight: form.restored(found, old.shape)}
-    if target.bias:
-        shift = everything.shift(found) / form.bias_scale
-        made[target.bias] = shift.reshape(numbers.shape(target.bias))
-    return made
+    return as_constants(target, form, numbers, found, everything.shift(found))
 
 
 def _gone(method: Method, weight: Array, moments: Moments, amount: Amount) -> Array:
