@@ -1,6 +1,7 @@
 """What is installed is what stands in the tree, and importing it costs little."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -27,9 +28,10 @@ def packages_below(folder: Path, name: str) -> set[str]:
 
 
 def python(code: str, *, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
-    )
+    """Run some code as a user does, who finds modules in the folder that he is in."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 def test_the_package_list_equals_the_tree(project: dict[str, Any]) -> None:

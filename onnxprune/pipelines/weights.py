@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, few, suggestion
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import made_dense
 from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
-
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def import_weights(
         parts = (("not given", kept), ("not in the model", unused))
         raise UsageError(
             "the names of the weights do not match",
-            where="; ".join(f"{what}: {_few(names)}" for what, names in parts if names),
+            where="; ".join(f"{what}: {few(names)}" for what, names in parts if names),
             hint="export the network with the names of its weights (training="
             "TrainingMode.PRESERVE, do_constant_folding=False), or say --partial",
         )
@@ -112,9 +110,3 @@ def _array(value: Any) -> npt.NDArray[Any]:
 
 def _is_float(array: npt.NDArray[Any]) -> bool:
     return "float" in array.dtype.name
-
-
-def _few(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more

@@ -27,6 +27,8 @@ CASES = [case for family in FAMILY_NAMES for case in cases_of(family)]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_laws_hold(case: Case) -> None:
+    if not case.is_known:
+        pytest.skip("the installed onnx or ONNX Runtime is older than what is described")
     bench = build(case)
     blocked, partly = restricted_axes(bench)
     assert blocked == set(case.blocked)
