@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.versions import NEWEST_OPSET, has_opset
+
 REPORT = Path(__file__).parents[1] / "tools" / "backend_report.py"
 CASES = (
     "test_add_uint8",
@@ -46,7 +48,7 @@ def test_a_sample_of_cases(tmp_path: Path) -> None:
     run = report("--cases", ",".join(CASES), "--json", str(found))
     assert run.returncode == 0, run.stdout + run.stderr
     cases = {case["name"]: case for case in json.loads(found.read_text())["cases"]}
-    assert len(cases) >= len(CASES)
+    assert len(cases) >= len(CASES) - (not has_opset(NEWEST_OPSET))  # one is of a younger type
     for case in cases.values():
         assert case["same"]["outcome"] in ("same", "as ONNX Runtime has it"), case
     for name in ("test_add_uint8", "test_div_int32_trunc", "test_Conv2d_groups"):

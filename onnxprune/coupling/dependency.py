@@ -27,9 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import DEFAULT_KINDS, Group, choose
+from onnxprune.coupling.groups import DEFAULT_KINDS, Group, carried, choose
 from onnxprune.coupling.placed import Placed
 from onnxprune.notebook import html_table
 
@@ -79,7 +78,8 @@ def dependency_graph(analysis: Analysis, groups: Sequence[Group]) -> DependencyG
     _add_groups(graph, analysis, groups)
     for index, placed in enumerate(analysis.placed):
         _add_operator(graph, analysis, f"operator:{index}", placed)
-        for group in _carried(placed, by_leaf):
+        operands = (v for v in (*placed.site.inputs, *placed.site.outputs) if v is not None)
+        for group in carried((dim for value in operands for dim in value.dims), by_leaf):
             graph.add_edge(f"group:{group.index}", f"operator:{index}", kind="rewrites")
     return graph
 
@@ -162,19 +162,6 @@ def _add_operator(
         for index, name in enumerate(names):
             if name:
                 graph.add_edge(key, _value_key(graph, analysis, name), kind=kind, index=index)
-
-
-def _carried(placed: Placed, by_leaf: dict[Dim, Group]) -> list[Group]:
-    """The groups that a node's operands carry, each once."""
-    found = {
-        by_leaf[leaf].index: by_leaf[leaf]
-        for value in (*placed.site.inputs, *placed.site.outputs)
-        if value is not None
-        for dim in value.dims
-        for leaf in dim.leaves()
-        if leaf in by_leaf
-    }
-    return list(found.values())
 
 
 def _text(text: str) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.errors import UsageError, few, suggestion
+from onnxprune.ir.elements import is_float_dtype, is_float_type
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import made_dense
-from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
+from onnxprune.ir.tensors import ArrayTensor, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def import_weights(
             hint = suggestion(name, model.constants) if missing else suggestion(source, given)
             raise UsageError(f"there is no {what}", where=f"{name}={source}", hint=hint)
         given[name] = given.pop(source)
-    floats = {name: array for name, array in given.items() if _is_float(array)}
+    floats = {name: array for name, array in given.items() if is_float_dtype(array.dtype)}
     weights = {n: t for n, t in model.constants.items() if is_float_type(t.elem_type)}
     written = [name for name in weights if name in floats]
     tensors = {name: _fitting(name, floats[name], weights[name]) for name in written}
@@ -106,7 +107,3 @@ def _array(value: Any) -> npt.NDArray[Any]:
     if hasattr(value, "detach"):
         value = value.detach().cpu().float().numpy() if value.is_floating_point() else value.numpy()
     return np.asarray(value)
-
-
-def _is_float(array: npt.NDArray[Any]) -> bool:
-    return "float" in array.dtype.name

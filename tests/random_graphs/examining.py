@@ -15,8 +15,8 @@ from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
 from onnxprune.data.narrow import narrowed
 from onnxprune.data.random import Feeds, random_feeds, resized
 from onnxprune.errors import CheckFailedError
+from onnxprune.ir.elements import is_float_type
 from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import is_float_type
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
 from onnxprune.runtime import Session
