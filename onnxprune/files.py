@@ -1,4 +1,4 @@
-"""Files of text, written as a whole or not at all."""
+"""Files of text, written as a whole or not at all, and what may stand in them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from pathlib import Path
 from onnxprune.errors import WriteError
 
 _LOG = logging.getLogger(__name__)
+
+
+def printable(text: str, spared: str = "") -> str:
+    """A text with a mark in place of each control character, which XML and the like cannot hold.
+
+    Args:
+        text: any; names in models are anybody's.
+        spared: control characters that may stay.
+    """
+    return "".join(x if x.isprintable() or x in spared else "�" for x in text)
 
 
 def write_text(target: Path, text: str) -> None:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.ir.elements import is_float_type
 from onnxprune.ir.evaluate import NodeEvaluator
-from onnxprune.ops.channels import ChannelRules, Channels
+from onnxprune.ops.channels import ChannelRules
+from onnxprune.ops.numbering import Channels
 from onnxprune.ops.site import Value
 
 
