@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.ops.bench import build, run
 from tests.ops.case import AnyArray, Case, byte_weights, case, contrib, whole
 from tests.ops.cases.blockwise import scales
-from tests.ops.laws import build, run
 
 
 def drawn(*shape: int) -> AnyArray:

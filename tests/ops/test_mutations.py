@@ -19,10 +19,11 @@ from onnxprune.errors import OnnxPruneError
 from onnxprune.ops import operator as operators
 from onnxprune.ops.notation import Signature, parse
 from onnxprune.ops.operator import Operator
-from onnxprune.ops.registry import all_operators, lookup
+from onnxprune.ops.registry import all_operators
+from tests.ops.bench import Bench, BrokenLawError, build, restricted_axes
 from tests.ops.case import Case
-from tests.ops.laws import Bench, BrokenLawError, build, check, draw_keeps
-from tests.ops.test_laws import CASES, restricted_axes
+from tests.ops.catalogue import CASES, operator_of
+from tests.ops.laws import check, draw_keeps
 
 COUNT = 100
 _OPERAND = re.compile(r"(\w+)\[([^\]]*)\]")
@@ -157,14 +158,10 @@ def picture(bench: Bench) -> tuple[object, ...]:
     return (axes, roles)
 
 
-def cases_of(operator: Operator) -> list[Case]:
-    return [c for c in CASES if lookup(c.domain, c.op_type, c.opset) is operator]
-
-
 def verdict(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> bool | None:
     """Whether a mistake is found; None if it is none."""
     differs = bool(mistake.part)
-    for case in cases_of(mistake.operator):
+    for case in (case for case in CASES if operator_of(case) is mistake.operator):
         try:
             bench = built(mistake, case, monkeypatch)
         except AbsentError:
