@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.pages import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,10 @@ def packages_below(folder: Path, name: str) -> set[str]:
     return found
 
 
-def python(code: str, *, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code from the root of the project."""
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
 

@@ -75,8 +75,7 @@ def test_external_weights_come_back_the_same(tmp_path: Path) -> None:
     proto = full_model()
     Model.load(proto).save(tmp_path / "m.onnx", external=True)
     assert names(tmp_path) == {"m.onnx", "m.onnx.data"}
-    # Here and below: onnx annotates it with a bare PathLike.
-    onnx.checker.check_model(tmp_path / "m.onnx")  # pyright: ignore[reportUnknownMemberType]
+    onnx.checker.check_model(tmp_path / "m.onnx")
     again = Model.load(tmp_path / "m.onnx")
     assert again.external
     assert [tensor.is_external for tensor in again.constants.values()] == [
@@ -96,7 +95,7 @@ def test_external_weights_come_back_the_same(tmp_path: Path) -> None:
 
 def test_other_readers_understand_it(tmp_path: Path) -> None:
     Model.load(full_model()).save(tmp_path / "m.onnx", external=True)
-    loaded = onnx.load(tmp_path / "m.onnx")  # pyright: ignore[reportUnknownMemberType]
+    loaded = onnx.load(tmp_path / "m.onnx")
     found = {t.name: onnx.numpy_helper.to_array(t) for t in loaded.graph.initializer}
     assert found["w"][1, 0] == 32
     assert found["half"][10] == 10
