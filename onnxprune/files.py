@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from onnxprune.errors import WriteError
@@ -45,4 +46,5 @@ def write_text(target: Path, text: str) -> None:
             hint="what stood there before is unchanged",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, there is none
+            temporary.unlink()

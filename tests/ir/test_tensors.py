@@ -26,11 +26,12 @@ def array_of(elem_type: int, shape: tuple[int, ...] = SHAPE) -> npt.NDArray[Any]
     return array
 
 
-def external(tmp_path: Path, array: npt.NDArray[Any], offset: int = 7) -> ExternalTensor:
-    path = tmp_path / "data"
+def external(tmp_path: Path, array: npt.NDArray[Any]) -> ExternalTensor:
+    path, before = tmp_path / "data", b"before"
     proto = onnx.numpy_helper.from_array(array)
-    path.write_bytes(b"x" * offset + proto.raw_data + b"x")
-    return ExternalTensor(path, offset, array.shape, proto.data_type, FileStamp.of(path.stat()))
+    path.write_bytes(before + proto.raw_data + b"behind")
+    stamp = FileStamp.of(path.stat())
+    return ExternalTensor(path, len(before), array.shape, proto.data_type, stamp)
 
 
 def test_dtypes_of_small_floats_come_from_ml_dtypes() -> None:

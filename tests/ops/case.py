@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,10 @@ def case(
     )
 
 
+contrib = partial(case, domain="com.microsoft", opset=1)
+"""A case of one of ONNX Runtime's own operators."""
+
+
 def _axes(text: str) -> frozenset[str]:
     words = (word.split(".") for word in text.split())
     return frozenset(f"{name}.{axis}" for name, axes in words for axis in axes)
@@ -171,6 +176,11 @@ def floats(*values: float) -> AnyArray:
 def weights(*shape: int) -> AnyArray:
     """A constant of random floats."""
     return Draw(shape).sample(np.random.default_rng(shape))
+
+
+def byte_weights(*shape: int) -> AnyArray:
+    """A constant of random bytes."""
+    return whole(*shape, high=255, dtype="uint8").sample(np.random.default_rng(shape))
 
 
 def whole(*shape: int, low: int = 0, high: int = 9, dtype: str = "int64") -> Draw:

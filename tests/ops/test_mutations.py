@@ -19,10 +19,11 @@ from onnxprune.errors import OnnxPruneError
 from onnxprune.ops import operator as operators
 from onnxprune.ops.notation import Signature, parse
 from onnxprune.ops.operator import Operator
-from onnxprune.ops.registry import all_operators, lookup
+from onnxprune.ops.registry import all_operators
+from tests.ops.bench import Bench, BrokenLawError, build, restricted_axes
 from tests.ops.case import Case
-from tests.ops.laws import Bench, BrokenLawError, build, check, draw_keeps
-from tests.ops.test_laws import CASES, restricted_axes
+from tests.ops.catalogue import CASES, operator_of
+from tests.ops.laws import check, draw_keeps
 from tests.versions import NEWEST_RUNTIME, needs_runtime
 
 COUNT = 100
@@ -159,7 +160,7 @@ def picture(bench: Bench) -> tuple[object, ...]:
 
 
 def cases_of(operator: Operator) -> list[Case]:
-    return [c for c in CASES if c.is_known and lookup(c.domain, c.op_type, c.opset) is operator]
+    return [case for case in CASES if case.is_known and operator_of(case) is operator]
 
 
 def verdict(mistake: Mistake, monkeypatch: pytest.MonkeyPatch) -> bool | None:

@@ -68,7 +68,6 @@ class Outcome:
 
     verdict: str
     is_pruned: bool
-    why: str = ""
 
 
 def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
@@ -93,7 +92,7 @@ def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
             check_replayed(result)
         if chosen.again:
             examine(result.model.to_proto(), replace(chosen, again=False), folder)
-    return Outcome(verdict.verdict, result.is_pruned, verdict.why)
+    return Outcome(verdict.verdict, result.is_pruned)
 
 
 def pruned(proto: onnx.ModelProto, chosen: Options) -> Result:
