@@ -49,9 +49,11 @@ def test_a_sample_of_cases(tmp_path: Path) -> None:
     assert set(blocked["blocked"]) == {"random numbers go by their place"}
 
 
-@pytest.mark.parametrize("arguments", [["--cases", "no_such_case"], ["--kinds", "real"]])
-def test_what_is_asked_for_must_be_there(arguments: list[str]) -> None:
-    run = subprocess.run(
-        [sys.executable, str(REPORT), *arguments], capture_output=True, check=False
-    )
-    assert run.returncode == 2
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--cases", "no_such_case", "there is no such case"), ("--kinds", "real", "choose from node")],
+)
+def test_what_is_asked_for_must_be_there(option: str, value: str, message: str) -> None:
+    command = [sys.executable, str(REPORT), option, value]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, message in run.stderr) == (2, True)

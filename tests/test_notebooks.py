@@ -111,4 +111,4 @@ def test_texts_are_escaped() -> None:
 def test_names_of_a_model_are_escaped() -> None:
     proto = with_weights(MLP)
     proto.graph.name = "<img src=x>"
-    assert "<img" not in op.load(proto)._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert "<img" not in op.load(proto)._repr_html_()

@@ -27,9 +27,9 @@ from onnxprune.pipelines.comparison import Comparison
 from onnxprune.pipelines.presets import lossless, pruning
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
+from tests.conftest import FIXTURES
 from tests.texts import Weight, assert_valid, f32, model_of, op_types, proto_of
 
-FIXTURES = Path(__file__).parents[3] / "fixtures"
 CONV = """g (float[n,3,8,8] x) => (float[n,4] y) {
     a = Conv<pads=[1,1,1,1]>(x, w1, b1)
     m = BatchNormalization(a, s, t, mean, var)  r = Relu(m)

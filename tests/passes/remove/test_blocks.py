@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from onnxprune.passes.fold.empty import without_empty
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
+from tests.conftest import FIXTURES
 from tests.passes.samples import RNG, batches, deviation
 from tests.texts import Weight, assert_valid, f32, model_of, op_types
 
@@ -214,7 +214,7 @@ def test_blocks_need_a_budget_to_pay_off() -> None:
 
 
 def test_a_ledger_knows_what_goes_with_a_block() -> None:
-    model = op.load(Path(__file__).parents[3] / "fixtures" / "digits_vit.ts.onnx")
+    model = op.load(FIXTURES / "digits_vit.ts.onnx")
     analysis = analyse(canonicalise(model))
     groups = find_groups(analysis)
     block = find_blocks(analysis, groups)[2]
