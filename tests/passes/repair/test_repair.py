@@ -211,7 +211,7 @@ def test_weights_that_nodes_read_in_different_ways_are_left_alone(other: str) ->
         }}""",
         {"w": (8, 8), "v": (8, 8)},
     )
-    data = [Batch({"x": f32(RNG.standard_normal((8, 8)))}, None, 8) for _ in range(64)]
+    data = batches((8,), 256, 8)
     result = op.prune(model, data=data, allow_io=("x:1",), **HALF)
     repaired = result.removals[0].repaired
     assert repaired is not None
