@@ -27,9 +27,9 @@ from dataclasses import asdict
 from itertools import chain, product
 from pathlib import Path
 
-from accuracy_judge import Judge, Remembering, Row, Trial
-from accuracy_tables import show
-from accuracy_ways import (
+from accuracy.judge import Judge, Remembering, Row, Trial
+from accuracy.tables import show
+from accuracy.ways import (
     BUDGETED,
     block_ways,
     channel_ways,

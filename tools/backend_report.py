@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from apart import apart
-from backend_cases import KINDS, case_names, read_case
-from backend_pruning import FAILED, Pruning, examine_pruning
-from backend_rows import FED, HELD, Row, row_lines, summarise, total_lines
-from backend_same import NOT_LOADED, Sameness, examine_same
+from backend.cases import KINDS, case_names, read_case
+from backend.pruning import FAILED, Pruning, examine_pruning
+from backend.rows import FED, HELD, Row, row_lines, summarise, total_lines
+from backend.same import NOT_LOADED, Sameness, examine_same
 
 Name = tuple[str, str]
 """Kind and name of a case."""

@@ -21,7 +21,7 @@ import onnx
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from zoo_skeleton import find_models, name_of, read_model
+from zoo.skeleton import find_models, name_of, read_model
 
 import onnxprune as op
 from onnxprune.errors import NothingToPruneError, OnnxPruneError

@@ -51,12 +51,10 @@ def _declare_vision_operators() -> None:
 
 _declare_vision_operators()
 
-import architectures_nets  # noqa: E402
-import architectures_transformers  # noqa: E402
-import architectures_vision  # noqa: E402
-from architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
+from architectures import nets, transformers, vision  # noqa: E402
+from architectures.architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
 
-TABLES = (architectures_nets, architectures_transformers, architectures_vision)
+TABLES = (nets, transformers, vision)
 
 
 def main() -> int:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from apart import apart
-from mutation_lines import HEADER, mutant_lines, sound_line, summarise, total_lines
-from mutation_study import (
+from mutation.kinds import KINDS
+from mutation.lines import HEADER, mutant_lines, sound_line, summarise, total_lines
+from mutation.study import (
     FAILED,
     NOT_MADE,
     STOPPED,
@@ -28,8 +29,7 @@ from mutation_study import (
     mutants,
     sound,
 )
-from mutations import KINDS
-from zoo_skeleton import find_models, name_of
+from zoo.skeleton import find_models, name_of
 
 MODELS = 10
 """So many by default: the smallest files, of one architecture each."""

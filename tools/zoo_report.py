@@ -16,12 +16,12 @@ from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 
-from zoo_lines import HEADER, LEGEND, row_lines, total_lines
-from zoo_model import Row, Task, examine, new_row
-from zoo_quantizers import QUANTIZERS
-from zoo_skeleton import find_models, name_of
-from zoo_totals import Expectation, summarise
-from zoo_variants import LEVELS, Variant, model_type
+from zoo.lines import HEADER, LEGEND, row_lines, total_lines
+from zoo.model import Row, Task, examine, new_row
+from zoo.quantizers import QUANTIZERS
+from zoo.skeleton import find_models, name_of
+from zoo.totals import Expectation, summarise
+from zoo.variants import LEVELS, Variant, model_type
 
 from onnxprune.errors import UsageError
 from onnxprune.passes import RemoveChannels

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from accuracy_judge import Way, share
+from accuracy.judge import Way, share
 
 import onnxprune as op
 from onnxprune.passes import FoldConstants, FoldEmpty, Quantize, RemoveBlocks, Repair

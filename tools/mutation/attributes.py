@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from mutation_subject import Array, Draft, Edit, Site, Subject, attribute, kind, title
+from mutation.subject import Array, Draft, Edit, Site, Subject, attribute, kind, title
 from onnx import helper
 
 _EPSILONS = (

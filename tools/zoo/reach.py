@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import onnx
-from zoo_blocked import Blocks, Cause, causes
-from zoo_shares import free_share, weigh
+from zoo.blocked import Blocks, Cause, causes
+from zoo.shares import free_share, weigh
 
 import onnxprune as op
 from onnxprune.passes import RemoveChannels
@@ -22,7 +22,7 @@ class Reach:
 
     Attributes:
         touched: in weights that an offered group touches.
-        free: removed if every free axis lost the first ratio; see `zoo_shares.Shares`.
+        free: removed if every free axis lost the first ratio; see `shares.Shares`.
         causes: by reason, in weights that no offered group touches.
     """
 

@@ -7,9 +7,9 @@ from itertools import count
 from typing import ClassVar
 
 import numpy as np
-from backend_cases import Case
-from backend_running import line_of, session_over, unlike
-from backend_wrapping import Wrapped, wrap
+from backend.cases import Case
+from backend.running import line_of, session_over, unlike
+from backend.wrapping import Wrapped, wrap
 
 import onnxprune as op
 from onnxprune.axes import Dim, Keep

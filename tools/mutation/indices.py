@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
-from mutation_subject import Array, Cut, Draft, Site, Subject, attribute, kind, layer_axes, title
+from mutation.subject import Array, Cut, Draft, Site, Subject, attribute, kind, layer_axes, title
 
 from onnxprune.coupling.axis_plan import Blocks
 

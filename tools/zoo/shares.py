@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
-from zoo_blocked import Blocks
+from zoo.blocked import Blocks
 
 from onnxprune.axes import Dim, Keep, kept_size
 from onnxprune.cost.macs import parameters_touched

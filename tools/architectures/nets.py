@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import torch
-from architecture import Architecture, Input
+from architectures.architecture import Architecture, Input
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm

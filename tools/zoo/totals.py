@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from zoo_blocked import CONVENIENCE, NATURE, OPTION, Cause
-from zoo_model import FAILED, NOTHING, PRUNED, Pruning, Row
-from zoo_reach import LOST_AT_MOST, lost
+from zoo.blocked import CONVENIENCE, NATURE, OPTION, Cause
+from zoo.model import FAILED, NOTHING, PRUNED, Pruning, Row
+from zoo.reach import LOST_AT_MOST, lost
 
 TOUCHED_AT_LEAST = 0.95
 MEDIAN_TOUCHED_AT_LEAST = 0.99

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from zoo_model import Pruning, Row
-from zoo_reach import LOST_AT_MOST, Reach, lost, reasons_for_less
-from zoo_totals import GAP_AT_MOST, TOUCHED_AT_LEAST, blocked, gap
+from zoo.model import Pruning, Row
+from zoo.reach import LOST_AT_MOST, Reach, lost, reasons_for_less
+from zoo.totals import GAP_AT_MOST, TOUCHED_AT_LEAST, blocked, gap
 
 LEGEND = """\
 can be: share of the parameters in weights that an offered group touches;

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from mutation_arbiter import Arbiter
-from mutation_subject import Draft, Site, Subject
-from mutations import KINDS
-from zoo_skeleton import SUFFIX, name_of, read_model
+from mutation.arbiter import Arbiter
+from mutation.kinds import KINDS
+from mutation.subject import Draft, Site, Subject
+from zoo.skeleton import SUFFIX, name_of, read_model
 
 import onnxprune as op
 from onnxprune.coupling.groups import DEFAULT_KINDS

@@ -1,7 +1,7 @@
 """Variants of a model: what users do to one before they prune it.
 
 It may be in float16, optimized by ONNX Runtime's transformer optimizer, quantized
-(`zoo_quantizers.py`), and as ONNX Runtime's offline optimization leaves it, in that order.
+(`quantizers.py`), and as ONNX Runtime's offline optimization leaves it, in that order.
 """
 
 import logging
@@ -14,7 +14,7 @@ import onnxruntime
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 from onnxruntime.transformers.optimizer import MODEL_TYPES, optimize_model
-from zoo_quantizers import quantized
+from zoo.quantizers import quantized
 
 _LEVELS = {
     "basic": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -32,7 +32,7 @@ class Variant:
         float16: whether its float32 tensors become float16, inputs and outputs too.
         transformers: the type of model that ONNX Runtime's transformer optimizer takes it for, and
             how many heads it has if the optimizer cannot tell, as `model_type` reads it; or "".
-        quantized: the quantizer, one of `zoo_quantizers.QUANTIZERS`, or "".
+        quantized: the quantizer, one of `quantizers.QUANTIZERS`, or "".
         optimized: the level of ONNX Runtime's offline optimization, one of `LEVELS`, or "".
     """
 

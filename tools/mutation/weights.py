@@ -5,7 +5,7 @@ from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
-from mutation_subject import Array, Draft, Edit, Site, Subject, kind, layer_axes, title
+from mutation.subject import Array, Draft, Edit, Site, Subject, kind, layer_axes, title
 
 _NORMALIZATIONS = (
     "BatchNormalization",

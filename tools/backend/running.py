@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from backend_cases import Case
+from backend.cases import Case
 
 from onnxprune.errors import OnnxPruneError
 from onnxprune.runtime import Session

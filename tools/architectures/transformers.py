@@ -5,7 +5,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any, cast
 
-from architecture import Architecture, InOrder, Input, call
+from architectures.architecture import Architecture, InOrder, Input, call
 from torch import Tensor, nn
 
 WORDS = 257

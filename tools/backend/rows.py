@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend_pruning import CANNOT_TELL, FAILED, PRUNINGS, REFUSED, Pruning
-from backend_same import OTHERWISE, SAMENESS, Sameness
+from backend.pruning import CANNOT_TELL, FAILED, PRUNINGS, REFUSED, Pruning
+from backend.same import OTHERWISE, SAMENESS, Sameness
 
 WHOLE, FED, HELD = "nothing removed", "all inputs fed", "one input fed"
 """What is done with a case: it is saved as it is, or pruned in one of two networks."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from zoo_blocked import Blocks, Cause, causes
-from zoo_reach import Reach, reach_of
-from zoo_shares import Shares, measure_shares, weigh
-from zoo_skeleton import name_of, read_model
-from zoo_variants import Variant
+from zoo.blocked import Blocks, Cause, causes
+from zoo.reach import Reach, reach_of
+from zoo.shares import Shares, measure_shares, weigh
+from zoo.skeleton import name_of, read_model
+from zoo.variants import Variant
 
 import onnxprune as op
 from onnxprune.cost.macs import count_macs

@@ -292,7 +292,7 @@ class Site:
 
 Kind = Callable[[Subject], Iterator[Site]]
 KINDS: dict[str, Kind] = {}
-"""All kinds of faults by name; the modules `mutations_...` fill it."""
+"""All kinds of faults by name; the modules of `mutation.kinds` fill it."""
 
 
 def kind(name: str) -> Callable[[Kind], Kind]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from architecture import Architecture, Input, call
+from architectures.architecture import Architecture, Input, call
 from torch import nn
 
 CLASSES = 10

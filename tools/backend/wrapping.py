@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-from backend_cases import Case, Feeds
-from backend_running import Array
+from backend.cases import Case, Feeds
+from backend.running import Array
 from onnx import helper, numpy_helper
 
 from onnxprune.errors import RuntimeFailureError

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from accuracy_judge import Array, Row
+from accuracy.judge import Array, Row
 from rich import box
 from rich.console import Console
 from rich.table import Table

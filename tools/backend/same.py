@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from backend_cases import Case
-from backend_kept import dressed, lost
-from backend_running import Array, first_other, line_of, session_over, unlike
+from backend.cases import Case
+from backend.kept import dressed, lost
+from backend.running import Array, first_other, line_of, session_over, unlike
 
 import onnxprune as op
 from onnxprune.errors import OnnxPruneError, RuntimeFailureError

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mutation_study import (
+from mutation.study import (
     CANNOT_TELL,
     CAUGHT,
     EQUIVALENT,
