@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 from backend.cases import Case
-from backend.running import line_of, session_over, unlike
+from backend.running import session_over, unlike
 from backend.wrapping import Wrapped, wrap
+from failures import line_of
 
 import onnxprune as op
 from onnxprune.axes import Dim, Keep

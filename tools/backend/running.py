@@ -9,7 +9,6 @@ import numpy.typing as npt
 import onnx
 from backend.cases import Case
 
-from onnxprune.errors import OnnxPruneError
 from onnxprune.runtime import Session
 
 Array = npt.NDArray[Any]
@@ -71,9 +70,3 @@ def _other(found: Array, right: Array, rtol: float, atol: float) -> str:
             return ""
         off = np.abs(found.astype(np.float64) - right.astype(np.float64))
     return f"off by {np.nanmax(off):.3g} at most"
-
-
-def line_of(error: OnnxPruneError) -> str:
-    """An error in one line."""
-    parts = (error.message, error.why or error.where)
-    return ": ".join(part.splitlines()[0] for part in parts if part)[:300]

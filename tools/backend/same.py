@@ -9,7 +9,8 @@ from pathlib import Path
 import onnx
 from backend.cases import Case
 from backend.kept import dressed, lost
-from backend.running import Array, first_other, line_of, session_over, unlike
+from backend.running import Array, first_other, session_over, unlike
+from failures import line_of
 
 import onnxprune as op
 from onnxprune.errors import OnnxPruneError, RuntimeFailureError

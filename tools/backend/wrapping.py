@@ -114,9 +114,7 @@ def _candidates(feeds: Feeds, fed: Sequence[str]) -> Iterator[Feeds]:
     floats = [name for name in fed if is_float(feeds[name])]
     for names in (fed, floats, *([name] for name in fed)):
         for shrunk in (floats, ()) * 2:
-            moved = {
-                n: rng.permutation(feeds[n].reshape(-1)).reshape(feeds[n].shape) for n in names
-            }
+            moved = {name: _shuffled(feeds[name], rng) for name in names}
             yield {**feeds, **moved, **{n: _smaller(moved[n]) for n in moved if n in shrunk}}
     yield {**feeds, **{name: _smaller(feeds[name]) for name in floats}}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from mutation.edits import give
 from mutation.subject import Array, Draft, Edit, Site, Subject, attribute, kind, title
 from onnx import helper
 
@@ -49,15 +50,6 @@ def _set(place: int, **attributes: Any) -> Edit:
     def edit(draft: Draft) -> str:
         draft.set(place, **attributes)
         return ", ".join(f"{name}={value}" for name, value in attributes.items())
-
-    return edit
-
-
-def _give(place: int, operand: int, array: Array) -> Edit:
-    def edit(draft: Draft) -> str:
-        before = draft.node(place).input[operand]
-        draft.give(place, operand, array)
-        return f"{before} became {array.tolist()}" if array.size < 9 else before
 
     return edit
 
@@ -122,7 +114,7 @@ def epsilon(subject: Subject) -> Iterator[Site]:
             array = subject.floats(node, operand)
             if array is not None and array.size == 1 and 0 < array.item() < _FALSE_EPSILON:
                 other = np.full_like(array, _FALSE_EPSILON)
-                yield Site(f"{title(node)}, {array.item():.2g}", _give(place, operand, other))
+                yield Site(f"{title(node)}, {array.item():.2g}", give(place, operand, other))
 
 
 @kind("activation left out")
@@ -148,7 +140,7 @@ def clip_bound(subject: Subject) -> Iterator[Site]:
             array = subject.floats(node, operand)
             if array is not None and array.item() != 0 and abs(array.item()) < 1e30:
                 other = (array * array.dtype.type(0.9)).astype(array.dtype)
-                yield Site(f"{title(node)}, {array.item():g}", _give(place, operand, other))
+                yield Site(f"{title(node)}, {array.item():g}", give(place, operand, other))
 
 
 @kind("Softmax over the axis before")
@@ -230,11 +222,11 @@ def mask(subject: Subject) -> Iterator[Site]:
             array = subject.constant(node, operand)
             if array is not None and array.ndim and _is_mask(array):
                 other = np.roll(array, 1, axis=-1 if array.shape[-1] > 1 else -2)
-                yield Site(title(node), _give(place, operand, other))
+                yield Site(title(node), give(place, operand, other))
     for place, node in subject.nodes("Trilu"):
         below = subject.constant(node, 1)
         if below is not None:
-            yield Site(title(node), _give(place, 1, below + 1))
+            yield Site(title(node), give(place, 1, below + 1))
 
 
 def _is_mask(array: Array) -> bool:
@@ -253,7 +245,7 @@ def attention_scale(subject: Subject) -> Iterator[Site]:
             factor = _of_pruned_size(array.item()) if array is not None and array.size == 1 else 1.0
             if array is not None and factor != 1.0:
                 other = (array * array.dtype.type(factor)).astype(array.dtype)
-                yield Site(f"{title(node)}, {array.item():.4g}", _give(place, operand, other))
+                yield Site(f"{title(node)}, {array.item():.4g}", give(place, operand, other))
 
 
 def _in_front_of_softmax(subject: Subject, steps: int = 6) -> set[str]:

@@ -23,7 +23,7 @@ def _other_indices(subject: Subject, choose: Choose, ranks: Sequence[int]) -> It
 def _rechoose(draft: Draft, cut: Cut, axis: int, choose: Choose) -> str:
     kept, gone = next((kept, gone) for found, kept, gone in cut.plain() if found == axis)
     chosen = choose(draft, kept, gone)
-    draft.put(cut.name, cut.sliced(axes={axis: tuple(chosen)}))
+    draft.put(cut.name, cut.sliced({axis: tuple(chosen)}))
     changed = [(a, b) for a, b in zip(kept, chosen, strict=True) if a != b]
     if len(changed) == 1:
         return f"{changed[0][1]} in place of {changed[0][0]}"
@@ -99,34 +99,33 @@ def _exchange_blocks(draft: Draft, cut: Cut, axis: int, plan: Blocks) -> str:
     first = int(draft.rng.integers(len(rows)))
     second = next(i for i in np.roll(range(len(rows)), -first) if rows[i] != rows[first])
     rows[first], rows[second] = rows[second], rows[first]
-    draft.put(cut.name, cut.sliced(axes={axis: Blocks(plan.by, tuple(rows))}))
+    draft.put(cut.name, cut.sliced({axis: Blocks(plan.by, tuple(rows))}))
     return f"blocks {first} and {second}"
 
 
 @kind("two channels swapped in one consumer")
 def swapped_inputs(subject: Subject) -> Iterator[Site]:
     """A layer reads two channels in the wrong order."""
-    for place, operand, node, array in subject.layers():
-        axis = layer_axes(node, operand, array.ndim)[1]
-        if array.shape[axis] > 1:
-            edit = partial(_swap, place=place, operand=operand, array=array, axis=axis)
-            yield Site(f"{title(node)}, {node.input[operand]}", edit)
+    yield from _swapped(subject, 1)
 
 
 @kind("two channels swapped in one producer")
 def swapped_outputs(subject: Subject) -> Iterator[Site]:
     """A layer makes two channels in the wrong order; its bias has them right."""
+    yield from _swapped(subject, 0)
+
+
+def _swapped(subject: Subject, side: int) -> Iterator[Site]:
+    """Layers with two channels to swap: of what they make at 0, of what they read at 1."""
     for place, operand, node, array in subject.layers():
-        axis = layer_axes(node, operand, array.ndim)[0]
+        axis = layer_axes(node, operand, array.ndim)[side]
         if array.shape[axis] > 1:
             edit = partial(_swap, place=place, operand=operand, array=array, axis=axis)
             yield Site(f"{title(node)}, {node.input[operand]}", edit)
 
 
 def _swap(draft: Draft, place: int, operand: int, array: Array, axis: int) -> str:
-    first, second = draft.two_of(array.shape[axis])
-    order = np.arange(array.shape[axis])
-    order[[first, second]] = second, first
+    first, second, order = draft.exchanged(array.shape[axis])
     draft.give(place, operand, np.take(array, order, axis=axis))
     return f"{first} and {second} of axis {axis}"
 
@@ -142,9 +141,7 @@ def groups_exchanged(subject: Subject) -> Iterator[Site]:
 
 
 def _exchange_groups(draft: Draft, place: int, array: Array, groups: int) -> str:
-    first, second = draft.two_of(groups)
-    order = np.arange(groups)
-    order[[first, second]] = second, first
+    first, second, order = draft.exchanged(groups)
     blocks = array.reshape(groups, -1, *array.shape[1:])[order]
     draft.give(place, 1, blocks.reshape(array.shape))
     return f"groups {first} and {second} of {groups}"

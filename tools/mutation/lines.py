@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from checks import check, check_lines
 from mutation.study import (
     CANNOT_TELL,
     CAUGHT,
@@ -30,7 +31,6 @@ invalid: it does not load, or does not run; STOPPED: verify ends with an error.
 
 {"model":<34} {"outcome":<16} {"max dev":>8}  kind: place"""
 KINDS_AT_LEAST = 20
-_SHOWN = 6
 
 
 def mutant_lines(mutants: Iterable[Mutant]) -> Iterator[str]:
@@ -55,8 +55,7 @@ def difference_of(mutant: Mutant) -> str:
     return (
         f"{found['tensor']} differs by {found['variation']:.2g} of its variation, "
         f"{found['size']:.2g} of its size, {found['bounds']:.2g} times what is tolerated "
-        f"({found['inputs']}, "
-        f"{found['precision']}){verify}"
+        f"({found['inputs']}, {found['precision']}){verify}"
     )
 
 
@@ -122,14 +121,7 @@ def total_lines(
         models = len({s.model for s in sound if s.verdict != NOT_MADE})
         yield f"\nsound prunings of {models} models: {counts}"
         yield f"their largest deviation: {totals['sound_max_rel']:.2g} of a tensor's variation"
-    yield "\nwhat must hold:"
-    for check in totals["checks"]:
-        mark = "holds" if check["holds"] else "DOES NOT HOLD"
-        yield f"  {mark:<13} {check['what']}"
-        if check["against"]:
-            more = len(check["against"]) - _SHOWN
-            shown = "; ".join(check["against"][:_SHOWN])
-            yield f"{'':<16}against: {shown}{f' and {more} more' if more > 0 else ''}"
+    yield from check_lines(totals["checks"])
 
 
 def _row(name: str, counts: dict[str, int]) -> str:
@@ -142,24 +134,19 @@ def _checks(
 ) -> Iterator[dict[str, Any]]:
     if mutants:
         caught, least = {m.kind for m in mutants if m.outcome == CAUGHT}, min(asked, KINDS_AT_LEAST)
-        yield _check(
+        yield check(
             f"at least {least} kinds of faults are caught: {len(caught)}",
             [] if len(caught) >= least else ["the number of kinds"],
         )
-        yield _check(
+        yield check(
             "each mutant that changes the computation by more than is tolerated is caught",
             [f"{m.model}, {m.kind}" for m in mutants if m.outcome == MISSED],
         )
-        yield _check(
+        yield check(
             "verify ends with a verdict",
             [f"{m.model}, {m.kind}" for m in mutants if m.outcome == STOPPED],
         )
     if sound:
-        yield _check(
+        yield check(
             "no sound pruning is called wrong", [s.model for s in sound if s.verdict == FAILED]
         )
-
-
-def _check(what: str, against: list[str]) -> dict[str, Any]:
-    """Something that must hold, with whatever speaks against it."""
-    return {"what": what, "holds": not against, "against": against}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from failures import line_of
 from mutation.arbiter import Arbiter
 from mutation.kinds import KINDS
 from mutation.subject import Draft, Site, Subject
@@ -162,7 +163,7 @@ class Bench:
             with session_of(op.load(path), quiet=True) as session:
                 errors = [_error(session, feeds) for feeds in self._feeds]
         except OnnxPruneError as error:
-            return _line(error)
+            return line_of(error)
         return errors[0] if all(errors) else ""
 
 
@@ -170,7 +171,7 @@ def _error(session: Session, feeds: Feeds) -> str:
     try:
         session.run(feeds)
     except RuntimeFailureError as error:
-        return _line(error)
+        return line_of(error)
     return ""
 
 
@@ -209,7 +210,7 @@ def _judge(mutant: Mutant, bench: Bench, path: Path) -> None:
     try:
         verdict = bench.verify(path)
     except Exception as error:  # an error or a fault of verify's own: both are shown
-        mutant.outcome, mutant.why = STOPPED, f"{type(error).__name__}: {error}"[:300]
+        mutant.outcome, mutant.why = STOPPED, line_of(error)
         return
     mutant.max_rel = verdict.max_rel
     mutant.why = f"{verdict.why} (worst {verdict.worst}: {verdict.max_rel:.2g})"
@@ -235,12 +236,7 @@ def sound(path: Path, setting: Setting) -> Sound:
                 return Sound(name_of(path), setting, NOT_MADE, "nothing was removed")
             verdict = bench.verify()
     except OnnxPruneError as error:
-        return Sound(name_of(path), setting, NOT_MADE, _line(error))
+        return Sound(name_of(path), setting, NOT_MADE, line_of(error))
     word = FAILED if verdict.verdict == "failed" else verdict.verdict
     why = f"{verdict.why} (worst {verdict.worst})" if word != PASSED else ""
     return Sound(name_of(path), setting, word, why, bench.removed, verdict.max_rel)
-
-
-def _line(error: OnnxPruneError) -> str:
-    parts = (error.message, error.where, error.why)
-    return ": ".join(part.splitlines()[0] for part in parts if part)[:300]

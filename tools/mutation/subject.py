@@ -37,9 +37,9 @@ class Cut:
     original: Array
     kept: Mapping[int, AxisPlan]
 
-    def sliced(self, **other: Mapping[int, AxisPlan]) -> Array:
-        """Returns what is kept of the original, on some axes other indices (`axes={axis: ...}`)."""
-        kept = {**self.kept, **other.get("axes", {})}
+    def sliced(self, other: Mapping[int, AxisPlan] | None = None) -> Array:
+        """Returns what is kept of the original, on some axes other indices."""
+        kept = {**self.kept, **(other or {})}
         array = self.original
         for axis, plan in sorted(kept.items(), key=lambda item: not isinstance(item[1], Blocks)):
             if isinstance(plan, Blocks):
@@ -254,6 +254,13 @@ class Draft:
         """Two different indices, drawn at random."""
         first, second = self.rng.choice(size, 2, replace=False)
         return int(first), int(second)
+
+    def exchanged(self, size: int) -> tuple[int, int, Array]:
+        """Two different indices, drawn at random, and an order in which they change places."""
+        first, second = self.two_of(size)
+        order = np.arange(size)
+        order[[first, second]] = second, first
+        return first, second, order
 
     def _add(self, name: str, array: Array) -> str:
         taken = {tensor.name for tensor in self.proto.graph.initializer}

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import combinations, pairwise
 
 import numpy as np
+from mutation.edits import exchange_inputs
 from mutation.subject import Array, Draft, Edit, Site, Subject, kind, layer_axes, title
 
 _NORMALIZATIONS = (
@@ -144,14 +145,7 @@ def operands_exchanged(subject: Subject) -> Iterator[Site]:
         }
         for first, second in combinations(arrays, 2):
             if arrays[first].shape == arrays[second].shape:
-                edit = partial(_exchange, place=place, first=first, second=second)
-                yield Site(f"{title(node)}, operands {first} and {second}", edit)
-
-
-def _exchange(draft: Draft, place: int, first: int, second: int) -> str:
-    names = draft.node(place).input
-    names[first], names[second] = names[second], names[first]
-    return ""
+                yield Site(title(node), exchange_inputs(place, first, second))
 
 
 @kind("weights of two layers exchanged")
@@ -189,9 +183,7 @@ def gates_exchanged(subject: Subject) -> Iterator[Site]:
 
 
 def _exchange_gates(draft: Draft, place: int, operand: int, array: Array, gates: int) -> str:
-    first, second = draft.two_of(gates)
-    order = np.arange(gates)
-    order[[first, second]] = second, first
+    first, second, order = draft.exchanged(gates)
     blocks = array.reshape(array.shape[0], gates, -1, array.shape[2])[:, order]
     draft.give(place, operand, blocks.reshape(array.shape))
     return f"gates {first} and {second}"

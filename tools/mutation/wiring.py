@@ -7,30 +7,14 @@ from typing import Any
 
 import numpy as np
 import onnx
-from mutation.subject import Array, Draft, Edit, Site, Subject, attribute, kind, title
+from mutation.edits import exchange, exchange_inputs, give
+from mutation.subject import Array, Draft, Site, Subject, attribute, kind, title
 from onnx import helper
 
 _END = 2**31 - 1
 """Slices up to here go to the end."""
 _SIZED = {"Reshape": (1,), "Expand": (1,), "ConstantOfShape": (0,), "Tile": (1,), "Resize": (3,)}
 """Operands that are lists of sizes."""
-
-
-def _exchange_inputs(place: int, first: int, second: int) -> Edit:
-    def edit(draft: Draft) -> str:
-        names = draft.node(place).input
-        names[first], names[second] = names[second], names[first]
-        return f"operands {first} and {second}"
-
-    return edit
-
-
-def _give(place: int, operand: int, array: Array) -> Edit:
-    def edit(draft: Draft) -> str:
-        draft.give(place, operand, array)
-        return f"became {array.tolist()}" if array.size < 9 else ""
-
-    return edit
 
 
 @kind("concat order exchanged")
@@ -40,19 +24,24 @@ def concat_order(subject: Subject) -> Iterator[Site]:
         if subject.is_float(node.output[0]):
             for first, second in combinations(range(len(node.input)), 2):
                 if node.input[first] != node.input[second]:
-                    yield Site(title(node), _exchange_inputs(place, first, second))
+                    yield Site(title(node), exchange_inputs(place, first, second))
 
 
 @kind("Split sizes exchanged")
 def split_sizes(subject: Subject) -> Iterator[Site]:
     """Two different sizes change places."""
-    for place, node in subject.nodes("Split"):
+    yield from _exchanged_sizes(subject, "Split")
+
+
+def _exchanged_sizes(subject: Subject, op_type: str) -> Iterator[Site]:
+    """Nodes of a type whose second operand is a list of sizes, with two of them exchanged."""
+    for place, node in subject.nodes(op_type):
         sizes = subject.constant(node, 1)
         for first, second in combinations(range(0 if sizes is None else sizes.size), 2):
             if sizes is not None and sizes[first] != sizes[second]:
                 other = sizes.copy()
                 other[[first, second]] = sizes[[second, first]]
-                yield Site(f"{title(node)}, {sizes.tolist()}", _give(place, 1, other))
+                yield Site(f"{title(node)}, {sizes.tolist()}", give(place, 1, other))
 
 
 @kind("Split outputs exchanged")
@@ -66,8 +55,7 @@ def split_outputs(subject: Subject) -> Iterator[Site]:
 
 
 def _exchange_outputs(draft: Draft, place: int, first: int, second: int) -> str:
-    names = draft.node(place).output
-    names[first], names[second] = names[second], names[first]
+    exchange(draft.node(place).output, first, second)
     return ""
 
 
@@ -108,19 +96,13 @@ def gather_index(subject: Subject) -> Iterator[Site]:
         size = shape[attribute(node, "axis", 0)] if shape else 1
         if indices is not None and subject.is_float(node.input[0]) and size > 1:
             other = ((indices + 1) % size).astype(indices.dtype)
-            yield Site(f"{title(node)} of {list(shape)}", _give(place, 1, other))
+            yield Site(f"{title(node)} of {list(shape)}", give(place, 1, other))
 
 
 @kind("Reshape target exchanged")
 def reshape_target(subject: Subject) -> Iterator[Site]:
     """Two sizes change places, as the number of heads and their size."""
-    for place, node in subject.nodes("Reshape"):
-        target = subject.constant(node, 1)
-        for first, second in combinations(range(0 if target is None else target.size), 2):
-            if target is not None and target[first] != target[second]:
-                other = target.copy()
-                other[[first, second]] = target[[second, first]]
-                yield Site(f"{title(node)}, {target.tolist()}", _give(place, 1, other))
+    yield from _exchanged_sizes(subject, "Reshape")
 
 
 @kind("stale shape constant under a dynamic axis")
@@ -134,7 +116,7 @@ def stale_shape(subject: Subject) -> Iterator[Site]:
                 if node.op_type != "Reshape":
                     now = subject.seen.numbers.get(node.input[operand], now[:0])
                 if now.size and (target is None or (target < 1).any()):
-                    yield Site(title(node), _give(place, operand, now))
+                    yield Site(title(node), give(place, operand, now))
 
 
 @kind("constant of a computed size off by one")
@@ -147,7 +129,7 @@ def size_constant(subject: Subject) -> Iterator[Site]:
             array = subject.constant(node, operand)
             computed = node.output[0] in subject.seen.numbers
             if computed and array is not None and array.dtype.kind == "i" and array.size == 1:
-                yield Site(f"{title(node)}, {array.item()}", _give(place, operand, array + 1))
+                yield Site(f"{title(node)}, {array.item()}", give(place, operand, array + 1))
 
 
 @kind("residual taken from another tensor of the same shape")
@@ -205,7 +187,7 @@ def operands(subject: Subject) -> Iterator[Site]:
     for place, node in subject.nodes("Sub", "Div", "MatMul", "Pow"):
         first, second = (subject.shape(name) or _shape(subject, name) for name in node.input)
         if first == second or (node.op_type != "MatMul" and subject.is_float(node.output[0])):
-            yield Site(title(node), _exchange_inputs(place, 0, 1))
+            yield Site(title(node), exchange_inputs(place, 0, 1))
 
 
 def _shape(subject: Subject, name: str) -> tuple[int, ...]:
@@ -218,7 +200,7 @@ def where_branches(subject: Subject) -> Iterator[Site]:
     """What is masked and what is not."""
     for place, node in subject.nodes("Where"):
         if subject.is_float(node.output[0]):
-            yield Site(title(node), _exchange_inputs(place, 1, 2))
+            yield Site(title(node), exchange_inputs(place, 1, 2))
 
 
 @kind("two inputs of the model exchanged")
@@ -253,9 +235,7 @@ def permuted_output(subject: Subject) -> Iterator[Site]:
 
 
 def _permute(draft: Draft, name: str, axis: int, size: int) -> str:
-    first, second = draft.two_of(size)
-    order = np.arange(size)
-    order[[first, second]] = second, first
+    first, second, order = draft.exchanged(size)
     indices = draft.constant(order)
 
     def build(inner: str, outer: str) -> list[onnx.NodeProto]:

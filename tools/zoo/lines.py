@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from checks import check_lines
 from zoo.model import Pruning, Row
 from zoo.reach import LOST_AT_MOST, Reach, lost, reasons_for_less
 from zoo.totals import GAP_AT_MOST, TOUCHED_AT_LEAST, blocked, gap
@@ -21,7 +22,6 @@ HEADER = (
     f"{'model':<39} {'params':>7} {'can be':>6}  {'scope, ratio':<14} {'status':<11} {'gone':>6} "
     f"{'exact':>6} {'bound':>6} {'max dev':>8} {'analyse':>7} {'remove':>6} {'verify':>6}  speed-up"
 )
-_SHOWN = 6
 
 
 def row_lines(row: Row) -> Iterator[str]:
@@ -90,13 +90,7 @@ def total_lines(rows: Sequence[Row], totals: Mapping[str, Any]) -> Iterator[str]
             "latency that is left over multiply-accumulates that are, geometric mean over models "
             f"(1 is ideal): {shares}"
         )
-    yield "\nwhat must hold:"
-    for check in totals["checks"]:
-        against, mark = check["against"], "holds" if check["holds"] else "DOES NOT HOLD"
-        yield f"  {mark:<13} {check['what']}"
-        if against:
-            more = f" and {len(against) - _SHOWN} more" if len(against) > _SHOWN else ""
-            yield f"{'':<16}against: {'; '.join(against[:_SHOWN])}{more}"
+    yield from check_lines(totals["checks"])
 
 
 def _blocked_lines(rows: Sequence[Row], totals: Mapping[str, Any]) -> Iterator[str]:

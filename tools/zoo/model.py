@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from failures import line_of
 from zoo.blocked import Blocks, Cause, causes
 from zoo.reach import Reach, reach_of
 from zoo.shares import Shares, measure_shares, weigh
@@ -165,11 +166,11 @@ def _telling(prunings: Iterable[Pruning]) -> Iterator[None]:
     except _NoVariantError as error:
         status, why = CANNOT_TELL, str(error)
     except InternalError as error:
-        status, why = FAILED, _line(error)
+        status, why = FAILED, line_of(error)
     except OnnxPruneError as error:
-        status, why = REFUSED, _line(error)
+        status, why = REFUSED, line_of(error)
     except Exception as error:  # a fault that would reach the user as a traceback
-        status, why = FAILED, f"{type(error).__name__}: {error}"[:300]
+        status, why = FAILED, line_of(error)
     for pruning in prunings:
         pruning.status, pruning.why = status, why
 
@@ -219,10 +220,10 @@ def _prove(result: op.Result, pruning: Pruning) -> None:
     try:
         verdict = result.verify(check=False)
     except RuntimeFailureError as error:
-        pruning.status, pruning.why = FAILED, f"verification: {_line(error)}"
+        pruning.status, pruning.why = FAILED, f"verification: {line_of(error)}"
         if not _runs(result):
             pruning.status = CANNOT_TELL
-            pruning.why = f"the original does not run: {_line(error)}"
+            pruning.why = f"the original does not run: {line_of(error)}"
         return
     pruning.equivalence = {
         "verdict": verdict.verdict,
@@ -264,7 +265,7 @@ def _write(result: op.Result, pruning: Pruning, keep: Path | None, name: str) ->
         try:
             outputs = Session(path, optimization=_level(result)).run(result.feeds(count=1)[0])
         except RuntimeFailureError as error:
-            pruning.status, pruning.why = FAILED, f"the file does not run: {_line(error)}"
+            pruning.status, pruning.why = FAILED, f"the file does not run: {line_of(error)}"
             return
     broken = [
         name
@@ -312,8 +313,3 @@ def _compare_speed(result: op.Result, pruning: Pruning, confidence: float) -> No
         "pruned_ms": measured.pruned.p50_ms,
         "pairs": measured.pairs,
     }
-
-
-def _line(error: OnnxPruneError) -> str:
-    parts = (error.message, error.where, error.why)
-    return ": ".join(part.splitlines()[0] for part in parts if part)[:300]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from checks import check
 from zoo.blocked import CONVENIENCE, NATURE, OPTION, Cause
 from zoo.model import FAILED, NOTHING, PRUNED, Pruning, Row
 from zoo.reach import LOST_AT_MOST, lost
@@ -130,35 +131,35 @@ def _checks(
     """What must hold; whatever rests on a clock does not decide the exit code."""
     known = [row for row in rows if row.weights]
     failed = [_title(pair) for pair in pairs if pair[1].status == FAILED]
-    yield _check(f"no model {FAILED}", failed)
+    yield check(f"no model {FAILED}", failed)
     untrue = [_title(pair) for pair in pairs if not is_true(pair)]
-    yield _check("each is pruned with equivalence proven, or blocked by nature", untrue)
+    yield check("each is pruned with equivalence proven, or blocked by nature", untrue)
     median = statistics.median(row.touched for row in known) if known else 0.0
-    yield _check(
+    yield check(
         f"median over models at least {MEDIAN_TOUCHED_AT_LEAST:.0%} of the parameters in weights "
         f"that a group touches: {median:.2%}",
         [] if median >= MEDIAN_TOUCHED_AT_LEAST else ["the median"],
     )
     least = TOUCHED_AT_LEAST
-    yield _check(
+    yield check(
         f"each at least {least:.0%}, but for what is blocked by nature or by option",
         [row.name for row in known if row.touched + row.share(NATURE, OPTION) < least],
     )
-    yield _check(
+    yield check(
         "nothing is blocked for convenience", [row.name for row in known if row.share(CONVENIENCE)]
     )
-    yield _check(
+    yield check(
         f"what uniform pruning removes before rounding is within {GAP_AT_MOST:.0%} of the bound",
         [_title(p) for p in pairs if _is_bounded(p[1]) and gap(p[1]) > GAP_AT_MOST],
     )
     variants = [row for row in rows if row.reach]
     if variants:
-        yield _check(
+        yield check(
             f"of each variant as much can be pruned as of its original, less {LOST_AT_MOST:.0%}",
             [row.name for row in variants if lost(*row.reach) > LOST_AT_MOST],
         )
     for expectation in expected:
-        yield _check(
+        yield check(
             f"of {expectation.pattern} at least {expectation.share:.0%} is gone, uniform",
             [
                 _title(pair)
@@ -168,7 +169,7 @@ def _checks(
         )
     slower = [_title(pair) for pair in pairs if pair[1].speed.get("verdict") == "slower"]
     if any(pruning.speed for _, pruning in pairs):
-        yield _check("none is slower beyond noise", slower, required=False)
+        yield check("none is slower beyond noise", slower, required=False)
 
 
 def _concerned(pairs: Sequence[Pair], pattern: str) -> list[Pair]:
@@ -181,8 +182,3 @@ def _concerned(pairs: Sequence[Pair], pattern: str) -> list[Pair]:
         and pruning.scope == "uniform"
         and pruning.ratio == largest
     ]
-
-
-def _check(what: str, against: list[str], required: bool = True) -> dict[str, Any]:
-    """Something that must hold, with whatever speaks against it."""
-    return {"what": what, "holds": not against, "against": against, "required": required}
