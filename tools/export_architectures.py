@@ -51,10 +51,10 @@ def _declare_vision_operators() -> None:
 
 _declare_vision_operators()
 
-from architectures import nets, transformers, vision  # noqa: E402
+from architectures import diffusers, generators, images, perception, relations, texts, vision  # noqa: E402
 from architectures.architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
 
-TABLES = (nets, transformers, vision)
+TABLES = (generators, images, relations, vision, texts, perception, diffusers)
 
 
 def main() -> int:

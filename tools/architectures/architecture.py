@@ -41,6 +41,11 @@ class Input:
         return torch.randint(self.values.start, self.values.stop, shape)
 
 
+def square_image(side: int) -> Input:
+    """An image of three colours behind a dynamic batch."""
+    return Input(("batch", 3, side, side))
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """A row of the tables.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from architectures.architecture import Architecture, Input, call
+from architectures.architecture import Architecture, Input, call, square_image
 from torch import nn
 
 CLASSES = 10
@@ -24,8 +24,8 @@ def _timm(
 ) -> Architecture:
     """A model of timm for images of `side` x `side` pixels; `options` change its sizes."""
     build = partial(call, "timm", "create_model", name, num_classes=CLASSES, **options)
-    image = Input(("batch", 3, side, side))
-    return Architecture(f"timm_{name}", build, {"image": image}, without=without or {})
+    image = {"image": square_image(side)}
+    return Architecture(f"timm_{name}", build, image, without=without or {})
 
 
 def _segmentation(
@@ -34,8 +34,8 @@ def _segmentation(
     """A model of segmentation-models-pytorch."""
     options |= {"encoder_weights": None, "classes": 3}
     build = partial(call, "segmentation_models_pytorch", name, encoder, **options)
-    image = Input(("batch", 3, side, side))
-    return Architecture(f"smp_{name.lower()}", build, {"image": image}, without=without or {})
+    image = {"image": square_image(side)}
+    return Architecture(f"smp_{name.lower()}", build, image, without=without or {})
 
 
 def _build_yolo(name: str, kind: str) -> nn.Module:
