@@ -100,8 +100,9 @@ def _options() -> argparse.Namespace:
     add("--measure", type=float, default=1.0, help="seconds to measure the latency of each for")
     add("--json", type=Path, help="write all rows to this file, too")
     options = parser.parse_args()
-    if options.model and not (options.data and options.calibration):
-        parser.error("--model needs --data and --calibration")
+    own = (options.model, options.data, options.calibration)
+    if any(own) and not all(own):
+        parser.error("--model, --data and --calibration go together")
     known = {
         "selections": (BUDGETED, *SELECTORS.names),
         "methods": METHODS,

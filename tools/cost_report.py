@@ -235,6 +235,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     parser.add_argument("--profile", action="store_true", help="profile the longest chain instead")
     options = parser.parse_args()
+    if options.model is not None and not options.model.is_file():
+        parser.error(f"there is no model {options.model}")
     if options.profile:
         profile()
         return 0

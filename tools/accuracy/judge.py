@@ -33,7 +33,7 @@ class Trial:
 
     def labels_of(self, path: Path) -> str | None:
         """The name of the labels in a file, if it has them."""
-        if path.suffix != ".npz":
+        if path.suffix != ".npz" or not path.exists():
             return None
         with np.load(path) as arrays:
             return self.labels if self.labels in arrays else None
