@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import ROOT
 from tests.versions import NEWEST_OPSET, has_opset
 
-REPORT = Path(__file__).parents[1] / "tools" / "backend_report.py"
+REPORT = ROOT / "tools" / "backend_report.py"
 CASES = (
     "test_add_uint8",
     "test_affine_grid_2d_expanded",
@@ -58,6 +59,10 @@ def test_a_sample_of_cases(tmp_path: Path) -> None:
     assert set(blocked["blocked"]) == {"random numbers go by their place"}
 
 
-@pytest.mark.parametrize("arguments", [["--cases", "no_such_case"], ["--kinds", "real"]])
-def test_what_is_asked_for_must_be_there(arguments: list[str]) -> None:
-    assert report(*arguments).returncode == 2
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--cases", "no_such_case", "there is no such case"), ("--kinds", "real", "choose from node")],
+)
+def test_what_is_asked_for_must_be_there(option: str, value: str, message: str) -> None:
+    run = report(option, value)
+    assert (run.returncode, message in run.stderr) == (2, True)

@@ -13,7 +13,6 @@ import click
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
-from click.testing import CliRunner
 
 import onnxprune as op
 from onnxprune.cli import cli
@@ -23,10 +22,10 @@ from onnxprune.errors import UsageError
 from onnxprune.ir.graph import all_graphs, all_nodes
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.work import PassReport, Work
+from tests.conftest import FIXTURES, Run
 from tests.pages import PAGES, ROOT, arguments, code, commands
 from tests.texts import assert_valid, model_of, op_types
 
-FIXTURES = ROOT / "fixtures"
 COMMANDS = [(page, command) for page in PAGES for command in commands(page, "onnxprune")]
 TOOLS = [(page, command) for page in PAGES for command in commands(page, "tools/")]
 STAND_INS = {
@@ -115,9 +114,9 @@ def test_commands_parse(page: str, command: str, here: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "command"), [x for x in COMMANDS if "--provider" not in x[1]])
-def test_commands_run(page: str, command: str, here: Path) -> None:
+def test_commands_run(run: Run, page: str, command: str, here: Path) -> None:
     name, words = subcommand(stood_in(command))
-    ran = CliRunner().invoke(cli, [name, *words, *QUICK.get(name, [])])
+    ran = run(name, *words, *QUICK.get(name, []))
     assert ran.exit_code in VERDICTS.get(name, {0}), ran.output
 
 
