@@ -29,7 +29,7 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
-from onnxprune.progress import track
+from onnxprune.progress import counted, expect
 from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
 from onnxprune.verify.pins import Pins, rounded_values
 from onnxprune.verify.reference import masked_reference
@@ -43,8 +43,8 @@ _LOG = logging.getLogger(__name__)
 
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
-_MASKED, _PRUNED = "running the masked original", "running the pruned model"
-_FIRST, _SECOND = "running the original", "running what must be equal"
+RUNS = 4
+"""So often do models run in a comparison, as a rule: two of them, on two sets of inputs."""
 REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
 
@@ -166,9 +166,11 @@ def check_equivalence(
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
-        for portion in track([*_portions(analysis, names, batch)], "comparing tensors, portions"):
-            masked = [first.run(feed, portion) for feed in track(masked_feeds, _MASKED)]
-            pruned_runs = enumerate(track(pruned_feeds, _PRUNED))
+        portions = [*_portions(analysis, names, batch)]
+        expect(2 * len(feeds) * len(portions) - RUNS)
+        for portion in portions:
+            masked = [first.run(feed, portion) for feed in counted(masked_feeds)]
+            pruned_runs = enumerate(counted(pruned_feeds))
             sliced = [cut.run(second, feed, i, portion) for i, feed in pruned_runs]
             for name in portion:
                 pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
@@ -248,8 +250,8 @@ def check_outputs(
     """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
-        sessions = {_FIRST: first, _SECOND: second}
-        one, two = ([s.run(feed) for feed in track(feeds, what)] for what, s in sessions.items())
+        expect(2 * len(feeds) - RUNS)
+        one, two = ([session.run(feed) for feed in counted(feeds)] for session in (first, second))
         for name in one[0]:
             before, after = ([run[name] for run in runs] for runs in (one, two))
             result.deviations.append(compare(name, before, after, tolerances))
