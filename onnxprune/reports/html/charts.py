@@ -142,7 +142,6 @@ def drawing(axes: Axes, content: Markup) -> Markup:
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         class_="chart",
-        aria_label=f"{axes.title}. {axes.text}",
     )
 
 

@@ -88,6 +88,7 @@ def _filters(found: Sequence[Group]) -> Markup:
         element("output", plural(len(found), "group"), id="matches", role="status"),
         class_="filters scripted",
         role="search",
+        aria_label="Groups",
     )
 
 

@@ -83,7 +83,7 @@ def table(
         rows: cells, as text or markup.
         numbers: the column from which on cells are numbers; 1 to 4.
     """
-    head = join(element("th", heading, scope="col") for heading in headings)
+    head = join(element("th", h, scope="col") if h else element("td") for h in headings)
     body = [_row(row) for row in rows]
     whole = element(
         "table",
@@ -93,7 +93,7 @@ def table(
         class_=f"numbers-{numbers}",
     )
     return element(
-        "div", whole, class_="wide", role="region", aria_label=caption or "table", tabindex=0
+        "div", whole, class_="wide", role="group", aria_label=caption or "table", tabindex=0
     )
 
 

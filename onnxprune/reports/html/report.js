@@ -8,7 +8,7 @@ function start() {
   const nodes = [...graph.querySelectorAll(".node")];
   const arrows = [...graph.querySelectorAll(".arrows path")];
   const byId = new Map(nodes.map((node) => [idOf(node), node]));
-  const texts = new Map(nodes.map((node) => [node, entryOf(node).textContent.toLowerCase()]));
+  const texts = new Map(nodes.map((node) => [node, textOf(entryOf(node))]));
   const view = viewOf(graph);
 
   openAtReadableSize(view, nodes[0]);
@@ -68,6 +68,12 @@ function idOf(link) {
 // The list's entry of a group.
 function entryOf(node) {
   return document.getElementById(`group-${idOf(node)}`);
+}
+
+// What a search looks into: what a group is and is made of, and not the names of its neighbours.
+function textOf(entry) {
+  const parts = [...entry.querySelectorAll("summary, dl, .code")];
+  return parts.map((part) => part.textContent).join(" ").toLowerCase();
 }
 
 // The numbers of the groups at both ends of an arrow.

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,86 @@ def test_the_page_is_never_wider_than_the_window(browser: Browser, width: int) -
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert wide <= width
+
+
+def spoken(browser: Browser) -> list[dict[str, Any]]:
+    """What a screen reader is told, in reading order: role, name, level, liveness."""
+    found = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    by_id = {node["nodeId"]: node for node in found}
+    told: list[dict[str, Any]] = []
+    left = [found[0]]
+    while left:
+        node = left.pop()
+        left += [by_id[i] for i in reversed(node.get("childIds", [])) if i in by_id]
+        if not node["ignored"]:
+            more = {each["name"]: each["value"].get("value") for each in node.get("properties", [])}
+            parts = {key: node.get(key, {}).get("value") for key in ("role", "name", "description")}
+            told.append({**more, **parts})
+    return told
+
+
+def test_a_screen_reader_is_told_everything(browser: Browser) -> None:
+    browser.execute_script("for (const each of document.querySelectorAll('details')) each.open = 1")
+    told = spoken(browser)
+    by_role: dict[str, list[dict[str, Any]]] = {}
+    for each in told:
+        by_role.setdefault(each["role"], []).append(each)
+    levels = [each["level"] for each in by_role["heading"]]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all(len(by_role[role]) == 1 for role in ("banner", "navigation", "main", "search"))
+    landmarks = [each["name"] for each in by_role["region"]]
+    assert landmarks == [each["name"] for each in by_role["heading"] if each["level"] == 2]
+    fields = ("link", "button", "searchbox", "combobox")
+    asked = ("table", "columnheader", "rowheader", "image", "complementary", *fields)
+    assert [each for role in asked for each in by_role[role] if not each["name"]] == []
+    assert [each["live"] for each in by_role["status"]] == ["polite"]
+
+
+def test_each_chart_has_a_name_a_text_and_its_numbers(browser: Browser) -> None:
+    browser.execute_script("for (const each of document.querySelectorAll('details')) each.open = 1")
+    charts = [each for each in spoken(browser) if each["role"] == "image"]
+    assert len(charts) == len(browser.find_elements("css selector", ".chart")) >= 5
+    assert all(each["name"] and each["description"] for each in charts)
+    assert len({each["name"] for each in charts}) == len(charts)
+    without = browser.execute_script(
+        "return [...document.querySelectorAll('.chart')]"
+        ".filter((each) => !each.closest('figure:has(table), section:has(> details table)'))"
+        ".map((each) => each.textContent)"
+    )
+    assert without == []
+
+
+def test_what_a_search_finds_is_said(browser: Browser) -> None:
+    find(browser, "#search").send_keys("deep")
+    told = spoken(browser)
+    (status,) = [place for place, each in enumerate(told) if each["role"] == "status"]
+    assert told[status + 1]["name"] == "1 group"
+
+
+def test_each_table_has_a_caption_and_heads(browser: Browser) -> None:
+    missing = browser.execute_script(
+        "return [...document.querySelectorAll('table')]"
+        ".filter((each) => !each.caption?.textContent || !each.querySelector('th[scope=col]') ||"
+        " [...each.tBodies[0].rows].some((row) => row.cells[0].scope !== 'row'))"
+        ".map((each) => each.outerHTML)"
+    )
+    assert missing == []
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_paper_is_white(browser: Browser, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    media = {"media": "print", "features": features}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        style = "return getComputedStyle(document.body).backgroundColor"
+        assert browser.execute_script(style) == "rgb(255, 255, 255)"
+        assert not find(browser, "nav").is_displayed()
+        assert not find(browser, "#selected").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
 def test_without_its_script_the_page_still_has_every_group(browser: Browser) -> None:
