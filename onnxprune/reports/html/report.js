@@ -18,6 +18,7 @@ function start() {
   for (const button of document.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", () => zoomBy(view, button.dataset.zoom));
   }
+  showWholeOnPaper(view);
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='#group-']");
     const node = link && byId.get(idOf(link));
@@ -203,6 +204,16 @@ function openAtReadableSize(view, first) {
   if (scale >= 0.7 || !box.width) return;
   const [width, height] = [box.width / 0.85, box.height / 0.85];
   show(view, placeOf(first)[0] - width / 2, whole.y, width, height);
+}
+
+// On paper nothing can be moved: there it is the whole graph, as high as that is.
+function showWholeOnPaper(view) {
+  let seen = null;
+  addEventListener("beforeprint", () => {
+    seen = [view.x, view.y, view.width, view.height];
+    zoomBy(view, "fit");
+  });
+  addEventListener("afterprint", () => seen && show(view, ...seen));
 }
 
 function zoomBy(view, how, node) {

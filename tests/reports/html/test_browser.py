@@ -274,6 +274,21 @@ def test_paper_is_white(browser: Browser, scheme: str) -> None:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
+def test_the_whole_graph_is_printed(browser: Browser) -> None:
+    def box() -> str:
+        return str(find(browser, "#graph").get_dom_attribute("viewBox"))
+
+    find(browser, "[data-zoom='fit']").click()
+    whole = box()
+    find(browser, "[data-zoom='in']").click()
+    closer = box()
+    assert closer != whole
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert box() == whole
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert box() == closer
+
+
 def test_without_its_script_the_page_still_has_every_group(browser: Browser) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
