@@ -15,6 +15,7 @@ from typing import Any
 
 from onnxprune.errors import CannotTellError
 from onnxprune.reports.quantities import latency, rate, share
+from onnxprune.reports.record import NOTHING_TO_PRUNE
 from onnxprune.reports.rows import (
     comparison_rows,
     fidelity_rows,
@@ -87,7 +88,7 @@ def _verdicts(record: Record) -> Iterator[str]:
 
 def _tables(record: Record) -> Iterator[str]:
     """What is short enough to be seen at once."""
-    if "original" in record and "pruned" in record:
+    if "original" in record and "pruned" in record and record.get("status") != NOTHING_TO_PRUNE:
         yield _table(("", "original", "pruned", "change"), comparison_rows(record))
     if record.get("metrics") and "measured_on" in record:
         heading = f"metric, on {record['measured_on']['samples']} samples"

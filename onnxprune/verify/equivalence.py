@@ -29,7 +29,7 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
-from onnxprune.progress import track
+from onnxprune.progress import counted, expect
 from onnxprune.runtime import Session
 from onnxprune.verify.deviation import TOLERANCES, Array, Deviation, compare
 from onnxprune.verify.pins import Pins, rounded_values
@@ -44,8 +44,8 @@ _LOG = logging.getLogger(__name__)
 
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
-_MASKED, _PRUNED = "running the masked original", "running the pruned model"
-_FIRST, _SECOND = "running the original", "running what must be equal"
+RUNS = 4
+"""So often do models run in a comparison, as a rule: two of them, on two sets of inputs."""
 Runs = tuple[str, list[tuple[Array, Array]]]
 """A value, and what both models have there for each set of inputs."""
 REACTING_SHARE = 0.3
@@ -169,8 +169,9 @@ def check_equivalence(
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
+        expect(2 * len(feeds) * len(portions) - RUNS)
         sides = _Sides(first, second, masked_feeds, pruned_feeds, cut)
-        for portion in track(portions, "comparing tensors, portions"):
+        for portion in portions:
             result.deviations += _compared(sides.run(portion), taken, inside, tolerances)
         result.deviations = excuse_rounding(
             result.deviations, first, reference, masked_feeds, types, analysis, pins
@@ -208,8 +209,8 @@ class _Sides:
 
     def run(self, names: Sequence[str]) -> Iterator[Runs]:
         """Run both on all inputs; hand out values one by one, and hold those of one no longer."""
-        masked = [self.first.run(feed, names) for feed in track(self.masked_feeds, _MASKED)]
-        feeds = enumerate(track(self.pruned_feeds, _PRUNED))
+        masked = [self.first.run(feed, names) for feed in counted(self.masked_feeds)]
+        feeds = enumerate(counted(self.pruned_feeds))
         pruned = [self.cut.run(self.second, feed, place, names) for place, feed in feeds]
         for name in names:
             yield name, [(a.pop(name), b.pop(name)) for a, b in zip(masked, pruned, strict=True)]
@@ -283,8 +284,8 @@ def check_outputs(
     """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
-        sessions = {_FIRST: first, _SECOND: second}
-        one, two = ([s.run(feed) for feed in track(feeds, what)] for what, s in sessions.items())
+        expect(2 * len(feeds) - RUNS)
+        one, two = ([session.run(feed) for feed in counted(feeds)] for session in (first, second))
         for name in one[0]:
             before, after = ([run[name] for run in runs] for runs in (one, two))
             result.deviations.append(compare(name, before, after, tolerances))
