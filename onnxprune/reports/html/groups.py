@@ -121,7 +121,7 @@ def _entry(group: Group, by_id: Mapping[int, Group], before: Sequence[Group]) ->
     body = element(
         "div",
         facts,
-        _names(plural(len(members), "coupled weight axis").replace("axiss", "axes"), members, CODE),
+        _names(plural(len(members), "coupled weight axis", "coupled weight axes"), members, CODE),
         _names(plural(len(nodes), "node"), nodes, CODE),
         _names("Made from", [link(g) for g in before]),
         _names("Read to make", [link(g) for g in after]),
