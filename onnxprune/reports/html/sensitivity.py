@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from onnxprune.reports.html.charts import Axes, figure, legend, lines
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural
+from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural, shown
 from onnxprune.reports.html.reading import listed, part
 from onnxprune.reports.quantities import share
 
@@ -29,9 +29,11 @@ def sensitivity(record: Mapping[str, Any]) -> Markup:
         f"{plural(within.get('samples') or 0, 'sample')}; the most sensitive groups in colours."
     )
     axes = Axes("Sensitivity of groups", text, "share of the group cut", "loss", share, share)
-    rows = [(in_middle(g["name"], _NAME), str(g["size"]), _losses(g)) for g in ranked]
+    ratios = listed(within, "ratios")
+    rows = [(in_middle(g["name"], _NAME), str(g["size"]), *_losses(g, ratios)) for g in ranked]
+    headings = ("group", "size", *(f"{ratio:.0%} cut".replace("%", " %") for ratio in ratios))
     chart = join([lines(axes, curves), legend([in_middle(name, _NAME) for name in curves])])
-    drawn = figure(axes, chart, ("group", "size", "loss by share cut"), rows)
+    drawn = figure(axes, chart, headings, rows)
     metrics = _metrics(within, ranked)
     return join([element("div", drawn, class_="charts"), metrics])
 
@@ -46,8 +48,11 @@ def _curve(group: Mapping[str, Any]) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *sorted((x, y) for x, y in cuts if y is not None)]
 
 
-def _losses(group: Mapping[str, Any]) -> str:
-    return ", ".join(f"{share(x)}: {share(y)}" for x, y in _curve(group)[1:])
+def _losses(group: Mapping[str, Any], ratios: Iterable[float]) -> Iterator[str]:
+    """What is lost with each fraction of a group cut, as far as that many indices were."""
+    known = {cut["removed"]: cut["loss"] for cut in group["cuts"]}
+    for ratio in ratios:
+        yield shown(known.get(round(group["size"] * ratio)), share)
 
 
 def _metrics(within: Mapping[str, Any], ranked: list[Mapping[str, Any]]) -> Markup:
