@@ -23,6 +23,7 @@ from onnxprune.reports.rows import (
     layer_rows,
     metric_rows,
 )
+from onnxprune.reports.sensitivity import by_ratio
 from onnxprune.reports.terminal import reasons
 from onnxprune.reports.verdicts import RUN, checks_of
 
@@ -142,9 +143,9 @@ def _sensitivity_rows(found: Record) -> list[tuple[str, ...]]:
     ranked = sorted(found["groups"], key=lambda e: -max((c["loss"] for c in e["cuts"]), default=0))
     rows: list[tuple[str, ...]] = []
     for entry in ranked:
-        losses = {cut["removed"]: share(cut["loss"]) for cut in entry["cuts"]}
-        cuts = (losses.get(round(entry["size"] * ratio), "-") for ratio in found["ratios"])
-        rows.append((entry["name"], str(entry["size"]), *cuts))
+        cuts = by_ratio(entry, found["ratios"])
+        losses = (share(cut["loss"]) if cut else "-" for cut in cuts)
+        rows.append((entry["name"], str(entry["size"]), *losses))
     return rows
 
 

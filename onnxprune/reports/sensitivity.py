@@ -75,7 +75,7 @@ def print_sensitivity(record: Mapping[str, Any], file: IO[str], title: str) -> N
         table.add_column(heading, justify="right", no_wrap=True)
     ranked = _ranked(record)
     for entry in ranked[:GROUPS_SHOWN]:
-        cells = [_cell(cut, metric) for cut in _by_ratio(entry, record["ratios"])]
+        cells = [_cell(cut, metric) for cut in by_ratio(entry, record["ratios"])]
         name = shortened(entry["name"], room(out, _NAME_SHOWN))
         table.add_row(str(entry["index"]), name, str(entry["size"]), *cells)
     out.print(table)
@@ -88,7 +88,7 @@ def _ranked(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(record["groups"], key=lambda e: -max((c["loss"] for c in e["cuts"]), default=0.0))
 
 
-def _by_ratio(entry: Mapping[str, Any], ratios: Sequence[float]) -> Iterator[Any]:
+def by_ratio(entry: Mapping[str, Any], ratios: Sequence[float]) -> Iterator[Any]:
     """The cut that belongs to each ratio; None where it is no index."""
     cuts = {cut["removed"]: cut for cut in entry["cuts"]}
     return (cuts.get(round(entry["size"] * ratio)) for ratio in ratios)
@@ -120,7 +120,7 @@ def plot(record: Mapping[str, Any], title: str) -> str:
         y = _TOP + _ROW * row
         label = escape(f"{entry['name'][-48:]}  {entry['size']}")
         parts.append(f'<text x="{_LABEL - 8}" y="{y + 13}" text-anchor="end">{label}</text>')
-        for column, cut in enumerate(_by_ratio(entry, ratios)):
+        for column, cut in enumerate(by_ratio(entry, ratios)):
             parts += _square(_LABEL + _CELL * column, y, cut)
     return "\n".join([*parts, "</svg>", ""])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from onnxprune.reports.html.charts import Axes, figure, legend, lines
@@ -10,6 +10,7 @@ from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, 
 from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural, shown
 from onnxprune.reports.html.reading import listed, part
 from onnxprune.reports.quantities import share
+from onnxprune.reports.sensitivity import by_ratio
 
 LINES = 200
 """Less sensitive groups are in the table only."""
@@ -30,7 +31,10 @@ def sensitivity(record: Mapping[str, Any]) -> Markup:
     )
     axes = Axes("Sensitivity of groups", text, "share of the group cut", "loss", share, share)
     ratios = listed(within, "ratios")
-    rows = [(in_middle(g["name"], _NAME), str(g["size"]), *_losses(g, ratios)) for g in ranked]
+    rows = [
+        (in_middle(g["name"], _NAME), str(g["size"]), *map(_loss, by_ratio(g, ratios)))
+        for g in ranked
+    ]
     headings = ("group", "size", *(f"{ratio:.0%} cut".replace("%", " %") for ratio in ratios))
     chart = join([lines(axes, curves), legend([in_middle(name, _NAME) for name in curves])])
     drawn = figure(axes, chart, headings, rows)
@@ -48,11 +52,8 @@ def _curve(group: Mapping[str, Any]) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *sorted((x, y) for x, y in cuts if y is not None)]
 
 
-def _losses(group: Mapping[str, Any], ratios: Iterable[float]) -> Iterator[str]:
-    """What is lost with each fraction of a group cut, as far as that many indices were."""
-    known = {cut["removed"]: cut["loss"] for cut in group["cuts"]}
-    for ratio in ratios:
-        yield shown(known.get(round(group["size"] * ratio)), share)
+def _loss(cut: Mapping[str, Any] | None) -> str:
+    return shown(cut["loss"] if cut else None, share)
 
 
 def _metrics(within: Mapping[str, Any], ranked: list[Mapping[str, Any]]) -> Markup:
