@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_every_example_is_run() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_examples_make_smaller_models(name: str, binaries: Path, tmp_path: Path) -> None:
     shown = run("bash", EXAMPLES / name, binaries=binaries, folder=tmp_path)
-    assert "quivalence" in shown
+    assert re.search(r"[Ee]quivalence: pass", shown)
     made = op.load(tmp_path / MADE[name])
     assert made.parameters < 190_000  # the originals have 197,450 and 202,186
 

@@ -14,19 +14,19 @@ import onnxprune as op
 from onnxprune.coupling.axis_plan import AxisPlan, Blocks
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
+from tests.conftest import FIXTURES
 from tests.texts import assert_valid
 
-FOLDER = Path(__file__).parent.parent / "fixtures"
-MODELS = sorted(path.name for path in FOLDER.glob("*.onnx"))
+MODELS = sorted(path.name for path in FIXTURES.glob("*.onnx"))
 
 
 @cache
 def pruned(name: str) -> Result:
-    return op.prune(FOLDER / name, 0.3)
+    return op.prune(FIXTURES / name, 0.3)
 
 
 def accuracy(model: op.Model) -> float:
-    with np.load(FOLDER / "digits_test.npz") as data:
+    with np.load(FIXTURES / "digits_test.npz") as data:
         image, label = data["image"], data["label"]
     with session_of(model) as session:
         logits = session.run({"image": image})["logits"]
@@ -63,7 +63,7 @@ def test_pruned_fixtures_run_at_other_batch_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("digits")])
 def test_light_pruning_keeps_the_accuracy(name: str) -> None:
     """A weak test of the criterion: what is removed first hardly matters."""
-    model = op.load(FOLDER / name)
+    model = op.load(FIXTURES / name)
     assert accuracy(model) > 0.98
     light = op.prune(model, 0.05, round_to=1)
     assert light.is_pruned
@@ -72,7 +72,7 @@ def test_light_pruning_keeps_the_accuracy(name: str) -> None:
 
 def kept_by_layer(name: str) -> list[dict[int, AxisPlan]]:
     """What stays of the weight of each convolution and linear layer, in graph order."""
-    result = op.prune(FOLDER / name, 0.3, round_to=1)
+    result = op.prune(FIXTURES / name, 0.3, round_to=1)
     layers = (n for n in result.original.proto.graph.node if n.op_type in ("Conv", "Gemm"))
     return [result.plan.initializers.get(node.input[1], {}) for node in layers]
 
@@ -94,7 +94,7 @@ def test_both_exporters_lead_to_the_same_pruned_network(network: str) -> None:
 
 
 def test_heads_are_pruned_as_a_whole() -> None:
-    result = op.prune(FOLDER / "digits_vit.ts.onnx", 0.5, kinds=("head",), round_to=1)
+    result = op.prune(FIXTURES / "digits_vit.ts.onnx", 0.5, kinds=("head",), round_to=1)
     heads = [group for group in result.removals[0].chosen if group.kind == "head"]
     assert [group.size for group in heads] == [4, 4, 4, 4]
     assert result.verify().passed
@@ -105,7 +105,7 @@ def test_heads_are_pruned_as_a_whole() -> None:
 
 
 def test_external_data_in_external_data_out(tmp_path: Path) -> None:
-    proto = op.load(FOLDER / "digits_cnn.ts.onnx").to_proto()
+    proto = op.load(FIXTURES / "digits_cnn.ts.onnx").to_proto()
     source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
     onnx.external_data_helper.convert_model_to_external_data(
         proto, location="in.weights", size_threshold=256

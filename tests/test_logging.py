@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import onnxprune as op
-from onnxprune.cli import cli
+from tests.conftest import FIXTURES, Run
 
-CNN = Path(__file__).parents[1] / "fixtures" / "digits_cnn.ts.onnx"
+CNN = FIXTURES / "digits_cnn.ts.onnx"
 SCRIPT = """
 import sys
 import onnxprune as op
@@ -65,18 +64,18 @@ def test_caches_tell_of_hits_and_misses(
 
 
 @pytest.mark.parametrize("flag", ["--verbose", "-v"])
-def test_verbose_shows_it_on_stderr(flag: str) -> None:
-    ran = CliRunner().invoke(cli, ["inspect", str(CNN), "--json", flag])
+def test_verbose_shows_it_on_stderr(run: Run, flag: str) -> None:
+    ran = run("inspect", CNN, "--json", flag)
     assert ran.exit_code == 0
     assert json.loads(ran.stdout)["groups"]
     assert "onnxprune.coupling.analysis: analysed" in ran.stderr
-    again = CliRunner().invoke(cli, ["inspect", str(CNN), "--json"])
+    again = run("inspect", CNN, "--json")
     assert (again.stdout, again.stderr) == (ran.stdout, "")
 
 
-def test_quiet_and_verbose_exclude_each_other() -> None:
+def test_quiet_and_verbose_exclude_each_other(run: Run) -> None:
     for flags in (["-q", "-v"], ["--verbose", "--quiet"]):
-        ran = CliRunner().invoke(cli, ["inspect", str(CNN), *flags])
+        ran = run("inspect", CNN, *flags)
         assert (ran.exit_code, "exclude each other" in ran.stderr) == (2, True)
 
 
@@ -89,6 +88,6 @@ def test_quiet_and_verbose_exclude_each_other() -> None:
         ("verify", CNN, CNN),
     ],
 )
-def test_quiet_says_nothing(arguments: tuple[object, ...]) -> None:
-    ran = CliRunner().invoke(cli, [*map(str, arguments), "--quiet"])
+def test_quiet_says_nothing(run: Run, arguments: tuple[object, ...]) -> None:
+    ran = run(*arguments, "--quiet")
     assert (ran.exit_code, ran.output) == (0, "")

@@ -10,7 +10,9 @@ import pytest
 
 import onnxprune as op
 from onnxprune.notebook import ROW_LIMIT, html_table
-from tests.cli.conftest import FIXTURES, MLP, model_of
+from tests.cli.conftest import MLP
+from tests.conftest import FIXTURES
+from tests.texts import with_weights
 
 
 class Cells(HTMLParser):
@@ -52,7 +54,7 @@ def test_a_model(result: op.Result) -> None:
     assert repr(result.original) == (
         "<Model 'main_graph': 42 operators, 197,450 parameters, opset 17>"
     )
-    assert shown(result.original)[4:7] == ["input", "image", "float [batch, 1, 8, 8]"]
+    assert shown(result.original)[4:7] == ["input", "image", "float[batch,1,8,8]"]
 
 
 def test_a_result(result: op.Result) -> None:
@@ -63,7 +65,7 @@ def test_a_result(result: op.Result) -> None:
         "Equivalence: passed", "", "original", "pruned", "parameters", "197,450", after
     ]  # fmt: skip
     assert "remove-channels" in texts
-    assert "not checked" in repr(op.prune(op.load(model_of(MLP)), 0.5))
+    assert "not checked" in repr(op.prune(op.load(with_weights(MLP)), 0.5))
 
 
 def test_a_plan(result: op.Result) -> None:
@@ -107,6 +109,6 @@ def test_texts_are_escaped() -> None:
 
 
 def test_names_of_a_model_are_escaped() -> None:
-    proto = model_of(MLP)
+    proto = with_weights(MLP)
     proto.graph.name = "<img src=x>"
-    assert "<img" not in op.load(proto)._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert "<img" not in op.load(proto)._repr_html_()

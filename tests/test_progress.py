@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 import onnxprune as op
+from onnxprune.data.random import Feeds
 from onnxprune.progress import counted, expect, listening, tallied, track
 from tests.texts import f32, model_of
 
@@ -67,6 +70,6 @@ def test_long_work_on_data_can_be_followed() -> None:
     ]  # fmt: skip
 
 
-def _sets():  # type: ignore[no-untyped-def]
+def _sets() -> Iterator[Feeds]:
     rng = np.random.default_rng(0)
     yield from ({"x": f32(rng.standard_normal((4, 6)))} for _ in range(4))

@@ -10,21 +10,23 @@ from onnxprune.passes.work import PassReport, Removal
 from onnxprune.verify.equivalence import Equivalence
 from onnxprune.verify.evaluation import Evaluation
 from onnxprune.verify.fidelity import Fidelity
-from tests.cli.conftest import FIXTURES, MLP, model_of
+from tests.cli.conftest import MLP
+from tests.conftest import FIXTURES
+from tests.texts import with_weights
 
 
 def test_models() -> None:
-    model = assert_type(op.load(model_of(MLP)), op.Model)
+    model = assert_type(op.load(with_weights(MLP)), op.Model)
     assert isinstance(model, op.Model)
     assert isinstance(assert_type(model.parameters, int), int)
     assert isinstance(assert_type(model.opset, dict[str, int]), dict)
     assert isinstance(assert_type(model.sha256, str), str)
-    assert isinstance(assert_type(op.Model.load(model_of(MLP)), op.Model), op.Model)
+    assert isinstance(assert_type(op.Model.load(with_weights(MLP)), op.Model), op.Model)
 
 
 def test_pipelines_and_results() -> None:
     pipeline = op.Pipeline([op.passes.FoldConstants(), op.passes.RemoveChannels(ratio=0.5)])
-    result = assert_type(pipeline.run(op.load(model_of(MLP))), op.Result)
+    result = assert_type(pipeline.run(op.load(with_weights(MLP))), op.Result)
     assert isinstance(result, op.Result)
     assert isinstance(assert_type(result.verify(), Equivalence), Equivalence)
     assert isinstance(assert_type(result.fidelity(), dict[str, Fidelity])["y"], Fidelity)
@@ -34,7 +36,7 @@ def test_pipelines_and_results() -> None:
 
 
 def test_plans(tmp_path: Path) -> None:
-    result = op.prune(op.load(model_of(MLP)), 0.5)
+    result = op.prune(op.load(with_weights(MLP)), 0.5)
     plan = assert_type(result.plan, op.Plan)
     plan.save(tmp_path / "plan.json")
     assert assert_type(op.Plan.load(tmp_path / "plan.json"), op.Plan).to_json() == plan.to_json()
@@ -54,7 +56,7 @@ def test_data() -> None:
 
 
 def test_graphs_and_sensitivity() -> None:
-    model = op.load(model_of(MLP))
+    model = op.load(with_weights(MLP))
     graph = assert_type(op.dependency_graph(model), op.DependencyGraph)
     assert "operator:0" in graph
     found = assert_type(op.sensitivity(model, ratios=(0.5,)), op.Sensitivity)

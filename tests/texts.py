@@ -41,6 +41,20 @@ def proto_of(
     return proto
 
 
+def with_weights(text: str) -> onnx.ModelProto:
+    """A model from text of which all inputs whose names begin with w become random weights."""
+    header = "" if text.startswith("<") else '<ir_version: 8, opset_import: ["": 17, "acme": 1]>'
+    proto = onnx.parser.parse_model(f"{header} {text}")
+    rng = np.random.default_rng(0)
+    for info in list(proto.graph.input):
+        if info.name.startswith("w"):
+            shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
+            array = f32(rng.standard_normal(shape))
+            proto.graph.initializer.append(onnx.numpy_helper.from_array(array, info.name))
+            proto.graph.input.remove(info)
+    return proto
+
+
 def model_of(text: str, weights: Mapping[str, Weight], **options: Any) -> Model:
     """The same, loaded; see `proto_of`."""
     return load(proto_of(text, weights, **options))
@@ -48,10 +62,7 @@ def model_of(text: str, weights: Mapping[str, Weight], **options: Any) -> Model:
 
 def assert_valid(model: Model) -> None:
     """Check the complete model, with strict shape inference."""
-    # onnx annotates an unused alternative with a bare PathLike.
-    onnx.checker.check_model(  # pyright: ignore[reportUnknownMemberType]
-        model.to_proto(), full_check=True
-    )
+    onnx.checker.check_model(model.to_proto(), full_check=True)
 
 
 def replace(model: Model, name: str, array: npt.NDArray[Any]) -> None:

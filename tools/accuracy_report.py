@@ -27,9 +27,9 @@ from dataclasses import asdict
 from itertools import chain, product
 from pathlib import Path
 
-from accuracy_judge import Judge, Remembering, Row, Trial
-from accuracy_tables import show
-from accuracy_ways import (
+from accuracy.judge import Judge, Remembering, Row, Trial
+from accuracy.tables import show
+from accuracy.ways import (
     BUDGETED,
     block_ways,
     channel_ways,
@@ -100,8 +100,9 @@ def _options() -> argparse.Namespace:
     add("--measure", type=float, default=1.0, help="seconds to measure the latency of each for")
     add("--json", type=Path, help="write all rows to this file, too")
     options = parser.parse_args()
-    if options.model and not (options.data and options.calibration):
-        parser.error("--model needs --data and --calibration")
+    own = (options.model, options.data, options.calibration)
+    if any(own) and not all(own):
+        parser.error("--model, --data and --calibration go together")
     known = {
         "selections": (BUDGETED, *SELECTORS.names),
         "methods": METHODS,

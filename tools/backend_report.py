@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from apart import apart
-from backend_cases import KINDS, case_names, read_case
-from backend_pruning import FAILED, Pruning, examine_pruning
-from backend_rows import FED, HELD, Row, row_lines, summarise, total_lines
-from backend_same import NOT_LOADED, Sameness, examine_same
+from backend.cases import KINDS, case_names, read_case
+from backend.pruning import FAILED, Pruning, examine_pruning
+from backend.rows import FED, HELD, Row, row_lines, summarise, total_lines
+from backend.same import NOT_LOADED, Sameness, examine_same
+from failures import DIED, line_of
 
 Name = tuple[str, str]
 """Kind and name of a case."""
@@ -78,7 +79,7 @@ def _rows(names: Sequence[Name]) -> list[Row]:
 
 
 def _died(name: Name) -> Row:
-    return Row(*name, Sameness(FAILED, "the process died: a crash, or no memory left"))
+    return Row(*name, Sameness(FAILED, DIED))
 
 
 def examine(name: Name) -> Row:
@@ -100,7 +101,7 @@ def _telling(examined: Callable[[], Part], failed: Callable[[str, str], Part]) -
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
-        return failed(FAILED, f"{type(error).__name__} at {where}: {error}"[:300])
+        return failed(FAILED, f"{where}: {line_of(error)}")
 
 
 if __name__ == "__main__":

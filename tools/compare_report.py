@@ -21,7 +21,7 @@ import onnx
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from zoo_skeleton import find_models, name_of, read_model
+from zoo.skeleton import find_models, name_of, read_model
 
 import onnxprune as op
 from onnxprune.errors import NothingToPruneError, OnnxPruneError
@@ -36,13 +36,18 @@ COLUMNS = (("cosine", 3), ("seconds", 1))
 
 def main() -> int:
     """Runs the comparison; 0 if onnxprune's results all load and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[2])
-    parser.add_argument("models", nargs="*", type=Path)
-    parser.add_argument("--ratio", type=float, default=0.3)
+    parser = argparse.ArgumentParser(
+        prog="compare_report", description=__doc__.partition("\n\n")[2]
+    )
+    parser.add_argument("models", nargs="*", type=Path, help="by default those of fixtures/")
+    parser.add_argument("--ratio", type=float, default=0.3, help="of the channels that goes")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds for a model and a tool")
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, help="write all rows to this file too")
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    for path in given.models:
+        if not path.is_file():
+            parser.error(f"there is no model {path}")
     if given.one:
         print(json.dumps(examine(given.one, given.models[0], given.ratio)))
         return 0

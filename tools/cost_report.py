@@ -29,7 +29,7 @@ from rich.table import Table
 
 import onnxprune as op
 
-RATIO = 0.3
+PIPELINE = op.Pipeline("fold-constants,remove-channels{ratio=0.3},fold-empty")
 ROUNDS = 7
 CHAINS = (1_000, 4_000, 16_000)
 CHAIN_CHANNELS = 8
@@ -132,14 +132,13 @@ def measure_file(path: Path, scratch: Path) -> dict[str, Any]:
         times.setdefault(part, []).append(perf_counter() - start)
         return done
 
-    pipeline = op.Pipeline(f"fold-constants,remove-channels{{ratio={RATIO}}},fold-empty")
     target = scratch / "out.onnx"
     parts: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         proto = clock("onnx.load", partial(onnx.load, path))
         clock("onnx.save", partial(onnx.save, proto, target))
         model = clock("load", partial(op.load, path))
-        result = clock("analyse and remove", partial(pipeline.run, model))
+        result = clock("analyse and remove", partial(PIPELINE.run, model))
         clock("save", partial(result.model.save, target))
         for part, seconds in result.seconds.items():
             parts.setdefault(part, []).append(seconds)
@@ -161,7 +160,6 @@ def measure_file(path: Path, scratch: Path) -> dict[str, Any]:
 
 def measure_chains() -> list[dict[str, Any]]:
     """Times analysis and removal on chains of operators, the best of three runs each."""
-    pipeline = op.Pipeline(f"fold-constants,remove-channels{{ratio={RATIO}}},fold-empty")
     rows = []
     for length in CHAINS:
         model = op.load(chain(length))
@@ -169,7 +167,7 @@ def measure_chains() -> list[dict[str, Any]]:
         for _ in range(3):
             gc.collect()
             start = perf_counter()
-            result = pipeline.run(model)
+            result = PIPELINE.run(model)
             seconds = perf_counter() - start
             if seconds < best:
                 best, parts = seconds, dict(result.seconds)
@@ -181,9 +179,8 @@ def measure_chains() -> list[dict[str, Any]]:
 def profile() -> None:
     """Prints where the time goes on the longest chain."""
     model = op.load(chain(CHAINS[-1]))
-    pipeline = op.Pipeline(f"fold-constants,remove-channels{{ratio={RATIO}}},fold-empty")
     profiler = cProfile.Profile()
-    profiler.runcall(pipeline.run, model)
+    profiler.runcall(PIPELINE.run, model)
     stats = pstats.Stats(profiler)
     stats.sort_stats("tottime").print_stats(25)
     stats.sort_stats("cumulative").print_stats(40)
@@ -238,6 +235,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     parser.add_argument("--profile", action="store_true", help="profile the longest chain instead")
     options = parser.parse_args()
+    if options.model is not None and not options.model.is_file():
+        parser.error(f"there is no model {options.model}")
     if options.profile:
         profile()
         return 0

@@ -83,11 +83,11 @@ def main() -> int:
 
 
 def show(name: str, folder: Path, console: Console) -> None:
-    """Prunes one network at both ratios and prints the table.
+    """Prunes one network in each of the ways and prints the table.
 
     Args:
         name: of the file in `fixtures/`, without its suffix.
-        folder: where the pruned models and the plan are written.
+        folder: where the pruned models and their plans are written.
         console: where the table goes.
     """
     source = FIXTURES / f"{name}.onnx"

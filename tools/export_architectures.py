@@ -17,13 +17,8 @@ from time import perf_counter
 from typing import Any
 
 TOLERANCE = 1e-3  # of an output's standard deviation
-TORCHSCRIPT_OPSET = 17
-DYNAMO_OPSET = 20  # what PyTorch 2.13 takes unless told
-# What the dynamo exporter notes of the source of each node: absolute paths of this machine.
-STACK_TRACE_KEY = "pkg.torch.onnx.stack_trace"
 
 try:
-    import onnx
     import onnxruntime
     import torch
     from torch import nn
@@ -51,12 +46,11 @@ def _declare_vision_operators() -> None:
 
 _declare_vision_operators()
 
-import architectures_nets  # noqa: E402
-import architectures_transformers  # noqa: E402
-import architectures_vision  # noqa: E402
-from architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
+from architectures import diffusers, generators, images, perception, relations, texts, vision  # noqa: E402
+from architectures.architecture import OTHER_SIZES, SIZES, Architecture, InOrder, make  # noqa: E402
+from exported import DYNAMO_OPSET, TORCHSCRIPT_OPSET, strip_stack_traces  # noqa: E402
 
-TABLES = (architectures_nets, architectures_transformers, architectures_vision)
+TABLES = (generators, images, relations, vision, texts, perception, diffusers)
 
 
 def main() -> int:
@@ -197,12 +191,7 @@ def _export_dynamo(network: nn.Module, architecture: Architecture, path: Path) -
         dynamic_shapes={"tensors": shapes} if isinstance(network, InOrder) else shapes,
         verbose=False,
     )
-    model = onnx.load(path)
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key != STACK_TRACE_KEY]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    onnx.save(model, path)
+    strip_stack_traces(path)
 
 
 EXPORTERS = {"ts": _export_torchscript, "dyn": _export_dynamo}

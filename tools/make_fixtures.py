@@ -37,6 +37,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+from exported import DYNAMO_OPSET, TORCHSCRIPT_OPSET, strip_stack_traces
 from fixture_networks import DigitsCnn, DigitsVit, FashionResnet
 from onnx.reference import ReferenceEvaluator
 from sklearn.datasets import load_digits
@@ -52,11 +53,7 @@ TEST_BATCH_SIZE = 1000
 LABEL_SMOOTHING = 0.05
 WARMUP_RATIO = 0.1
 MAX_BYTES_A_PARAMETER = 5
-TORCHSCRIPT_OPSET = 17
-DYNAMO_OPSET = 20  # what PyTorch 2.13 takes unless told
 ABSOLUTE_TOLERANCE = 1e-4
-# What the default exporter notes of the source of each node: absolute paths of this machine.
-STACK_TRACE_KEY = "pkg.torch.onnx.stack_trace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +245,7 @@ def export_dynamo(network: nn.Module, path: Path) -> None:
         dynamic_shapes={"image": {0: torch.export.Dim("batch")}},
         verbose=False,
     )
-    model = onnx.load(path)
-    for node in model.graph.node:
-        kept = [entry for entry in node.metadata_props if entry.key != STACK_TRACE_KEY]
-        del node.metadata_props[:]
-        node.metadata_props.extend(kept)
-    onnx.save(model, path)
+    strip_stack_traces(path)
 
 
 def check(path: Path, name: str, network: nn.Module, images: Images) -> None:

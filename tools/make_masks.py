@@ -79,7 +79,8 @@ def patterned(stay: int, of: int) -> Masks:
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("fixtures"))
+    default_out = Path(__file__).resolve().parent.parent / "fixtures"
+    parser.add_argument("--out", type=Path, default=default_out, help="folder to write to")
     out = parser.parse_args().out / "torch_masks.npz"
     found = {f"uniform/{amount}": uniform(amount) for amount in AMOUNTS}
     found |= {f"global/{amount}": ranked(amount) for amount in AMOUNTS}

@@ -16,8 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from apart import apart
-from mutation_lines import HEADER, mutant_lines, sound_line, summarise, total_lines
-from mutation_study import (
+from checks import all_hold
+from failures import DIED
+from mutation.kinds import KINDS
+from mutation.lines import HEADER, mutant_lines, sound_line, summarise, total_lines
+from mutation.study import (
     FAILED,
     NOT_MADE,
     STOPPED,
@@ -28,8 +31,7 @@ from mutation_study import (
     mutants,
     sound,
 )
-from mutations import KINDS
-from zoo_skeleton import find_models, name_of
+from zoo.skeleton import find_models, name_of
 
 MODELS = 10
 """So many by default: the smallest files, of one architecture each."""
@@ -70,7 +72,7 @@ def main() -> int:
         rows = {"mutants": [asdict(m) for m in made], "sound": [asdict(s) for s in judged]}
         document = {"schema": 1, "options": _plain(options), "totals": totals, **rows}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
-    return 0 if all(check["holds"] for check in totals["checks"]) else 1
+    return 0 if all_hold(totals["checks"]) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -121,8 +123,7 @@ def _mutants_of(
     tasks = [Mutants(path, setting, k, options.mutants, options.seed, options.keep) for k in kinds]
 
     def died(task: Mutants) -> list[Mutant]:
-        why = "the process died: a crash, or no memory left"
-        return [Mutant(name_of(path), task.kind, "unknown", STOPPED, why)]
+        return [Mutant(name_of(path), task.kind, "unknown", STOPPED, DIED)]
 
     yield from apart(mutants, tasks, died)
 
@@ -134,7 +135,7 @@ def _sound(paths: Sequence[Path], count: int, seed: int) -> Iterator[Sound]:
     tasks = [(path, _drawn(rng)) for path in order[: _DRAWS * count]]
 
     def died(task: tuple[Path, Setting]) -> Sound:
-        return Sound(name_of(task[0]), task[1], FAILED, "the process died")
+        return Sound(name_of(task[0]), task[1], FAILED, DIED)
 
     for outcome in apart(_sound_of, tasks, died):
         if count < 1:

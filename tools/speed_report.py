@@ -77,7 +77,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=3.0, help="seconds for each")
     parser.add_argument("--load", type=int, default=0, help="processes that keep cores busy")
     parser.add_argument("--json", type=Path, help="write all comparisons to this file, too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.comparisons < 1:
+        parser.error("--comparisons: at least one of each kind")
+    return options
 
 
 def _compared(kind: str, layers: int, budget: float) -> Trial:

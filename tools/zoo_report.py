@@ -5,23 +5,24 @@ against its masked reference, saved, loaded again, run, and timed against the or
 """
 
 import argparse
-import concurrent.futures
 import json
-import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
 
-from zoo_lines import HEADER, LEGEND, row_lines, total_lines
-from zoo_model import Row, Task, examine, new_row
-from zoo_quantizers import QUANTIZERS
-from zoo_skeleton import find_models, name_of
-from zoo_totals import Expectation, summarise
-from zoo_variants import LEVELS, Variant, model_type
+from apart import apart
+from checks import all_hold
+from failures import DIED
+from zoo.lines import HEADER, LEGEND, row_lines, total_lines
+from zoo.model import Row, Task, examine, new_row
+from zoo.quantizers import QUANTIZERS
+from zoo.skeleton import find_models, name_of
+from zoo.totals import Expectation, summarise
+from zoo.variants import LEVELS, Variant, model_type
 
 from onnxprune.errors import UsageError
 from onnxprune.passes import RemoveChannels
@@ -61,7 +62,7 @@ def main() -> int:
             "models": [asdict(row) for row in rows],
         }
         options.json.write_text(json.dumps(document, indent=1) + "\n")
-    return 0 if all(check["holds"] for check in totals["checks"] if check["required"]) else 1
+    return 0 if all_hold(totals["checks"]) else 1
 
 
 def _options() -> argparse.Namespace:
@@ -107,17 +108,13 @@ def _settings(options: argparse.Namespace) -> tuple[RemoveChannels, ...]:
 
 def _run(tasks: Sequence[Task], jobs: int) -> Iterator[Row]:
     """Examines each model in a process of its own, in order."""
-    with concurrent.futures.ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
         yield from pool.map(_examine_apart, tasks)
 
 
 def _examine_apart(task: Task) -> Row:
-    context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        try:
-            return pool.submit(examine, task).result()
-        except BrokenProcessPool:
-            return new_row(task, "the process died: a crash, or no memory left")
+    (row,) = apart(examine, [task], lambda task: new_row(task, DIED))
+    return row
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ because a ratio is meant for the axis.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -162,6 +162,17 @@ def _maker(members: Sequence[Member]) -> str:
     return next((member for member in members if member.producer), members[0]).weight
 
 
+def carried(dims: Iterable[Dim], by_leaf: Mapping[Dim, Group]) -> list[Group]:
+    """The groups that run along any of these dims, each once, in the order in which they are met.
+
+    Args:
+        dims: of operands, or of the letters of an operator.
+        by_leaf: the groups to look for, by their leaves.
+    """
+    leaves = (leaf for dim in dims for leaf in dim.leaves())
+    return list(dict.fromkeys(by_leaf[leaf] for leaf in leaves if leaf in by_leaf))
+
+
 def choose(
     groups: Iterable[Group], kinds: Iterable[str], ratio: float | None = None
 ) -> list[Group]:
@@ -234,7 +245,7 @@ def _used_as(
     it sums over or carries through on one side is a head_dim. Where only samples or places index
     both, there are no heads, and a channel is a channel.
     """
-    convolution = "Conv" in placed.node.op_type
+    convolution = placed.operator is not None and placed.operator.is_convolution
     products = not convolution and not any(x in analysis.sources for x in placed.node.inputs[:2])
     attention = products and any(
         role.name == "batch" and any(_may_be_head(leaf, samples) for leaf in role.dim.leaves())

@@ -22,8 +22,8 @@ from onnxprune.reports.rows import (
     group_rows,
     layer_rows,
     metric_rows,
+    sensitivity_rows,
 )
-from onnxprune.reports.sensitivity import by_ratio
 from onnxprune.reports.terminal import reasons
 from onnxprune.reports.verdicts import RUN, checks_of
 
@@ -133,20 +133,9 @@ def _folds(record: Record) -> Iterator[Callable[[int], str]]:
         yield lambda room: _fold("Layers", table(room), room)
     if "sensitivity" in record:
         found = record["sensitivity"]
-        rows = _sensitivity_rows(found)
+        rows = [row[1:] for row in sensitivity_rows(found)]
         headings = ("group", "size", *(f"-{ratio:.0%}" for ratio in found["ratios"]))
         yield lambda room: _fold("Sensitivity", _table(headings, rows, room, names=1), room)
-
-
-def _sensitivity_rows(found: Record) -> list[tuple[str, ...]]:
-    """What the outputs lose with each group, the most sensitive first."""
-    ranked = sorted(found["groups"], key=lambda e: -max((c["loss"] for c in e["cuts"]), default=0))
-    rows: list[tuple[str, ...]] = []
-    for entry in ranked:
-        cuts = by_ratio(entry, found["ratios"])
-        losses = (share(cut["loss"]) if cut else "-" for cut in cuts)
-        rows.append((entry["name"], str(entry["size"]), *losses))
-    return rows
 
 
 def _notes(record: Record) -> Iterator[str]:

@@ -1,19 +1,15 @@
-"""Small models on disk, and the command line in process."""
+"""Small models on disk."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnx.numpy_helper
-import onnx.parser
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from onnxprune.cli import cli
+from tests.conftest import FIXTURES
+from tests.texts import with_weights
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
-HEADER = '<ir_version: 8, opset_import: ["": 17, "acme": 1]>'
 MLP = """mlp (float[N, 16] x, float[16, 64] w1, float[64] wb, float[64, 8] w2) => (float[N, 8] y) {
     hidden = MatMul(x, w1)
     biased = Add(hidden, wb)
@@ -21,27 +17,23 @@ MLP = """mlp (float[N, 16] x, float[16, 64] w1, float[64] wb, float[64, 8] w2) =
     y = MatMul(active, w2)
 }"""
 
-Run = Callable[..., Result]
 Write = Callable[..., Path]
 
 
-def model_of(text: str, seed: int = 0) -> onnx.ModelProto:
-    """A model from ONNX text; inputs whose names begin with w become random weights."""
-    model = onnx.parser.parse_model(f"{HEADER} {text}")
-    rng = np.random.default_rng(seed)
-    for info in list(model.graph.input):
-        if info.name.startswith("w"):
-            shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
-            data = rng.standard_normal(shape).astype(np.float32)
-            model.graph.initializer.append(onnx.numpy_helper.from_array(data, info.name))
-            model.graph.input.remove(info)
-    return model
+def assert_refused(result: Result, code: int, message: str, hint: str = "") -> None:
+    """The run ended with this message on stderr, and a hint behind it; stdout is empty."""
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+    assert hint in result.stderr.partition(message)[2]
+    assert "Traceback" not in result.stderr
 
 
-@pytest.fixture
-def run() -> Run:
-    """Runs the command line in this process."""
-    return lambda *arguments: CliRunner().invoke(cli, [str(part) for part in arguments])
+def width(path: Path) -> int:
+    """How many hidden channels the small network has."""
+    (weight,) = (
+        t for t in onnx.ModelProto.FromString(path.read_bytes()).graph.initializer if t.name == "w1"
+    )
+    return int(weight.dims[1])
 
 
 @pytest.fixture
@@ -50,11 +42,11 @@ def write(tmp_path: Path) -> Write:
 
     def write_model(text: str = MLP, name: str = "in.onnx", external: str | None = None) -> Path:
         path = tmp_path / name
-        model = model_of(text)
+        model = with_weights(text)
         if external is None:
             path.write_bytes(model.SerializeToString())
         else:
-            onnx.save_model(  # pyright: ignore[reportUnknownMemberType] # PathLike[Unknown]
+            onnx.save_model(
                 model, str(path), save_as_external_data=True, location=external, size_threshold=0
             )
         return path

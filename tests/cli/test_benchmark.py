@@ -1,7 +1,6 @@
 """`onnxprune benchmark`; how fast anything is, is not looked at."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import pytest
 from click.testing import Result
 
 from onnxprune.runtime.observation import peak_memory
-
-Run = Callable[..., Result]
-Write = Callable[..., Path]
+from tests.cli.conftest import Write
+from tests.conftest import Run
 
 QUICK = ("--budget", "0.05")
 FIXED = """g (float[2, 16] x, float[16, 64] w1, float[64, 8] w2) => (float[2, 8] y) {
@@ -103,5 +101,8 @@ def test_batches_that_make_no_sense(run: Run, mlp: Path, sizes: str) -> None:
     assert (result.exit_code, "is not 1,8,32" in result.stderr) == (2, True)
 
 
-def test_the_cpu_is_strict_with_itself(run: Run, mlp: Path, pruned: Path) -> None:
-    assert document_of(run("benchmark", mlp, pruned, *QUICK, "--strict-provider", "--json"))
+def test_the_cpu_runs_all_that_it_is_strictly_asked_for(run: Run, mlp: Path, pruned: Path) -> None:
+    document = document_of(run("benchmark", mlp, pruned, *QUICK, "--strict-provider", "--json"))
+    for side in ("original", "pruned"):
+        (entry,) = document["providers"][side]
+        assert (entry["provider"], entry["node_share"]) == ("CPUExecutionProvider", 1.0)

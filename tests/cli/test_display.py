@@ -12,15 +12,9 @@ import onnxprune.cli.display
 from onnxprune.cli.console import Output
 from onnxprune.cli.display import Display
 from onnxprune.progress import tell, track
+from tests.streams import Terminal
 
 NAME = "remove-channels{ratio=0.3,criterion=l2,kinds=head|channel|residual}"
-
-
-class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.fixture

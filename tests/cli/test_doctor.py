@@ -2,14 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable
 
 import pytest
-from click.testing import Result
 
 from onnxprune.runtime import available_providers
-
-Run = Callable[..., Result]
+from tests.cli.conftest import assert_refused
+from tests.conftest import Run
 
 
 def test_the_report(run: Run) -> None:
@@ -47,4 +45,5 @@ def test_without_an_onnxruntime(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_provider_that_cannot_be_read(run: Run) -> None:
-    assert run("doctor", "--provider", "cuda:fast").exit_code == 2
+    refused = run("doctor", "--provider", "cuda:fast")
+    assert_refused(refused, 2, "provider option 'fast' is not KEY=VALUE", "device_id=0")

@@ -4,16 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from onnxprune.cli import cli
 from onnxprune.cli.group import DEBUG
-
-Run = Callable[..., Result]
+from tests.conftest import Run
 
 
 def onnxprune(*arguments: object, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.shell_completion import ShellComplete
-from click.testing import Result
 
 from onnxprune.cli import cli
 from onnxprune.cli.command import Command
 from onnxprune.passes.schedule import SCHEDULES
 from onnxprune.runtime.providers import PROVIDER_NAMES
-
-Run = Callable[..., Result]
+from tests.conftest import Run
 
 HEADING = re.compile(r"^(\w.*):$", re.MULTILINE)
 
@@ -134,9 +132,12 @@ def test_names_in_models_are_completed(mlp: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_files_are_left_to_the_shell() -> None:
     shell = ShellComplete(cli, {}, "onnxprune", "_ONNXPRUNE_COMPLETE")
-    for arguments in (("no/such",), ("in.onnx", "--data"), ("gate", "--policy")):
-        incomplete = "no/such" if len(arguments) == 1 else ""
-        (item,) = shell.get_completions([*arguments[len(arguments) == 1 :]], incomplete)
+    for arguments, incomplete in (
+        ([], "no/such"),
+        (["in.onnx", "--data"], ""),
+        (["gate", "--policy"], ""),
+    ):
+        (item,) = shell.get_completions(arguments, incomplete)
         assert item.type == "file"
 
 
@@ -173,7 +174,7 @@ def test_what_is_mistyped_is_guessed(
 
 
 def test_a_mistyped_option_of_the_group(run: Run) -> None:
-    assert "'--version'" in run("--verson").stderr
+    assert "--version" in run("--verson").stderr
     assert "'--channels'" in run("--chanels", "0.3", "in.onnx", "out.onnx").stderr
 
 

@@ -2,19 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import Result
 
 from onnxprune.cli import cli
 from onnxprune.runtime import available_providers, parse_provider
+from tests.conftest import FIXTURES, Run
 
-Run = Callable[..., Result]
-
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 MODEL = FIXTURES / "digits_cnn.ts.onnx"
 NEEDED = {"prune": ("--channels", "0.5")}
 """What commands want besides their arguments."""

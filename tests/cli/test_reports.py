@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from onnxprune.reports.provenance import hashes
-from tests.cli.conftest import Run
+from tests.cli.conftest import assert_refused
+from tests.conftest import Run
 
 QUICK = ("--no-benchmark", "-q")
 
@@ -189,7 +190,7 @@ def test_a_report_replaces_nothing(
 def test_a_folder_that_is_missing_is_told_at_once(run: Run, mlp: Path, tmp_path: Path) -> None:
     report = tmp_path / "none" / "report.md"
     result = run(mlp, tmp_path / "out.onnx", "--channels", "0.5", "--report", report)
-    assert result.exit_code == 7
+    assert_refused(result, 7, "the folder to write to does not exist")
     assert not (tmp_path / "out.onnx").exists()
 
 

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import assert_refused
+from tests.conftest import Run
 
 ONE = ("--jobs", "1", "--ratios", "0.25,0.5")
 
@@ -43,12 +44,16 @@ def test_without_data_it_says_what_that_means(run: Run, mlp: Path) -> None:
 
 
 def test_bad_input_is_refused(run: Run, mlp: Path, tmp_path: Path) -> None:
-    assert run("sensitivity", mlp, "--ratios", "much").exit_code == 2
-    assert run("sensitivity", mlp, "--ratios", "2").exit_code == 2
-    assert run("sensitivity", mlp, "--plot", tmp_path / "no" / "plot.svg").exit_code == 7
-    assert run("sensitivity", tmp_path / "none.onnx").exit_code == 3
     before = mlp.read_bytes()
-    assert run("sensitivity", mlp, *ONE, "--plot", mlp).exit_code == 2
+    empty = tmp_path / "empty.npz"
+    np.savez(empty, x=np.ones((0, 16), np.float32))
+    for options, code, message in (
+        (("--ratios", "much"), 2, "'much' is not 0.25,0.5"),
+        (("--ratios", "2"), 2, "a ratio of 2 cuts nothing or all"),
+        (("--plot", tmp_path / "no" / "plot.svg"), 7, "the folder to write to does not exist"),
+        (("--plot", mlp), 2, "the result would replace the input model"),
+        (("--data", empty), 2, "the data holds no samples"),
+    ):
+        assert_refused(run("sensitivity", mlp, "--jobs", "1", *options), code, message)
     assert mlp.read_bytes() == before
-    np.savez(tmp_path / "empty.npz", x=np.ones((0, 16), np.float32))
-    assert run("sensitivity", mlp, "--data", tmp_path / "empty.npz").exit_code == 2
+    assert_refused(run("sensitivity", tmp_path / "none.onnx"), 3, "there is no such model file")

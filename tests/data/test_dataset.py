@@ -65,7 +65,7 @@ def test_too_few_samples_for_a_fixed_size(stacked: Path) -> None:
     assert "takes 16 samples at once, and there are 10" in caught.value.why
 
 
-def test_a_pair_of_inputs_has_one_shape(stacked: Path, tmp_path: Path) -> None:
+def test_a_pair_of_inputs_has_one_shape(stacked: Path) -> None:
     def pair(inputs: Any = X, **options: Any) -> list[list[int]]:
         sets = op.open_data(stacked, inputs, **options).pair()
         return [feeds["x"].reshape(-1, 3)[:, 0].astype(int).tolist() for feeds in sets]

@@ -60,8 +60,7 @@ def test_archives_of_samples_and_stacks(tmp_path: Path) -> None:
     for number in range(3):
         np.savez(tmp_path / f"{number}.npz", x=np.full(3, number, np.float32), y=number)
     np.savez(tmp_path / "more.npz", x=numbered(5, 3)[3:], y=[3, 4])
-    (batch,) = data = list(open_data(tmp_path, X, labels="y"))
-    assert len(data) == 1
+    (batch,) = open_data(tmp_path, X, labels="y")
     assert batch.feeds["x"][:, 0].tolist() == [0, 1, 2, 3, 4]
     assert batch.labels is not None
     assert batch.labels.tolist() == [0, 1, 2, 3, 4]

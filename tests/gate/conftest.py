@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import onnxprune as op
-
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+from tests.conftest import FIXTURES
 
 POLICY = """
 schema = 1
@@ -19,6 +18,13 @@ candidate = "out.onnx"
 [equivalence]
 plan = "plan.json"
 """
+
+
+def policy_of(folder: Path, text: str) -> Path:
+    """The policy of a folder, which names its models and asks for this."""
+    path = folder / "policy.toml"
+    path.write_text('original = "in.onnx"\ncandidate = "out.onnx"\n' + text)
+    return path
 
 
 @pytest.fixture(scope="session")

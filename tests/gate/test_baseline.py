@@ -14,18 +14,13 @@ from onnxprune.gate.baseline import Baseline
 from onnxprune.gate.checks import Check
 from onnxprune.gate.policy import Policy
 from onnxprune.runtime.describe import cpu_name
+from tests.gate.conftest import policy_of
 
 TEXT = '[cost]\nparams = 0.9\nmacs = 0.9\n[baseline]\nfile = "baseline.json"\ntolerance = 0.05\n'
 
 
-def policy_of(folder: Path, text: str = TEXT) -> Path:
-    path = folder / "policy.toml"
-    path.write_text('original = "in.onnx"\ncandidate = "out.onnx"\n' + text)
-    return path
-
-
 def test_there_is_none_at_first(release: Path) -> None:
-    path = policy_of(release)
+    path = policy_of(release, TEXT)
     with pytest.raises(UsageError, match="--update-baseline"):
         judge(path)
     judgement = judge(path, update_baseline=True)
@@ -42,7 +37,7 @@ def test_what_fails_does_not_become_the_baseline(release: Path) -> None:
 
 
 def test_what_is_worse_fails(release: Path) -> None:
-    path = policy_of(release)
+    path = policy_of(release, TEXT)
     judge(path, update_baseline=True)
     document = json.loads((release / "baseline.json").read_text())
     document["checks"]["params"]["measured"] *= 0.9
@@ -62,7 +57,7 @@ def test_a_policy_without_a_baseline_has_none_to_update(release: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"schema": 2}', '{"schema": 1}'])
 def test_a_damaged_baseline_is_refused(release: Path, content: str) -> None:
-    path = policy_of(release)
+    path = policy_of(release, TEXT)
     (release / "baseline.json").write_text(content)
     with pytest.raises(UsageError, match="cannot be read"):
         judge(path)

@@ -1,10 +1,9 @@
-"""`onnxprune gate`: exit codes, documents, and where they come from the same record."""
+"""`onnxprune gate`: exit codes, documents, and files of the same record."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,12 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-from click.testing import CliRunner, Result
 
-from onnxprune.cli import cli
 from onnxprune.gate.checks import Check
 from onnxprune.gate.judge import Judgement
 from onnxprune.ir.load import load
 from onnxprune.reports.junit import junit_xml
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run() -> Run:
-    return lambda *arguments: CliRunner().invoke(cli, ["gate", *map(str, arguments)])
+from tests.conftest import Run
 
 
 def append(release: Path, text: str) -> Path:
@@ -42,7 +33,7 @@ def check_schema(document: Any) -> None:
 
 def test_a_candidate_that_passes(run: Run, release: Path) -> None:
     policy = append(release, "[cost]\nmacs = 0.9\n")
-    result = run("--policy", policy, "--json", "--junit", release / "gate.xml")
+    result = run("gate", "--policy", policy, "--json", "--junit", release / "gate.xml")
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     check_schema(document)
@@ -57,14 +48,14 @@ def test_a_candidate_that_passes(run: Run, release: Path) -> None:
 
 def test_a_candidate_that_fails(run: Run, release: Path) -> None:
     policy = append(release, "[cost]\nmacs = 0.01\n")
-    result = run("--policy", policy, "--json", "--junit", release / "gate.xml")
+    result = run("gate", "--policy", policy, "--json", "--junit", release / "gate.xml")
     assert (result.exit_code, "the gate says no" in result.stderr) == (1, True)
     document = json.loads(result.stdout)
     check_schema(document)
     assert (document["status"], document["verdict"]) == ("failed", "fail")
     (failure,) = ElementTree.parse(release / "gate.xml").getroot().iter("failure")
     assert "at most" in str(failure.get("message"))
-    text = run("--policy", policy).stdout
+    text = run("gate", "--policy", policy).stdout
     assert "macs: " in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -76,51 +67,67 @@ def test_what_cannot_be_told(run: Run, release: Path, monkeypatch: pytest.Monkey
         return Judgement(policy, load(model), load(model), (Check("fine", "pass"), doubt))
 
     monkeypatch.setattr(sys.modules["onnxprune.cli.gate"], "judge", undecided)
-    result = run("--policy", release / "policy.toml", "--junit", release / "gate.xml")
+    result = run("gate", "--policy", release / "policy.toml", "--junit", release / "gate.xml")
     assert (result.exit_code, "speed" in result.stderr) == (6, True)
     (error,) = ElementTree.parse(release / "gate.xml").getroot().iter("error")
     assert error.get("message") == "1.200x (1.100x to 1.300x), at least 1.200x; 20 pairs"
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("text", "code", "message"),
     [
-        ("[[speed]]\nprovider = 'cuda'\nmin_speedup = 1\n", 4),
-        ("[[speed]]\nprovider = 'tensorrt:trt_fp16_enable=1'\nmin_speedup = 1\n", 4),
-        ("[[spee]]\n", 2),
-        ("[data.x]\nsource = 'none.npz'\n[[fidelity]]\ndata = 'x'\nmin_cosine = 1\n", 2),
-        ("[baseline]\nfile = 'none.json'\n", 2),
+        ("[[speed]]\nprovider = 'cuda'\nmin_speedup = 1\n", 4, "CUDAExecutionProvider"),
+        (
+            "[[speed]]\nprovider = 'tensorrt:trt_fp16_enable=1'\nmin_speedup = 1\n",
+            4,
+            "TensorrtExecutionProvider",
+        ),
+        ("[[spee]]\n", 2, "there is no setting 'spee'"),
+        (
+            "[data.x]\nsource = 'none.npz'\n[[fidelity]]\ndata = 'x'\nmin_cosine = 1\n",
+            2,
+            "there is no such data",
+        ),
+        ("[baseline]\nfile = 'none.json'\n", 2, "there is no baseline yet"),
     ],
 )
-def test_what_cannot_be_judged(run: Run, release: Path, text: str, code: int) -> None:
-    result = run("--policy", append(release, text), "--json")
+def test_what_cannot_be_judged(run: Run, release: Path, text: str, code: int, message: str) -> None:
+    result = run("gate", "--policy", append(release, text), "--json")
     assert result.exit_code == code
     document = json.loads(result.stdout)
     check_schema(document)
     assert document["error"]["exit_code"] == code
+    assert message in document["error"]["message"]
 
 
 def test_models_on_the_command_line(run: Run, release: Path) -> None:
     policy = release / "policy.toml"
     policy.write_text('[equivalence]\nplan = "plan.json"\n')
-    assert run("--policy", policy).exit_code == 2
+    unnamed = run("gate", "--policy", policy)
+    assert (unnamed.exit_code, "there is no original model" in unnamed.stderr) == (2, True)
     models = release / "in.onnx", release / "out.onnx"
-    assert run("--policy", policy, *models, "-q").exit_code == 0
-    assert run("--policy", policy, release / "in.onnx", release / "none.onnx").exit_code == 3
+    assert run("gate", "--policy", policy, *models, "-q").exit_code == 0
+    missing = run("gate", "--policy", policy, release / "in.onnx", release / "none.onnx")
+    assert (missing.exit_code, "no such model file" in missing.stderr) == (3, True)
 
 
 def test_the_report_replaces_nothing(run: Run, release: Path) -> None:
     policy = release / "policy.toml"
     before = policy.read_bytes()
-    assert run("--policy", policy, "--junit", policy).exit_code == 2
-    assert run("--policy", policy, "--junit", release / "none" / "gate.xml").exit_code == 7
+    itself = run("gate", "--policy", policy, "--junit", policy)
+    assert (itself.exit_code, "would replace an input" in itself.stderr) == (2, True)
+    nowhere = run("gate", "--policy", policy, "--junit", release / "none" / "gate.xml")
+    assert (nowhere.exit_code, "the folder to write to does not exist" in nowhere.stderr) == (
+        7,
+        True,
+    )
     assert policy.read_bytes() == before
 
 
 def test_a_baseline(run: Run, release: Path) -> None:
     policy = append(release, "[cost]\nmacs = 0.9\n[baseline]\nfile = 'baseline.json'\n")
-    assert run("--policy", policy, "--update-baseline").exit_code == 0
-    result = run("--policy", policy)
+    assert run("gate", "--policy", policy, "--update-baseline").exit_code == 0
+    result = run("gate", "--policy", policy)
     assert (result.exit_code, "no worse than the baseline: macs" in result.stdout) == (0, True)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import onnx
+import onnx.helper
 import onnx.parser
+import pytest
 
 from onnxprune.ir.graph import (
     all_graphs,
@@ -17,6 +19,7 @@ from onnxprune.ir.graph import (
     rename,
     replace_nodes,
     subgraphs,
+    type_text,
     uses,
 )
 from tests.texts import proto_of
@@ -104,3 +107,34 @@ def test_labels_and_attributes() -> None:
     node.name = "first"
     assert label(node) == "first"
     assert label(onnx.helper.make_node("Sink", ["x"], [""])) == "Sink"
+
+
+def test_an_attribute_that_is_no_text_stays_as_it_is() -> None:
+    """Providers keep compiled models in attributes."""
+    node = onnx.helper.make_node("EPContext", ["x"], ["y"], ep_cache_context=b"\xff\x00", main=b"a")
+    assert attributes(node) == {"ep_cache_context": b"\xff\x00", "main": "a"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (onnx.helper.make_tensor_type_proto(1, ["N", 3, None]), "float[N,3,?]"),
+        (onnx.helper.make_tensor_type_proto(7, []), "int64[]"),
+        (onnx.helper.make_tensor_type_proto(10, None), "float16"),
+        (
+            onnx.helper.make_sequence_type_proto(onnx.helper.make_tensor_type_proto(1, [2])),
+            "seq(float[2])",
+        ),
+        (
+            onnx.helper.make_optional_type_proto(onnx.helper.make_tensor_type_proto(1, [2])),
+            "optional(float[2])",
+        ),
+        (
+            onnx.helper.make_map_type_proto(7, onnx.helper.make_tensor_type_proto(1, [])),
+            "map(int64,float[])",
+        ),
+        (onnx.TypeProto(), "?"),
+    ],
+)
+def test_types_as_people_write_them(kind: onnx.TypeProto, text: str) -> None:
+    assert type_text(kind) == text

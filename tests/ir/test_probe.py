@@ -7,8 +7,8 @@ import numpy.typing as npt
 import onnx
 import pytest
 
+from onnxprune.ir.elements import dtype_of
 from onnxprune.ir.probe import ProbeBuilder, jittered, with_outputs
-from onnxprune.ir.tensors import dtype_of
 from onnxprune.verify.sessions import session_of
 from tests.texts import assert_valid, f32, model_of
 

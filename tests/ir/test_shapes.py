@@ -6,14 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprune.ir.bindings import input_shapes
-from onnxprune.ir.shapes import VALUE_LIMIT, Facts, Told, constant_of, interpret
+from onnxprune.ir.shapes import VALUE_LIMIT, Told, constant_of, interpret
+from tests.ir.facts import facts_of
 from tests.texts import Weight, f32, proto_of
-
-
-def facts_of(text: str, weights: dict[str, Weight] | None = None, **options: int) -> Facts:
-    proto = proto_of(text, weights or {}, **options)
-    return interpret(proto, input_shapes(proto))
 
 
 def test_shapes_flow_through_computed_targets() -> None:
@@ -91,6 +86,7 @@ def test_what_cannot_be_evaluated_is_unknown_and_no_error() -> None:
         },
     )
     assert "g" not in facts.values
+    assert facts.shapes["d"] == facts.shapes["g"] == (1,)
 
 
 def custom(declared: str) -> onnx.ModelProto:

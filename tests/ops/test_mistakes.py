@@ -8,9 +8,10 @@ import pytest
 
 from onnxprune.ops.operator import Operator, signature
 from onnxprune.ops.registry import lookup
+from tests.ops.bench import BrokenLawError, build
 from tests.ops.case import Case, case, ints
 from tests.ops.cases.recurrent import recurrent
-from tests.ops.laws import BrokenLawError, build, check, draw_keeps
+from tests.ops.laws import check, draw_keeps
 
 CONV = case("Conv", (2, 12, 7, 9), (15, 4, 3, 2), (15,), group=3)
 GROUPS = {"group": "g"}

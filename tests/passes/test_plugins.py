@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 import onnxprune as op
-from onnxprune.cli import cli
 from onnxprune.errors import UsageError
 from onnxprune.passes.plugins import Registry
+from tests.conftest import Run
 from tests.texts import model_of
 
 SOURCE = """
@@ -60,12 +59,12 @@ def test_they_are_used_by_name() -> None:
 
 
 @pytest.mark.usefixtures("plugin")
-def test_they_are_listed() -> None:
-    listed = CliRunner().invoke(cli, ["passes"])
+def test_they_are_listed(run: Run) -> None:
+    listed = run("passes")
     assert listed.exit_code == 0
     assert "first-matter: The lower the index, the more it matters." in listed.output
     assert "only-two: Two indices of every group." in listed.output
-    document = json.loads(CliRunner().invoke(cli, ["passes", "--json"]).stdout)
+    document = json.loads(run("passes", "--json").stdout)
     assert "broken" in document["criterion"]
     assert "cannot be loaded" in document["criterion"]["broken"]
 

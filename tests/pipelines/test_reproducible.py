@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import onnxprune as op
+from tests.conftest import FIXTURES
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 COUNTS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 PRUNE = """
 import os, sys

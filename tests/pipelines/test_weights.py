@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import onnxprune as op
-from onnxprune.cli import cli
 from onnxprune.data.arrays import named_arrays
 from onnxprune.errors import UsageError
 from onnxprune.pipelines.weights import import_weights
+from tests.conftest import Run
 from tests.texts import f32, model_of
 
 TEXT = """g (float[n,4] x) => (float[n,2] y) {
@@ -76,7 +75,7 @@ def test_some_names_may_be_missing_if_asked() -> None:
     del arrays["w2"]
     made = import_weights(model_of(TEXT, SHAPES), arrays | {"more": f32([1, 2])}, strict=False)
     assert (made.kept, made.unused) == (("w2",), ("more",))
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="the names of the weights do not match"):
         import_weights(model_of(TEXT, SHAPES), {"other": f32([1, 2])}, strict=False)
 
 
@@ -89,30 +88,37 @@ def test_a_pruned_model_takes_back_its_own_sliced_weights() -> None:
         np.testing.assert_array_equal(tensor.numpy(), result.model.constants[name].numpy())
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(run: Run, tmp_path: Path) -> None:
     source, weights, target = (tmp_path / name for name in ("a.onnx", "w.npz", "b.onnx"))
     model_of(TEXT, SHAPES).save(source)
     np.savez(weights, **_arrays())  # type: ignore[arg-type]
-    run = CliRunner().invoke
-    result = run(cli, ["import-weights", str(source), str(weights), str(target)])
+    result = run("import-weights", source, weights, target)
     assert (result.exit_code, result.stdout.split(": ")[1]) == (
         0, "4 weights written, 0 kept, 0 arrays not used\n")  # fmt: skip
     np.testing.assert_array_equal(op.load(target).constants["w1"].numpy(), _arrays()["w1"])
-    before = source.read_bytes()
-    assert run(cli, ["import-weights", str(source), str(weights), str(source)]).exit_code == 2
-    bad = ["import-weights", str(source), str(weights), str(target), "--map", "w1"]
-    assert run(cli, bad).exit_code == 2
-    kept = weights.read_bytes()
-    assert run(cli, ["import-weights", str(source), str(weights), str(weights)]).exit_code == 2
-    assert weights.read_bytes() == kept
-    assert source.read_bytes() == before
+    before = source.read_bytes(), weights.read_bytes()
+    for arguments, message in (
+        ((source,), "would replace the input model"),
+        ((weights,), "would replace the weights"),
+        ((target, "--map", "w1"), "'w1' is not WEIGHT=ARRAY"),
+    ):
+        refused = run("import-weights", source, weights, *arguments)
+        assert (refused.exit_code, message in refused.stderr) == (2, True)
+    assert (source.read_bytes(), weights.read_bytes()) == before
 
 
-def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken.npz", "the weights cannot be read"),
+        ("strange.txt", ".txt is no file of weights"),
+        ("tensors.safetensors", "safetensors is not installed|the weights cannot be read"),
+        ("network.pt", "torch is not installed|the weights cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        named_arrays(tmp_path / "none.npz")
-    for name in ("broken.npz", "strange.txt", "tensors.safetensors", "network.pt"):
-        path = tmp_path / name
-        path.write_bytes(b"nothing of the kind")
-        with pytest.raises(UsageError):
-            named_arrays(path)
+        named_arrays(tmp_path / name)
+    (tmp_path / name).write_bytes(b"nothing of the kind")
+    with pytest.raises(UsageError, match=message):
+        named_arrays(tmp_path / name)

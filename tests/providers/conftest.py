@@ -4,23 +4,15 @@ One that does not work here is skipped with its reason. `tools/test --providers`
 OpenVINO; on a machine with CUDA or TensorRT, `pytest -m providers` runs them there.
 """
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import onnx
-import onnx.numpy_helper
-import onnx.parser
 import pytest
-from click.testing import CliRunner, Result
 
-from onnxprune.cli import cli
 from onnxprune.runtime import available_providers
 from onnxprune.runtime.inventory import take_inventory
 from onnxprune.verify.health import Check, check_provider
-
-Run = Callable[..., Result]
+from tests.texts import with_weights
 
 # Azure's runs nothing but operators that ask a service.
 SPECS = [name for name in available_providers() if name != "AzureExecutionProvider"]
@@ -66,19 +58,6 @@ def accelerator(provider: str) -> str:
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
     """A model of which accelerators leave a node, Unique, to the CPU."""
-    model = onnx.parser.parse_model(MIXED)
-    rng = np.random.default_rng(0)
-    for info in list(model.graph.input)[1:]:
-        shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
-        data = rng.standard_normal(shape).astype(np.float32)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(data, info.name))
-        model.graph.input.remove(info)
     path = tmp_path / "mixed.onnx"
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(with_weights(MIXED).SerializeToString())
     return path
-
-
-@pytest.fixture
-def run() -> Run:
-    """Runs the command line in this process."""
-    return lambda *arguments: CliRunner().invoke(cli, [str(part) for part in arguments])

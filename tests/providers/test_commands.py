@@ -1,22 +1,19 @@
 """Commands that measure, on every provider; how fast anything is, is not looked at."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 
 from onnxprune.runtime import parse_provider
 from onnxprune.verify.health import WELL_KNOWN
+from tests.conftest import FIXTURES, Run
 from tests.providers.conftest import checked, require_working
 
 pytestmark = pytest.mark.providers
 
-Run = Callable[..., Result]
-
-CNN = Path(__file__).parents[2] / "fixtures" / "digits_cnn.ts.onnx"
+CNN = FIXTURES / "digits_cnn.ts.onnx"
 QUICK = ("--budget", "0.05", "--json")
 
 

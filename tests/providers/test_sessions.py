@@ -12,17 +12,17 @@ from onnxprune.errors import ProviderUnavailableError
 from onnxprune.pipelines.result import Result
 from onnxprune.runtime import Session, parse_provider
 from onnxprune.verify.sessions import session_of
+from tests.conftest import FIXTURES
 
 pytestmark = pytest.mark.providers
 
-FOLDER = Path(__file__).parents[2] / "fixtures"
-MODELS = sorted(path.name for path in FOLDER.glob("*.onnx"))
+MODELS = sorted(path.name for path in FIXTURES.glob("*.onnx"))
 X = np.linspace(-1, 1, 32, dtype=np.float32).reshape(2, 16)
 
 
 @cache
 def pruned(name: str) -> Result:
-    return op.prune(FOLDER / name, 0.3)
+    return op.prune(FIXTURES / name, 0.3)
 
 
 def assert_same_as_the_cpu(model: op.Model, feed: Feeds, provider: str) -> None:

@@ -1,6 +1,5 @@
 """What the record tells of layers and of coupling groups."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +8,7 @@ import onnxprune as op
 from onnxprune.pipelines.pipeline import Pipeline
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.record import Record, start_record
-
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+from tests.conftest import FIXTURES
 
 
 def record_of(result: Result) -> Record:

@@ -16,6 +16,7 @@ from onnxprune.reports.terminal import (
     shortened,
     speedup_sentence,
 )
+from tests.streams import Terminal
 
 
 def speedup(verdict: str, ratio: float, low: float, high: float) -> dict[str, Any]:
@@ -125,13 +126,6 @@ def test_a_report_fits_its_width() -> None:
     assert f"Warning: {RANDOM_INPUTS}" in lines
     assert "  -100.00 points   -99.99 to +100.00" in file.getvalue()
     assert "\x1b" not in file.getvalue()
-
-
-class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(

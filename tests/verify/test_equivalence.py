@@ -1,159 +1,17 @@
-"""Seeded faults: what the compiler could get wrong does not pass for equivalent."""
+"""What the proof says where inputs tell too little, rounding decides, or branches part."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 import onnxprune as op
-from onnxprune.errors import CannotTellError, EquivalenceError
-from onnxprune.pipelines.result import Result
+from onnxprune.errors import CannotTellError
 from onnxprune.verify.deviation import Deviation
-from onnxprune.verify.equivalence import check_outputs
 from onnxprune.verify.rounding import excuse_overflow
-from tests.texts import Weight, f32, model_of, node_of, replace
-
-DEPTH = 24
-
-
-def branching(*, split: bool = False) -> op.Model:
-    parts = "p, q = Split<axis=1>(z, parts)" if split else "p = Relu(z)  q = Sigmoid(z)"
-    weights: dict[str, Weight] = {
-        "w1": (8, 3, 3, 3),
-        "b1": (8,),
-        "w2": (8, 3, 3, 3),
-        "w3": (12, 16, 1, 1),
-        "w4": (4, 12 if split else 24, 1, 1),
-        "dw": (16, 1, 3, 3),
-    }
-    if split:
-        weights["parts"] = np.array([5, 7])
-    return model_of(
-        f"""g (float[2,3,6,6] x) => (float[2,4,6,6] y) {{
-            a = Conv<pads=[1,1,1,1]>(x, w1, b1)
-            b = Conv<pads=[1,1,1,1]>(x, w2)
-            c = Concat<axis=1>(a, b)
-            d = Conv<group=16, pads=[1,1,1,1]>(c, dw)
-            z = Conv(d, w3)
-            {parts}
-            j = Concat<axis=1>(p, q)
-            y = Conv(j, w4)
-        }}""",
-        weights,
-    )
-
-
-def deep() -> op.Model:
-    """A deep branch that forgets beside a shallow one that does not."""
-    layers = "".join(
-        f"h{i + 1} = Conv(r{i}, w{i + 1}) r{i + 1} = LeakyRelu(h{i + 1})" for i in range(DEPTH)
-    )
-    weights: dict[str, Weight] = {f"w{i + 1}": (12, 12, 1, 1) for i in range(DEPTH)}
-    rng = np.random.default_rng(1)
-    small = {
-        name: (rng.standard_normal((12, 12, 1, 1)) * 0.1).astype(np.float32) for name in weights
-    }
-    return model_of(
-        f"""g (float[2,3,5,5] x) => (float[2,12,5,5] y) {{
-            r0 = Conv(x, first)
-            s = Conv(x, shallow)
-            {layers}
-            y = Add(r{DEPTH}, s)
-        }}""",
-        {"first": (12, 3, 1, 1), "shallow": (12, 3, 1, 1), **small},
-    )
-
-
-def fails(result: Result) -> str:
-    """Check that verification refuses a result, and say what it found first."""
-    verdict = result.verify(check=False)
-    assert verdict.verdict == "failed"
-    with pytest.raises(EquivalenceError) as raised:
-        result.verify()
-    assert raised.value.exit_code == 5
-    assert "nothing was written" in raised.value.hint
-    return verdict.worst
-
-
-def reverse_concat(model: op.Model) -> None:
-    node = node_of(model, "c")
-    node.input[:] = list(node.input)[::-1]
-
-
-def slice_bias_wrongly(model: op.Model) -> None:
-    replace(model, "b1", np.roll(model.constants["b1"].numpy(), 1))
-
-
-def rotate_depthwise(model: op.Model) -> None:
-    replace(model, "dw", np.roll(model.constants["dw"].numpy(), 1, axis=0))
-
-
-def set_wrong_group(model: op.Model) -> None:
-    node = node_of(model, "d")
-    next(a for a in node.attribute if a.name == "group").i = 2
-
-
-def scale_a_kernel(model: op.Model) -> None:
-    replace(model, "w3", model.constants["w3"].numpy() * np.float32(1.01))
-
-
-@pytest.mark.parametrize(
-    ("fault", "first"),
-    [
-        (reverse_concat, "c"),
-        (slice_bias_wrongly, "a"),
-        (rotate_depthwise, "d"),
-        (set_wrong_group, ""),
-        (scale_a_kernel, "z"),
-    ],
-)
-def test_faults_fail_where_they_are(fault: Callable[[op.Model], None], first: str) -> None:
-    result = op.prune(branching(), 0.3, round_to=1)
-    assert result.is_pruned
-    assert result.verify().passed
-    fault(result.model)
-    assert fails(result) == first
-
-
-def test_wrong_split_sizes_fail() -> None:
-    result = op.prune(branching(split=True), 0.3, round_to=1)
-    assert result.verify().passed
-    sizes = result.model.constants["parts"].numpy()
-    replace(result.model, "parts", sizes + np.array([1, -1]))
-    assert fails(result) == "p"
-
-
-def test_model_that_does_not_run_any_more_fails() -> None:
-    result = op.prune(branching(), 0.3, round_to=1)
-    replace(result.model, "w4", result.model.constants["w4"].numpy()[:, 1:])
-    fails(result)
-    assert result.equivalence is not None
-    assert "only the masked reference runs" in result.equivalence.why
-
-
-@pytest.mark.parametrize("layer", [2, DEPTH // 2, DEPTH - 2])
-def test_rotated_channels_deep_inside_fail_though_outputs_agree(layer: int) -> None:
-    result = op.prune(deep(), 0.25, round_to=1)
-    assert result.verify().passed
-    healthy = result.model.copy()
-    kernel = result.model.constants[f"w{layer}"].numpy()
-    replace(result.model, f"w{layer}", np.roll(kernel, 1, axis=1))
-    outputs = check_outputs(healthy, result.model, result.feeds())
-    assert outputs.passed
-    assert outputs.max_abs < 1e-6
-    assert fails(result) == f"h{layer}"
-
-
-@pytest.mark.parametrize("swap", [(0, 1), (3, 7)])
-def test_swapped_channels_of_one_kernel_fail(swap: tuple[int, int]) -> None:
-    result = op.prune(branching(), 0.3, round_to=1)
-    kernel = result.model.constants["w3"].numpy().copy()
-    kernel[:, swap] = kernel[:, swap[::-1]]
-    replace(result.model, "w3", kernel)
-    assert fails(result) == "z"
+from tests.texts import f32, model_of, replace
+from tests.verify.networks import branching
 
 
 @pytest.mark.parametrize(

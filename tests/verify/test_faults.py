@@ -1,129 +1,149 @@
-"""Seeded faults: the equivalence check bites where outputs alone would not tell."""
+"""Seeded faults: what the compiler could get wrong does not pass for equivalent."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
-import onnx.parser
 import pytest
 
 import onnxprune as op
 from onnxprune.errors import EquivalenceError
-from onnxprune.ir.edit import with_constants
 from onnxprune.ir.graph import sort_nodes
-from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import ArrayTensor
-from tests.texts import model_of
+from onnxprune.pipelines.result import Result
+from onnxprune.verify.equivalence import check_outputs
+from tests.texts import Weight, model_of, node_of, replace
+from tests.verify.networks import branching
 
-HEADER = '<ir_version: 8, opset_import: ["": 17]>\n'
-
-
-def network(text: str, **shapes: tuple[int, ...]) -> Model:
-    """A model of ONNX text with seeded weights."""
-    model = onnx.parser.parse_model(HEADER + text)
-    rng = np.random.default_rng(0)
-    for name, shape in shapes.items():
-        fan_in = max(int(np.prod(shape[1:])), 1)
-        array = rng.standard_normal(shape).astype(np.float32) / np.float32(fan_in**0.5)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
-    return op.load(model)
+DEPTH = 24
 
 
-def spoil(result: op.Result, name: str, array: np.ndarray) -> None:
-    """Put other data into a constant of the pruned model."""
-    constants = dict(result.model.constants)
-    constants[name] = ArrayTensor.of(np.ascontiguousarray(array))
-    result.model = with_constants(result.model.copy(), constants)
-
-
-def must_fail(result: op.Result) -> None:
-    assert result.verify(check=False).verdict == "failed"
-    with pytest.raises(EquivalenceError) as caught:
-        result.verify()
-    assert caught.value.exit_code == 5
-
-
-def test_a_reversed_concat_is_found() -> None:
-    model = network(
-        """g (float[N,3,8,8] x) => (float[N,5,8,8] y) {
-        a = Conv(x, wa)
-        b = Conv(x, wb)
-        c = Concat<axis=1>(a, b)
-        r = Relu(c)
-        y = Conv(r, wc)
-        }""",
-        wa=(16, 3, 1, 1),
-        wb=(16, 3, 1, 1),
-        wc=(5, 32, 1, 1),
+def deep() -> op.Model:
+    """A deep branch that forgets beside a shallow one that does not."""
+    layers = "".join(
+        f"h{i + 1} = Conv(r{i}, w{i + 1}) r{i + 1} = LeakyRelu(h{i + 1})" for i in range(DEPTH)
     )
-    result = op.prune(model, 0.25, round_to=1)
-    assert result.verify().passed
-    result.model = result.model.copy()
-    concat = next(n for n in result.model.proto.graph.node if n.op_type == "Concat")
-    concat.input[0], concat.input[1] = concat.input[1], concat.input[0]
-    must_fail(result)
-
-
-def test_rotated_input_channels_deep_inside_are_found_where_the_output_forgets() -> None:
-    """Layers that shrink their signal until the output hardly shows the fault."""
-    depth = 9
-    lines = [f"h{i} = Relu(c{i})\n c{i + 1} = Conv(h{i}, w{i + 1}, b{i + 1})" for i in range(depth)]
-    text = (
-        "g (float[N,3,6,6] x) => (float[N,4,6,6] y) {\n c0 = Conv(x, w0, b0)\n"
-        + "\n".join(lines)
-        + f"\n y = Conv(c{depth}, wy, by)\n}}"
-    )
-    shapes: dict[str, tuple[int, ...]] = {"w0": (16, 3, 1, 1), "b0": (16,)}
-    for i in range(1, depth + 1):
-        shapes |= {f"w{i}": (16, 16, 1, 1), f"b{i}": (16,)}
-    model = network(text, **shapes, wy=(4, 16, 1, 1), by=(4,))
-    damped = {
-        name: ArrayTensor.of(tensor.numpy() * np.float32(0.7 if name.startswith("w") else 1.0))
-        for name, tensor in model.constants.items()
+    weights: dict[str, Weight] = {f"w{i + 1}": (12, 12, 1, 1) for i in range(DEPTH)}
+    rng = np.random.default_rng(1)
+    small = {
+        name: (rng.standard_normal((12, 12, 1, 1)) * 0.1).astype(np.float32) for name in weights
     }
-    model = with_constants(model.copy(), damped)
-    result = op.prune(model, 0.25, round_to=1)
-    assert result.verify().passed
-    feeds = result.feeds()
-    before = _output(result.model, feeds[0])
-    middle = result.model.constants["w2"].numpy()
-    spoil(result, "w2", np.roll(middle, 1, axis=1))
-    moved = np.abs(_output(result.model, feeds[0]) - before).max() / np.abs(before).max()
-
-    assert moved < 1e-3  # a comparison of outputs alone, at the usual 1e-3, would let it pass
-    must_fail(result)
-
-
-def test_a_bias_sliced_by_the_wrong_mask_is_found() -> None:
-    model = network(
-        """g (float[N,3,8,8] x) => (float[N,5,8,8] y) {
-        a = Conv(x, wa, ba)
-        r = Relu(a)
-        y = Conv(r, wc)
-        }""",
-        wa=(16, 3, 1, 1),
-        ba=(16,),
-        wc=(5, 16, 1, 1),
+    return model_of(
+        f"""g (float[2,3,5,5] x) => (float[2,12,5,5] y) {{
+            r0 = Conv(x, first)
+            s = Conv(x, shallow)
+            {layers}
+            y = Add(r{DEPTH}, s)
+        }}""",
+        {"first": (12, 3, 1, 1), "shallow": (12, 3, 1, 1), **small},
     )
-    result = op.prune(model, 0.25, round_to=1)
+
+
+def fails(result: Result) -> str:
+    """Check that verification refuses a result, and say what it found first."""
+    verdict = result.verify(check=False)
+    assert verdict.verdict == "failed"
+    with pytest.raises(EquivalenceError) as raised:
+        result.verify()
+    assert raised.value.exit_code == 5
+    assert "nothing was written" in raised.value.hint
+    return verdict.worst
+
+
+def reverse_concat(model: op.Model) -> None:
+    node = node_of(model, "c")
+    node.input[:] = list(node.input)[::-1]
+
+
+def slice_bias_wrongly(model: op.Model) -> None:
+    replace(model, "b1", np.roll(model.constants["b1"].numpy(), 1))
+
+
+def take_the_front_of_a_bias(model: op.Model) -> None:
+    whole = branching().constants["b1"].numpy()
+    replace(model, "b1", whole[: model.constants["b1"].size])
+
+
+def rotate_depthwise(model: op.Model) -> None:
+    replace(model, "dw", np.roll(model.constants["dw"].numpy(), 1, axis=0))
+
+
+def set_wrong_group(model: op.Model) -> None:
+    node = node_of(model, "d")
+    next(a for a in node.attribute if a.name == "group").i = 2
+
+
+def scale_a_kernel(model: op.Model) -> None:
+    replace(model, "w3", model.constants["w3"].numpy() * np.float32(1.01))
+
+
+@pytest.mark.parametrize(
+    ("fault", "first"),
+    [
+        (reverse_concat, "c"),
+        (slice_bias_wrongly, "a"),
+        (take_the_front_of_a_bias, "a"),
+        (rotate_depthwise, "d"),
+        (set_wrong_group, ""),
+        (scale_a_kernel, "z"),
+    ],
+)
+def test_faults_fail_where_they_are(fault: Callable[[op.Model], None], first: str) -> None:
+    result = op.prune(branching(), 0.3, round_to=1)
+    assert result.is_pruned
     assert result.verify().passed
-    kept = len(result.model.constants["ba"].numpy())
-    assert kept == 12
-    spoil(result, "ba", model.constants["ba"].numpy()[:kept])
-    must_fail(result)
+    fault(result.model)
+    assert fails(result) == first
+
+
+def test_wrong_split_sizes_fail() -> None:
+    result = op.prune(branching(split=True), 0.3, round_to=1)
+    assert result.verify().passed
+    sizes = result.model.constants["parts"].numpy()
+    replace(result.model, "parts", sizes + np.array([1, -1]))
+    assert fails(result) == "p"
+
+
+def test_model_that_does_not_run_any_more_fails() -> None:
+    result = op.prune(branching(), 0.3, round_to=1)
+    replace(result.model, "w4", result.model.constants["w4"].numpy()[:, 1:])
+    assert fails(result) == ""
+    assert result.equivalence is not None
+    assert "only the masked reference runs" in result.equivalence.why
+
+
+@pytest.mark.parametrize("layer", [2, DEPTH // 2, DEPTH - 2])
+def test_rotated_channels_deep_inside_fail_though_outputs_agree(layer: int) -> None:
+    result = op.prune(deep(), 0.25, round_to=1)
+    assert result.verify().passed
+    healthy = result.model.copy()
+    kernel = result.model.constants[f"w{layer}"].numpy()
+    replace(result.model, f"w{layer}", np.roll(kernel, 1, axis=1))
+    outputs = check_outputs(healthy, result.model, result.feeds())
+    assert outputs.passed
+    assert outputs.max_abs < 1e-6
+    assert fails(result) == f"h{layer}"
+
+
+@pytest.mark.parametrize("swap", [(0, 1), (3, 7)])
+def test_swapped_channels_of_one_kernel_fail(swap: tuple[int, int]) -> None:
+    result = op.prune(branching(), 0.3, round_to=1)
+    kernel = result.model.constants["w3"].numpy().copy()
+    kernel[:, swap] = kernel[:, swap[::-1]]
+    replace(result.model, "w3", kernel)
+    assert fails(result) == "z"
 
 
 def test_a_wrong_row_that_no_input_looks_up_is_found() -> None:
-    model = network(
+    model = model_of(
         """g (int64[N,4] i) => (float[N,4,5] y) {
         e = Gather(table, i)
         h = MatMul(e, wa)
         r = Relu(h)
         y = MatMul(r, wb)
         }""",
-        table=(3000, 24),
-        wa=(24, 16),
-        wb=(16, 5),
+        {"table": (3000, 24), "wa": (24, 16), "wb": (16, 5)},
     )
     result = op.prune(model, 0.25, round_to=1)
     assert result.verify().passed
@@ -132,20 +152,19 @@ def test_a_wrong_row_that_no_input_looks_up_is_found() -> None:
     looked_up = {int(row) for feeds in result.feeds(8) for row in feeds["i"].reshape(-1)}
     row = next(row for row in range(3000) if row not in looked_up)
     table[row] = table[row - 1]
-    spoil(result, "table", table)
-    must_fail(result)
+    replace(result.model, "table", table)
+    assert fails(result) == "table"
 
 
 def test_a_fault_that_amplifies_rounding_does_not_excuse_itself() -> None:
     """A jitter of its last bits moves the model with the detour by as much as the detour does."""
-    model = network(
+    model = model_of(
         """g (float[N,3,8,8] x) => (float[N,5,8,8] y) {
         a = Conv(x, wa)
         r = Relu(a)
         y = Conv(r, wc)
         }""",
-        wa=(16, 3, 1, 1),
-        wc=(5, 16, 1, 1),
+        {"wa": (16, 3, 1, 1), "wc": (5, 16, 1, 1)},
     )
     result = op.prune(model, 0.25, round_to=1)
     assert result.verify().passed
@@ -157,30 +176,7 @@ def test_a_fault_that_amplifies_rounding_does_not_excuse_itself() -> None:
         to_type = getattr(onnx.TensorProto, to)
         nodes.append(onnx.helper.make_node("Cast", [source], [made], to=to_type))
     sort_nodes(result.model.proto.graph)
-    must_fail(result)
-
-
-def test_outputs_that_do_not_react_prove_nothing() -> None:
-    model = network(
-        """g (float[N,3,8,8] x) => (float[N,5,8,8] y) {
-        a = Conv(x, wa)
-        r = Relu(a)
-        zero = Constant<value=float {0.0}>()
-        m = Mul(r, zero)
-        y = Conv(m, wc)
-        }""",
-        wa=(16, 3, 1, 1),
-        wc=(5, 16, 1, 1),
-    )
-    verdict = op.prune(model, 0.25, round_to=1).verify(check=False)
-    assert verdict.verdict == "cannot tell"
-    assert "no output reacts" in verdict.why
-
-
-def _output(model: Model, feed: dict[str, np.ndarray]) -> np.ndarray:
-    from onnxprune.runtime import Session
-
-    return Session(model.to_bytes()).run(feed)["y"]
+    assert fails(result) == "a"
 
 
 def test_infinities_of_a_mask_excuse_no_others() -> None:
@@ -207,4 +203,4 @@ def test_infinities_of_a_mask_excuse_no_others() -> None:
     result.model = result.model.copy()
     node = next(n for n in result.model.proto.graph.node if n.op_type == "Where")
     node.input[1], node.input[2] = node.input[2], node.input[1]
-    must_fail(result)
+    assert fails(result) == "m"

@@ -53,5 +53,5 @@ def test_every_provider_is_tried_the_cpu_first() -> None:
 
 
 def test_a_provider_that_cannot_be_read_is_wrong_usage() -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="'fast' is not KEY=VALUE"):
         diagnose("cuda:fast")

@@ -8,8 +8,9 @@ import pytest
 
 import onnxprune as op
 from onnxprune.verify import sessions
+from tests.conftest import FIXTURES
 
-FIXTURE = Path(__file__).parents[2] / "fixtures" / "digits_cnn.ts.onnx"
+FIXTURE = FIXTURES / "digits_cnn.ts.onnx"
 
 
 @pytest.fixture

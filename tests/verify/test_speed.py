@@ -28,6 +28,7 @@ RENAMED = onnx.parser.parse_model(
     '<ir_version: 8, opset_import: ["": 17]> g (float[N] z) => (float[N] y) { y = Relu(z) }'
 ).SerializeToString()
 X = np.ones(4, dtype=np.float32)
+SHAPES = r"times come as \[P\], \[P\] and \[Q, 2\]"
 
 
 def noisy(mean_ns: float, spread: float, pairs: int, seed: int) -> NDArray[np.float64]:
@@ -138,38 +139,40 @@ def test_the_interval_covers_the_median_about_as_often_as_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("original", "pruned", "noise"),
+    ("original", "pruned", "noise", "message"),
     [
-        (np.ones(3), np.ones(2), np.ones((3, 2))),
-        (np.ones((3, 1)), np.ones((3, 1)), np.ones((3, 2))),
-        (np.ones(3), np.ones(3), np.ones(3)),
-        (np.ones(3), np.ones(3), np.ones((3, 3))),
-        (np.ones(0), np.ones(0), np.ones((3, 2))),
-        (np.ones(3), np.ones(3), np.ones((0, 2))),
-        (np.zeros(3), np.ones(3), np.ones((3, 2))),
-        (np.ones(3), np.full(3, np.nan), np.ones((3, 2))),
+        (np.ones(3), np.ones(2), np.ones((3, 2)), SHAPES),
+        (np.ones((3, 1)), np.ones((3, 1)), np.ones((3, 2)), SHAPES),
+        (np.ones(3), np.ones(3), np.ones(3), SHAPES),
+        (np.ones(3), np.ones(3), np.ones((3, 3)), SHAPES),
+        (np.ones(0), np.ones(0), np.ones((3, 2)), "at least one pair"),
+        (np.ones(3), np.ones(3), np.ones((0, 2)), "at least one pair"),
+        (np.zeros(3), np.ones(3), np.ones((3, 2)), "times above 0"),
+        (np.ones(3), np.full(3, np.nan), np.ones((3, 2)), "times above 0"),
     ],
 )
-def test_times_that_make_no_sense_are_refused(original: Times, pruned: Times, noise: Times) -> None:
-    with pytest.raises(UsageError):
+def test_times_that_make_no_sense_are_refused(
+    original: Times, pruned: Times, noise: Times, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
         summarise(original, pruned, noise)
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "message"),
     [
-        {"confidence": 0.0},
-        {"confidence": 1.0},
-        {"resolution": -0.1},
-        {"resolution": float("nan")},
-        {"budget_s": -1.0},
-        {"min_pairs": 0},
-        {"min_pairs": 5, "max_pairs": 4},
+        ({"confidence": 0.0}, "a confidence lies between 0 and 1"),
+        ({"confidence": 1.0}, "a confidence lies between 0 and 1"),
+        ({"resolution": -0.1}, "a resolution is 0 or more"),
+        ({"resolution": float("nan")}, "a resolution is 0 or more"),
+        ({"budget_s": -1.0}, "a budget of 0 s or more"),
+        ({"min_pairs": 0}, "1 <= min_pairs"),
+        ({"min_pairs": 5, "max_pairs": 4}, "min_pairs <= max_pairs"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], message: str) -> None:
     session = Session(RELU)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=message):
         compare_latency(session, session, {"x": X}, **settings)
 
 

@@ -13,7 +13,7 @@ import torch
 
 import onnxprune as op
 
-CALIBRATION = Path(__file__).resolve().parents[2] / "fixtures/digits_test.npz"
+DIGITS = Path(__file__).resolve().parents[2] / "fixtures/digits_test.npz"
 STEPS = 60
 
 
@@ -75,14 +75,14 @@ def take(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
 def main(folder: Path) -> None:
     """Trains, prunes, trains on, and writes the result."""
     torch.manual_seed(0)
-    with np.load(CALIBRATION) as data:
+    with np.load(DIGITS) as data:
         images, labels = torch.from_numpy(data["image"]), torch.from_numpy(data["label"])
     module = network()
     print(f"trained: loss {train(module, images, labels):.3f}")
     export(module, images[:2], folder / "network.onnx")
 
     model = op.load(folder / "network.onnx")
-    result = op.prune(model, 0.5, data=op.open_data(str(CALIBRATION), model))
+    result = op.prune(model, 0.5, data=op.open_data(str(DIGITS), model))
     result.verify()
     weights = result.plan.apply_to_state_dict(module.state_dict())
     for name in weights.keys() & result.plan.repaired.keys():

@@ -10,7 +10,7 @@ from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, 
 from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural, shown
 from onnxprune.reports.html.reading import listed, part
 from onnxprune.reports.quantities import share
-from onnxprune.reports.sensitivity import by_ratio
+from onnxprune.reports.rows import cuts_by_ratio
 
 LINES = 200
 """Less sensitive groups are in the table only."""
@@ -32,7 +32,7 @@ def sensitivity(record: Mapping[str, Any]) -> Markup:
     axes = Axes("Sensitivity of groups", text, "share of the group cut", "loss", share, share)
     ratios = listed(within, "ratios")
     rows = [
-        (in_middle(g["name"], _NAME), str(g["size"]), *map(_loss, by_ratio(g, ratios)))
+        (in_middle(g["name"], _NAME), str(g["size"]), *map(_loss, cuts_by_ratio(g, ratios)))
         for g in ranked
     ]
     headings = ("group", "size", *(f"{ratio:.0%} cut".replace("%", " %") for ratio in ratios))

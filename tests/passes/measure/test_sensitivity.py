@@ -122,18 +122,22 @@ def test_outputs_that_overflow_are_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "error"),
+    ("options", "message"),
     [
-        ({"ratios": (0.0,)}, UsageError),
-        ({"ratios": (1.0,)}, UsageError),
-        ({"criterion": "none"}, UsageError),
-        ({"metrics": ("top1",)}, UsageError),
-        ({"ignore": ("*",)}, NothingToPruneError),
+        ({"ratios": (0.0,)}, "a ratio of 0 cuts nothing or all"),
+        ({"ratios": (1.0,)}, "a ratio of 1 cuts nothing or all"),
+        ({"criterion": "none"}, "there is no criterion 'none'"),
+        ({"metrics": ("top1",)}, "metric 'top1' needs labels"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, object], error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_what_makes_no_sense_is_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         op.sensitivity(_model(), DATA, **options)  # type: ignore[arg-type]
+
+
+def test_without_groups_there_is_nothing_to_cut() -> None:
+    with pytest.raises(NothingToPruneError, match="no coupling group to cut"):
+        op.sensitivity(_model(), DATA, ignore=("*",))
 
 
 def test_outputs_that_cannot_be_compared_are_refused() -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import pytest
 
@@ -23,10 +21,11 @@ from onnxprune.passes.fold.empty import without_empty
 from onnxprune.passes.remove.slicing import remove
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
+from tests.conftest import FIXTURES
+from tests.passes.samples import RNG, batches, deviation
 from tests.texts import Weight, assert_valid, f32, model_of, op_types
 
-RNG = np.random.default_rng(0)
-FRESH = RNG.bit_generator.state
+IMAGE = (3, 5, 5)
 SCALES = (1.0, 0.01, 0.3)
 TEXT = """g (float[n,3,5,5] x) => (float[n,4,5,5] y) {
     h0 = Conv(x, w0)
@@ -35,12 +34,6 @@ TEXT = """g (float[n,3,5,5] x) => (float[n,4,5,5] y) {
     a3 = Conv(h2, a3w) r3 = Relu(a3) b3 = Conv(r3, b3w, b3b) h3 = Add(h2, b3)
     y = Conv(h3, w1)
 }"""
-
-
-@pytest.fixture(autouse=True)
-def fresh_numbers() -> None:
-    """Each test draws the same numbers, whichever ran before it."""
-    RNG.bit_generator.state = FRESH
 
 
 def network(scales: tuple[float, ...] = SCALES) -> op.Model:
@@ -53,10 +46,6 @@ def network(scales: tuple[float, ...] = SCALES) -> op.Model:
     return model_of(TEXT, weights)
 
 
-def batches(count: int = 4) -> list[Batch]:
-    return [Batch({"x": f32(RNG.standard_normal((8, 3, 5, 5)))}, None, 8) for _ in range(count)]
-
-
 def removed(data: list[Batch] | None = None, *then: Any, **options: Any) -> Result:
     passes = [FoldConstants(), RemoveBlocks(**options), FoldEmpty(), *then]
     return op.Pipeline(passes).run(network(), data=data)
@@ -65,7 +54,7 @@ def removed(data: list[Batch] | None = None, *then: Any, **options: Any) -> Resu
 @pytest.mark.parametrize("criterion", ["influence", "sensitivity"])
 @pytest.mark.parametrize("has_data", [False, True])
 def test_the_block_goes_that_is_missed_least(criterion: str, has_data: bool) -> None:
-    result = removed(batches() if has_data else None, criterion=criterion)
+    result = removed(batches(IMAGE) if has_data else None, criterion=criterion)
     assert result.verify().passed
     assert_valid(result.model)
     assert result.removals[0].blocks == ("h2",)
@@ -73,13 +62,8 @@ def test_the_block_goes_that_is_missed_least(criterion: str, has_data: bool) -> 
         result.model.constants.keys() | result.model.results
     )
     (bias,) = (t for name, t in result.model.constants.items() if name.endswith("::bias"))
-    assert np.array_equal(bias.numpy().ravel(), network_bias(result))
-
-
-def network_bias(result: Result) -> npt.NDArray[np.float32]:
-    """The bias of the second block, which is what it adds without channels."""
-    bias: npt.NDArray[np.float32] = result.original.constants["b2b"].numpy()
-    return bias
+    left = result.original.constants["b2b"].numpy()  # what the block adds without channels
+    assert np.array_equal(bias.numpy().ravel(), left)
 
 
 @pytest.mark.parametrize("criterion", ["influence", "sensitivity", "random"])
@@ -102,9 +86,15 @@ def test_more_than_there_are_is_an_error() -> None:
     assert "the model has 3" in raised.value.why
 
 
-@pytest.mark.parametrize("options", [{"count": 0}, {"criterion": "beauty"}])
-def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, "0 blocks cannot be removed"),
+        ({"criterion": "beauty"}, "there is no criterion 'beauty' for blocks"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         RemoveBlocks(**options)
 
 
@@ -148,21 +138,17 @@ def test_only_blocks_go_unless_an_amount_is_said() -> None:
 
 
 def test_repair_makes_up_for_a_block() -> None:
-    data = batches(16)
+    data = batches(IMAGE, 16)
     plain, repaired = removed(data, count=2), removed(data, Repair(), count=2)
     assert repaired.verify().passed
     assert repaired.removals[0].repaired is not None
 
-    def deviation(result: Result) -> float:
-        (fidelity,) = result.fidelity([batch.feeds for batch in data]).values()
-        return float(10 ** (-fidelity.sqnr_db / 10))
-
-    assert deviation(repaired) < 0.7 * deviation(plain)
+    assert deviation(repaired, data) < 0.7 * deviation(plain, data)
 
 
 def test_repair_sees_blocks_that_went_before_channels() -> None:
     """The channels that go after them are none: still there is something to repair."""
-    result = removed(batches(8), op.passes.RemoveChannels(ratio=0.0), Repair(), count=2)
+    result = removed(batches(IMAGE), op.passes.RemoveChannels(ratio=0.0), Repair(), count=2)
     assert result.verify().passed
     assert result.plan.repaired
 
@@ -209,7 +195,7 @@ def test_weights_may_be_listed_among_the_inputs(ir_version: int) -> None:
 
 def test_a_budget_may_take_blocks() -> None:
     """Where widths alone cannot meet it, the blocks go that matter least."""
-    model, data = network((1.0, 0.01, 1.0)), batches()
+    model, data = network((1.0, 0.01, 1.0)), batches(IMAGE)
     asked: dict[str, Any] = {"targets": ("macs=0.2",), "round_to": 1, "ratios": ("residual *=0",)}
     with pytest.raises(CheckFailedError, match="the budget cannot be met"):
         pruning(**asked).run(model, data=data)
@@ -228,7 +214,7 @@ def test_blocks_need_a_budget_to_pay_off() -> None:
 
 
 def test_a_ledger_knows_what_goes_with_a_block() -> None:
-    model = op.load(Path(__file__).parents[3] / "fixtures" / "digits_vit.ts.onnx")
+    model = op.load(FIXTURES / "digits_vit.ts.onnx")
     analysis = analyse(canonicalise(model))
     groups = find_groups(analysis)
     block = find_blocks(analysis, groups)[2]

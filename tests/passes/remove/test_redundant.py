@@ -13,17 +13,10 @@ from onnxprune.passes import FoldConstants, RemoveRedundant
 from onnxprune.pipelines.comparison import Comparison
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
+from tests.passes.samples import RNG
 from tests.texts import assert_valid, f32, model_of
 
-RNG = np.random.default_rng(0)
-FRESH = RNG.bit_generator.state
 Array = npt.NDArray[np.float32]
-
-
-@pytest.fixture(autouse=True)
-def fresh_numbers() -> None:
-    """Each test draws the same numbers, whichever ran before it."""
-    RNG.bit_generator.state = FRESH
 
 
 def drawn(*shape: int) -> Array:

@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from onnxprune.passes.repair.least_squares import Array, Moments, fitted
-
-RNG = np.random.default_rng(0)
-FRESH = RNG.bit_generator.state
-
-
-@pytest.fixture(autouse=True)
-def fresh_numbers() -> None:
-    """Each test draws the same numbers, whichever ran before it."""
-    RNG.bit_generator.state = FRESH
+from tests.passes.samples import RNG
 
 
 def _moments(x: Array, y: Array) -> tuple[Moments, Moments]:

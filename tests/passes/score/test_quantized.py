@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 import onnxprune as op
-from onnxprune.data.batches import Batch
+from tests.passes.samples import batches
 from tests.texts import Weight, f32, model_of
 
-RNG = np.random.default_rng(0)
+DRAWN = np.random.default_rng(0)
 INTEGERS: dict[str, np.ndarray] = {
-    "w1": RNG.integers(-90, 90, (12, 6)).astype(np.int8),
-    "w2": RNG.integers(-90, 90, (4, 12)).astype(np.int8),
+    "w1": DRAWN.integers(-90, 90, (12, 6)).astype(np.int8),
+    "w2": DRAWN.integers(-90, 90, (4, 12)).astype(np.int8),
 }
 SCALES = {
-    "s1": f32(RNG.uniform(0.001, 0.05, 12)),
-    "s2": f32(RNG.uniform(0.01, 0.02, 4)),
+    "s1": f32(DRAWN.uniform(0.001, 0.05, 12)),
+    "s2": f32(DRAWN.uniform(0.01, 0.02, 4)),
 }
 ZEROS = {
-    "z1": RNG.integers(-20, 20, 12).astype(np.int8),
-    "z2": RNG.integers(-20, 20, 4).astype(np.int8),
+    "z1": DRAWN.integers(-20, 20, 12).astype(np.int8),
+    "z2": DRAWN.integers(-20, 20, 4).astype(np.int8),
 }
 LAYERS = "a = Gemm<transB=1>(x, {0}) r = Relu(a) y = Gemm<transB=1>(r, {1})"
 
@@ -37,8 +37,7 @@ def test_scores_are_those_of_the_numbers(criterion: str) -> None:
         for i in (1, 2)
     }
     plain = model_of(f"{io} {{ {LAYERS.format('f1', 'f2')} }}", numbers)
-    rng = np.random.default_rng(1)
-    data = [Batch({"x": f32(rng.standard_normal((16, 6)))}, None, 16) for _ in range(4)]
+    data = batches((6,), 4)
     kept = []
     for model, name in ((quantized, "w1"), (plain, "f1")):
         result = op.prune(model, 0.5, round_to=1, criterion=criterion, data=data, repair=False)

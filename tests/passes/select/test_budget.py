@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
 import pytest
 
+from onnxprune.axes import Dim, Keep
 from onnxprune.cost.ledger import Ledger
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import Group, find_groups
@@ -19,8 +21,9 @@ from onnxprune.passes.select.targets import Target
 from onnxprune.pipelines.presets import pruning
 from tests.texts import Weight, model_of
 
-CHAIN = "g (float[n,30] x) => (float[n,5] y) { h = MatMul(x, w1) i = MatMul(h, w2) "\
-    "y = MatMul(i, w3) }"  # fmt: skip
+CHAIN = """g (float[n,30] x) => (float[n,5] y) {
+    h = MatMul(x, w1)  i = MatMul(h, w2)  y = MatMul(i, w3)
+}"""
 WEIGHTS: dict[str, Weight] = {"w1": (30, 40), "w2": (40, 20), "w3": (20, 5)}
 
 
@@ -29,8 +32,7 @@ def chain() -> tuple[Analysis, list[Group]]:
     return analysis, find_groups(analysis)
 
 
-def kept(keeps: object, group: Group) -> int:
-    assert isinstance(keeps, dict)
+def kept(keeps: Mapping[Dim, Keep], group: Group) -> int:
     return keeps[group.leaf].count if group.leaf in keeps else group.size
 
 

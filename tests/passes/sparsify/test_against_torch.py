@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ import pytest
 
 import onnxprune as op
 from onnxprune.passes import Sparsify
+from tests.conftest import FIXTURES
 from tests.texts import model_of
 
 Array = npt.NDArray[Any]
-FILE = Path(__file__).parents[3] / "fixtures" / "torch_masks.npz"
+FILE = FIXTURES / "torch_masks.npz"
 OPERATORS = {
     "conv": ("float[n,16,5,5]", "float[n,24,3,3]", "Conv"),
     "groups": ("float[n,16,5,5]", "float[n,16,3,3]", "Conv<group=4>"),

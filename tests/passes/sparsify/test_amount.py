@@ -8,9 +8,8 @@ import pytest
 from onnxprune.passes.sparsify.amount import Amount, ranked, smallest
 from onnxprune.passes.sparsify.methods import smallest_by_output
 from onnxprune.passes.sparsify.pattern import Pattern
+from tests.passes.samples import RNG
 from tests.texts import f32
-
-RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 17, 58, 59, 60])

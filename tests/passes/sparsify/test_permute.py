@@ -15,9 +15,8 @@ from onnxprune.passes.sparsify import permute
 from onnxprune.pipelines.comparison import Comparison
 from onnxprune.pipelines.result import Result
 from onnxprune.runtime import Session
+from tests.conftest import FIXTURES
 from tests.texts import assert_valid, f32, model_of
-
-FIXTURES = Path(__file__).parents[3] / "fixtures"
 
 RESIDUAL = """
 g (float[n, 8, 6, 6] x) => (float[n, 4] y) {

@@ -13,14 +13,15 @@ from onnxprune.passes.sparsify.amount import Amount
 from onnxprune.passes.sparsify.methods import Method, adapted
 from onnxprune.passes.sparsify.pattern import Pattern
 from onnxprune.passes.sparsify.settling import settled
+from tests.passes.samples import RNG
 
 Array = npt.NDArray[Any]
 DAMPING = 0.01
-RNG = np.random.default_rng(0)
-LOUD: Array = np.exp(RNG.normal(size=(2, 1, 12)))
-READ: Array = RNG.normal(size=(2, 400, 12)) @ RNG.normal(size=(2, 12, 12)) * LOUD
+DRAWN = np.random.default_rng(0)
+LOUD: Array = np.exp(DRAWN.normal(size=(2, 1, 12)))
+READ: Array = DRAWN.normal(size=(2, 400, 12)) @ DRAWN.normal(size=(2, 12, 12)) * LOUD
 """Two groups of channels that say much of each other, some of them loud."""
-WEIGHT: Array = RNG.normal(size=(2, 12, 5))
+WEIGHT: Array = DRAWN.normal(size=(2, 12, 5))
 SECOND: Array = READ.swapaxes(1, 2) @ READ / 400
 DAMPED: Array = (
     SECOND + DAMPING * np.eye(12) * np.einsum("gii->gi", SECOND).mean(axis=1)[:, None, None]

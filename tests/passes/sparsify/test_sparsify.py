@@ -8,7 +8,6 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import onnxprune as op
@@ -20,29 +19,18 @@ from onnxprune.passes import Sparsify
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
+from tests.passes.samples import RNG
+from tests.passes.sparsify.networks import (
+    NET,
+    PRODUCTS,
+    SIZES,
+    WEIGHTS,
+    Array,
+    assert_others_untouched,
+    rows_of,
+    zeros,
+)
 from tests.texts import Weight, assert_valid, f32, model_of, replace
-
-Array = npt.NDArray[Any]
-RNG = np.random.default_rng(3)
-
-NET = """g (float[n,3,9,9] x) => (float[n,10] y) {
-    a = Conv<pads=[1,1,1,1]>(x, k, kb)  b = BatchNormalization(a, s, t, m, v)  c = Relu(b)
-    d = Conv<pads=[1,1,1,1], strides=[2,2], group=2>(c, l, lb)  e = Relu(d)
-    f = GlobalAveragePool(e)  g = Flatten(f)  y = Gemm<transB=1>(g, h, hb)
-}"""
-WEIGHTS: dict[str, Weight] = {
-    "k": (16, 3, 3, 3),
-    "kb": (16,),
-    "s": (16,),
-    "t": (16,),
-    "m": (16,),
-    "v": f32(np.full(16, 0.5)),
-    "l": (20, 8, 3, 3),
-    "lb": (20,),
-    "h": (10, 20),
-    "hb": (10,),
-}
-SIZES = {"k": 432, "l": 1440, "h": 200}
 
 
 def sparsify(text: str, weights: Mapping[str, Weight], **options: Any) -> Result:
@@ -51,21 +39,6 @@ def sparsify(text: str, weights: Mapping[str, Weight], **options: Any) -> Result
     result = op.Pipeline([Sparsify(**options)]).run(model_of(text, weights, **settings))
     assert_valid(result.model)
     return result
-
-
-def zeros(result: Result, name: str) -> int:
-    return int((result.model.constants[name].numpy() == 0).sum())
-
-
-def assert_others_untouched(result: Result, names: Mapping[str, Any]) -> None:
-    """All but these is the same, and what stays of these is."""
-    old, new = result.original.constants, result.model.constants
-    assert old.keys() == new.keys()
-    for name in old:
-        before, after = old[name].numpy(), new[name].numpy()
-        assert before.dtype == after.dtype
-        same = before == after
-        assert same[after != 0].all() if name in names else same.all()
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.25, 0.5, 0.7, 0.9, 0.999])
@@ -146,13 +119,6 @@ def test_a_bound_is_on_what_the_operator_multiplies_by() -> None:
     assert (old[new != 0] == new[new != 0]).all()
 
 
-def rows_of(array: Array, channels_axis: int, groups: int = 1) -> Array:
-    """What a layer sums over for each output and tap, as rows."""
-    parts = np.split(array, groups, axis=channels_axis)
-    return np.concatenate([np.moveaxis(p, channels_axis, -1).reshape(-1, p.shape[channels_axis])
-                           for p in parts])  # fmt: skip
-
-
 def assert_pattern(rows: Array, old: Array, stay: int, of: int) -> None:
     """By plain loops: each stretch of a row keeps its N largest, or all that are not zero."""
     for row, before in zip(rows, old, strict=True):
@@ -163,34 +129,6 @@ def assert_pattern(rows: Array, old: Array, stay: int, of: int) -> None:
             lost = [was[i] for i in range(of) if part[i] == 0]
             kept = [was[i] for i in range(of) if part[i] != 0]
             assert max(lost) <= min(kept)
-
-
-PRODUCTS: dict[str, tuple[str, dict[str, Weight], int, int]] = {
-    "matmul": ("g (float[n,16] x) => (float[n,8] y) { y = MatMul(x, w) }", {"w": (16, 8)}, 0, 1),
-    "gemm": ("g (float[n,16] x) => (float[n,8] y) { y = Gemm(x, w, b) }",
-             {"w": (16, 8), "b": (8,)}, 0, 1),
-    "turned": ("g (float[n,16] x) => (float[n,8] y) { y = Gemm<transB=1>(x, w, b) }",
-               {"w": (8, 16), "b": (8,)}, 1, 1),
-    "both turned and scaled": (
-        """g (float[16,5] x) => (float[5,8] y) {
-            y = Gemm<transA=1, transB=1, alpha=0.3, beta=-2.0>(x, w, b)
-        }""", {"w": (8, 16), "b": (8,)}, 1, 1),
-    "conv": ("g (float[n,16,7,7] x) => (float[n,6,3,3] y) { y = Conv<strides=[2,2]>(x, w, b) }",
-             {"w": (6, 16, 3, 3), "b": (6,)}, 1, 1),
-    "line": ("g (float[n,16,9] x) => (float[n,6,5] y) { y = Conv<dilations=[2]>(x, w) }",
-             {"w": (6, 16, 3)}, 1, 1),
-    "volume": ("g (float[n,8,3,3,3] x) => (float[n,6,2,2,2] y) { y = Conv(x, w) }",
-               {"w": (6, 8, 2, 2, 2)}, 1, 1),
-    "groups": ("""g (float[n,16,7,7] x) => (float[n,6,4,3] y) {
-            y = Conv<group=2, pads=[1,0,0,0], strides=[2,2]>(x, w)
-        }""", {"w": (6, 8, 2, 3)}, 1, 1),
-    "transposed": ("""g (float[n,16,5,5] x) => (float[n,6,10,10] y) {
-            y = ConvTranspose<strides=[2,2]>(x, w, b)
-        }""", {"w": (16, 6, 2, 2), "b": (6,)}, 0, 1),
-    "transposed groups": ("""g (float[n,16,5] x) => (float[n,6,11] y) {
-            y = ConvTranspose<group=2, strides=[2]>(x, w)
-        }""", {"w": (16, 3, 3)}, 0, 2),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("pattern", ["2:4", "1:4", "1:2", "4:8", "3:4"])
@@ -371,7 +309,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pattern": "5:4"}, "'5:4' is no pattern"),
     ({"below": 0.0}, "the magnitude is 0.0"),
     ({"below": float("inf")}, "the magnitude is inf"),
-    ({"sparsity": 0.5, "scope": "globl"}, "there is no scope 'globl'"),
+    ({"sparsity": 0.5, "scope": "globl"}, "there is no scope for sparsity 'globl'"),
     ({"pattern": "2:4", "scope": "global"}, "a global scope is for --sparsity"),
     ({"sparsity": 0.5, "method": "wnda"}, "there is no method 'wnda'"),
     ({"below": 0.1, "method": "wanda"}, "wanda knows no magnitude"),

@@ -78,7 +78,7 @@ def test_thin_weights_are_smaller_and_outputs_equal(external: bool, tmp_path: Pa
         assert np.array_equal(written_out(written)[name].numpy(), array)
     for one, other in zip(outputs(model, FEED), outputs(written, FEED), strict=True):
         assert np.array_equal(one, other)
-    onnx.checker.check_model(str(tmp_path / "out.onnx"))  # pyright: ignore[reportUnknownMemberType]
+    onnx.checker.check_model(str(tmp_path / "out.onnx"))
 
 
 @pytest.mark.parametrize(
