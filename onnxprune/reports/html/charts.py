@@ -68,14 +68,14 @@ def columns(
         for kind, values in (("before", before), ("after", after)):
             shapes = (_outline(x, width, v / top) for x, v in zip(starts, values, strict=True) if v)
             bars.append(element("path", d="".join(shapes), class_=kind))
-        names = ()
-    for x, name, old, new in zip(starts, names, before, after, strict=False):
-        left = "gone" if new is None else axes.show_y(new)
-        hint = element("title", f"{name}: {axes.show_y(old)} → {left}")
-        pair = [_bar(x, width, old / top, "before")]
-        if new is not None:
-            pair.append(_bar(x, width, new / top, "after"))
-        bars.append(element("g", hint, *pair))
+    else:
+        for x, name, old, new in zip(starts, names, before, after, strict=True):
+            left = "gone" if new is None else axes.show_y(new)
+            hint = element("title", f"{name}: {axes.show_y(old)} → {left}")
+            pair = [_bar(x, width, old / top, "before")]
+            if new is not None:
+                pair.append(_bar(x, width, new / top, "after"))
+            bars.append(element("g", hint, *pair))
     return drawing(axes, join([_grid_y(axes, top), *bars, _base(), _label(axes.x, 18)]))
 
 

@@ -188,10 +188,12 @@ def _hidden(start: Place, end: Place, aside: float, rows: Rows) -> int:
 
 
 def _node(group: Group, place: Place) -> Markup:
-    """A box with the group's name and width, filled as far as indices stay.
+    """A box with the group's name, kind and width, filled as far as indices stay.
 
     Its title is what a pointer shows and what a screen reader says.
     """
+    kind = text_at(group, "kind")
+    short = group["name"].removeprefix(f"{kind} of ")
     kept = _WIDTH * group["kept"] / max(group["size"], 1)
     said = f"{group['name']}, {width(group)}, {_STATES[state(group)]}"
     return element(
@@ -199,8 +201,8 @@ def _node(group: Group, place: Place) -> Markup:
         element("title", "\n".join([said, *listed(group, "nodes")[:1]])),
         element("path", d=_BOX),
         element("path", d=f"{_FOOT}{kept:.0f}"),
-        element("text", in_middle(group["name"], _LABEL), y=-6),
-        element("text", width(group), y=11),
+        element("text", in_middle(short, _LABEL), y=-6),
+        element("text", f"{kind} {width(group)}", y=11),
         href=f"#group-{group['id']}",
         transform=f"translate({place[0]:g} {place[1]:g})",
         class_=f"node {state(group)}",

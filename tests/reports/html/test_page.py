@@ -193,7 +193,8 @@ def test_sensitivity_ranks_groups_wherever_it_stands(inside: bool) -> None:
     other = {"index": 1, "name": "nervous", "size": 8, "cuts": cuts}
     found = {"samples": 4, "ratios": [0.25], "metrics": ["top1"], "groups": [one, other]}
     page = render({"sensitivity": found} if inside else found)
-    assert "25.0 %: 50.0 %" in page
+    assert '<th scope="col">25 % cut</th>' in page
+    assert '<th scope="row">nervous</th><td>8</td><td>50.0 %</td>' in page
     lines = re.findall(r'<th scope="row">(?:<code>)?(\w+)', page)
     assert lines == ["nervous", "calm", "nervous", "calm"]
 
