@@ -16,7 +16,7 @@ FLOAT = onnx.TensorProto.FLOAT
 X = f32([[1, -2, 3]])
 
 
-def test_other_outputs() -> None:
+def test_a_probe_shows_other_outputs() -> None:
     model = model_of(
         "g (float[1,3] x) => (float[1,3] y) { a = Relu(x)  s = Shape(a)  y = Neg(a) }", {}
     )

@@ -133,7 +133,9 @@ def test_random_numbers_are_never_known() -> None:
         ('value_string = "a"', None),
     ],
 )
-def test_constants(attribute: str, expected: object) -> None:
+def test_constants_are_read_from_every_attribute_that_holds_numbers(
+    attribute: str, expected: object
+) -> None:
     node = onnx.parser.parse_node(f"c = Constant<{attribute}>()")
     array = constant_of(node)
     assert (None if array is None else array.tolist()) == expected
