@@ -42,7 +42,7 @@ def test_what_a_small_chain_costs() -> None:
     assert totals["macs"] == totals.macs
 
 
-def test_changes_of_a_group() -> None:
+def test_changes_of_a_group_are_counted() -> None:
     analysis, (group,) = analysed(model_of(CHAIN, WEIGHTS))
     ledger = Ledger(analysis, (group,))
     after = ledger.after({group: 4})

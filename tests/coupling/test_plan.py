@@ -115,7 +115,7 @@ def changed(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"schema": 2}])
-def test_documents_of_another_kind(document: Any) -> None:
+def test_documents_of_another_kind_are_refused(document: Any) -> None:
     with pytest.raises(PlanError, match="this is no plan of schema 1") as raised:
         op.Plan.from_json(document)
     assert raised.value.exit_code == 3
@@ -134,7 +134,7 @@ def test_documents_of_another_kind(document: Any) -> None:
     ],
     ids=str,
 )
-def test_damaged_documents(changes: dict[str, Any]) -> None:
+def test_damaged_documents_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(PlanError, match="the plan is damaged") as raised:
         op.Plan.from_json(changed(**changes))
     assert raised.value.exit_code == 3
@@ -159,7 +159,7 @@ def test_damaged_documents(changes: dict[str, Any]) -> None:
         ({"w0": {"0": {"by": 1, "blocks": [[0], [1]]}}}, "block by block"),
     ],
 )
-def test_plans_that_do_not_fit(initializers: dict[str, Any], message: str) -> None:
+def test_plans_that_do_not_fit_are_refused(initializers: dict[str, Any], message: str) -> None:
     model, _ = ragged()
     plan = op.Plan.from_json(changed(initializers=initializers))
     with pytest.raises(PlanError, match=message):
@@ -176,7 +176,9 @@ def test_plans_that_do_not_fit(initializers: dict[str, Any], message: str) -> No
         (None, "the plan cannot be read"),
     ],
 )
-def test_files_that_are_no_plan(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_files_that_are_no_plan_are_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
     path = tmp_path / "plan.json"
     if content is not None:
         path.write_bytes(content)
@@ -205,7 +207,7 @@ def test_an_empty_plan_changes_nothing() -> None:
     assert result.model.constants["w0"].shape == (6, 3, 1, 1)
 
 
-def test_composition() -> None:
+def test_a_second_plan_counts_in_what_the_first_keeps() -> None:
     assert compose((1, 3, 5, 7), (0, 2), "w") == (1, 5)
     blocks = Blocks(0, ((0, 1, 3), (1, 2, 4)))
     assert compose(blocks, (0, 2), "w") == Blocks(0, ((0, 3), (1, 4)))

@@ -54,7 +54,7 @@ def framework(model: op.Model) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def test_by_name_and_by_value() -> None:
+def test_weights_are_found_by_name_and_by_value() -> None:
     model = exported()
     result = op.prune(model, 0.5, round_to=1)
     assert result.plan.initializers.keys() == model.constants.keys()
@@ -187,7 +187,7 @@ def test_merged_vectors_that_are_sliced_alike() -> None:
         plan.apply_to_state_dict(state)
 
 
-def test_ragged_blocks() -> None:
+def test_blocks_of_one_weight_are_sliced_apart() -> None:
     first = np.ones((6, 3, 1, 1), np.float32) * np.arange(1, 4, dtype=np.float32)[:, None, None]
     first[[0, 4]] = 0.1
     model = model_of(

@@ -37,7 +37,9 @@ def test_neighbours_are_alike(rng: np.random.Generator, shape: tuple[int, ...], 
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((8, 28, 28), (1, 2)), ((4, 32, 32, 3), (1, 2))])
-def test_bytes(rng: np.random.Generator, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+def test_bytes_stay_bytes_and_turn_light_and_dark(
+    rng: np.random.Generator, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> None:
     noise = rng.integers(0, 255, shape, endpoint=True).astype(np.uint8)
     images = [natural({"x": noise}, turn)["x"] for turn in range(3)]
     assert {image.dtype for image in images} == {np.dtype(np.uint8)}

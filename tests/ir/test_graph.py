@@ -57,7 +57,7 @@ def test_uses_count_captures_and_outputs() -> None:
     assert (count["w"], count["p"], count["i"]) == (1, 1, 1)
 
 
-def test_dead_nodes() -> None:
+def test_nodes_that_nothing_reads_are_dead() -> None:
     graph = nested()
     live = live_nodes(graph)
     assert [node.output[0] for node in live] == ["a", "b", "y"]
@@ -87,7 +87,7 @@ def test_renaming_reaches_bodies_and_their_borders() -> None:
     assert graph.output[0].name == "y"
 
 
-def test_views() -> None:
+def test_views_tell_where_nodes_stand_and_what_bodies_take() -> None:
     *_, inner, view = nodes(proto_of(NESTED, {"w": (2,)}))
     assert (inner.op_type, inner.within) == ("Identity", "y.else_branch")
     assert [(body.name, body.inputs, body.outputs) for body in view.bodies] == [
@@ -100,9 +100,13 @@ def test_views() -> None:
     assert view.attributes == {}
 
 
-def test_labels_and_attributes() -> None:
+def test_attributes_are_plain_values() -> None:
     node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="VALID", pads=[1, 1], group=2)
     assert attributes(node) == {"auto_pad": "VALID", "pads": [1, 1], "group": 2}
+
+
+def test_nodes_without_a_name_are_called_by_their_output() -> None:
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
     assert label(node) == "y"
     node.name = "first"
     assert label(node) == "first"

@@ -71,6 +71,15 @@ def test_an_untouched_model_is_saved_as_the_same_bytes(tmp_path: Path) -> None:
     assert names(tmp_path) == {"in.onnx", "out.onnx"}
 
 
+@pytest.mark.parametrize("length", [127, 128, 128 * 128])
+def test_the_fields_in_front_of_a_graph_may_have_any_length(length: int, tmp_path: Path) -> None:
+    """Their lengths are read seven bits at a time."""
+    proto = full_model()
+    proto.doc_string = "d" * length
+    Model.load(proto).save(tmp_path / "m.onnx")
+    assert onnx.ModelProto.FromString((tmp_path / "m.onnx").read_bytes()) == proto
+
+
 def test_external_weights_come_back_the_same(tmp_path: Path) -> None:
     proto = full_model()
     Model.load(proto).save(tmp_path / "m.onnx", external=True)

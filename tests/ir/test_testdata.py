@@ -13,7 +13,7 @@ from onnxprune.errors import UsageError
 from onnxprune.ir.testdata import read_tensor
 
 
-def test_a_tensor_with_its_name(tmp_path: Path) -> None:
+def test_a_tensor_is_read_with_its_name(tmp_path: Path) -> None:
     array = np.arange(6, dtype=np.float16).reshape(2, 3)
     (tmp_path / "t.pb").write_bytes(onnx.numpy_helper.from_array(array, "x").SerializeToString())
     name, found = read_tensor(tmp_path / "t.pb")
@@ -41,7 +41,7 @@ def outside() -> onnx.TensorProto:
         (outside().SerializeToString(), "lies in another file, which is not followed"),
     ],
 )
-def test_what_is_no_tensor(tmp_path: Path, content: bytes, why: str) -> None:
+def test_what_is_no_tensor_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "t.pb").write_bytes(content)
     with pytest.raises(UsageError, match="no tensor that can be read") as caught:
         read_tensor(tmp_path / "t.pb")
@@ -49,7 +49,7 @@ def test_what_is_no_tensor(tmp_path: Path, content: bytes, why: str) -> None:
     assert why in caught.value.why
 
 
-def test_a_file_that_is_gone(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no tensor that can be read") as caught:
         read_tensor(tmp_path / "t.pb")
     assert "No such file" in caught.value.why

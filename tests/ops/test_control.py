@@ -48,7 +48,7 @@ def test_a_branch_that_hands_on_ties_what_it_reads() -> None:
     assert result.plan.initializers["w1"][0] == result.plan.initializers["w1"][1]
 
 
-def test_nested_branches() -> None:
+def test_nested_branches_are_pruned_alike() -> None:
     text = """g (float[2,6] x, bool c, int64 rate) => (float[2,5] y) {
         d = Equal(rate, three)  h = MatMul(x, w0)
         r = If<
