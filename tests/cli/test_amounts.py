@@ -34,7 +34,7 @@ def test_kinds_choose_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
     assert_refused(run(mlp, target, *FAST, "--kinds", "hat"), 2, "no kind 'hat'")
 
 
-def test_budgets(run: Run, cnn: Path, tmp_path: Path) -> None:
+def test_two_budgets_are_both_met_and_hardly_undercut(run: Run, cnn: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.onnx"
     options = ("--target-macs", "0.6", "--target-size", "500kB", "--no-benchmark", "--json")
     result = run(cnn, target, *options)
@@ -46,7 +46,7 @@ def test_budgets(run: Run, cnn: Path, tmp_path: Path) -> None:
     assert share > 0.588 or target.stat().st_size > 490_000
 
 
-def test_blocks(run: Run, cnn: Path, tmp_path: Path) -> None:
+def test_so_many_blocks_go_and_are_named(run: Run, cnn: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.onnx"
     result = run(cnn, target, "--blocks", "2", "--no-benchmark", "--json")
     assert result.exit_code == 0
@@ -61,7 +61,9 @@ def test_blocks(run: Run, cnn: Path, tmp_path: Path) -> None:
     assert len(again["blocks"]) == len(inspected) - 2
 
 
-def test_blocks_and_channels(run: Run, cnn: Path, tmp_path: Path) -> None:
+def test_blocks_and_channels_go_together_and_too_many_blocks_are_an_error(
+    run: Run, cnn: Path, tmp_path: Path
+) -> None:
     options = ("--blocks", "1", "--channels", "0.3", "--no-benchmark")
     result = run(cnn, tmp_path / "out.onnx", *options)
     assert result.exit_code == 0
@@ -88,7 +90,7 @@ def test_a_budget_and_a_ratio_exclude_each_other(run: Run, cnn: Path, tmp_path: 
     assert "--channels and --target-macs exclude each other" in result.stderr
 
 
-def test_ratios_of_some_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_ratios_of_some_groups_are_kept_or_refused(run: Run, mlp: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.onnx"
     result = run(mlp, target, "--ratio", "*w1=0.25", "--no-benchmark")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -115,7 +117,7 @@ def test_a_threshold_and_other_criteria(run: Run, mlp: Path, tmp_path: Path) -> 
     assert "did you mean 'fpgm'?" in result.stderr
 
 
-def test_a_file_of_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_a_file_of_groups_sets_ratios_and_minima(run: Run, mlp: Path, tmp_path: Path) -> None:
     settings, target = tmp_path / "groups.toml", tmp_path / "out.onnx"
     settings.write_text('[[groups]]\nmatch = "w*"\nratio = 0.75\nminimum = 24\n')
     result = run(mlp, target, "--groups", settings, "--round-to", "1", "--no-benchmark")
@@ -178,7 +180,9 @@ def test_a_latency_that_is_met_already(
     assert "'5 minutes' is no target for latency" in result.stderr
 
 
-def test_lossless(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_lossless_takes_what_is_without_effect_and_nothing_else(
+    run: Run, mlp: Path, tmp_path: Path
+) -> None:
     refused = run(mlp, tmp_path / "out.onnx", "--lossless")
     assert refused.exit_code == 3
     assert "no channel of this model is provably without effect" in refused.stderr

@@ -34,7 +34,9 @@ def document_of(result: Result) -> dict[str, Any]:
     return document
 
 
-def test_several_batches(run: Run, mlp: Path, pruned: Path) -> None:
+def test_batches_are_measured_one_by_one_and_the_first_stands_for_all(
+    run: Run, mlp: Path, pruned: Path
+) -> None:
     document = document_of(run("benchmark", mlp, pruned, *QUICK, "--batch", "4,1", "--json"))
     assert [entry["batch"] for entry in document["batches"]] == [4, 1]
     first = document["batches"][0]
@@ -58,7 +60,9 @@ def test_what_layers_take_where_it_is_asked_for(run: Run, cnn: Path, tmp_path: P
     assert "layers" not in document_of(run("benchmark", cnn, target, *QUICK, "--json"))
 
 
-def test_memory_loading_and_operators(run: Run, mlp: Path, pruned: Path) -> None:
+def test_memory_loading_and_operators_are_in_the_document(
+    run: Run, mlp: Path, pruned: Path
+) -> None:
     document = document_of(run("benchmark", mlp, pruned, *QUICK, "--json"))
     assert set(document["load"]) == {"original_ms", "pruned_ms"}
     assert all(value > 0 for value in document["load"].values())
@@ -70,7 +74,7 @@ def test_memory_loading_and_operators(run: Run, mlp: Path, pruned: Path) -> None
     assert document["providers"]["original"][0]["time_share"] == 1.0
 
 
-def test_the_text(run: Run, mlp: Path, pruned: Path) -> None:
+def test_the_text_shows_models_times_and_operators(run: Run, mlp: Path, pruned: Path) -> None:
     shown = run("benchmark", mlp, pruned, *QUICK, "--batch", "1,8", "--profile").stdout
     for part in ("A: in.onnx", "median", "samples/s", "to create a session", "MatMul", "batch 8:"):
         assert part in shown

@@ -10,7 +10,7 @@ from tests.cli.conftest import assert_refused
 from tests.conftest import Run
 
 
-def test_the_report(run: Run) -> None:
+def test_the_report_names_providers_and_packages(run: Run) -> None:
     result = run("doctor")
     assert result.exit_code == 0
     assert "CPUExecutionProvider" in result.stdout
@@ -18,7 +18,7 @@ def test_the_report(run: Run) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_the_document(run: Run) -> None:
+def test_the_document_says_that_the_cpu_works(run: Run) -> None:
     document = json.loads(run("doctor", "--json", "--provider", "cpu").stdout)
     assert document["status"] == "diagnosed"
     assert {"onnxprune", "python", "onnx", "onnxruntime", "numpy"} <= set(document["versions"])

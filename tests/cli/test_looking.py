@@ -67,7 +67,7 @@ def test_inspect_names_unknown_operators(run: Run, write: Write) -> None:
     assert "Unknown operator acme.Twist, 1 node" in result.stdout
 
 
-def test_explain(run: Run, mlp: Path) -> None:
+def test_explain_shows_what_axes_are_tied_to(run: Run, mlp: Path) -> None:
     result = run("explain", mlp, "y")
     assert (result.exit_code, "graph output y, axis 1" in result.stdout) == (0, True)
     result = run("explain", mlp, "w1", "--json")
@@ -77,7 +77,7 @@ def test_explain(run: Run, mlp: Path) -> None:
     assert (unknown.exit_code, "w3" in unknown.stderr) == (2, True)
 
 
-def test_graph(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_graph_has_the_same_nodes_in_every_format(run: Run, mlp: Path, tmp_path: Path) -> None:
     dot = run("graph", mlp)
     assert (dot.exit_code, dot.stdout.startswith("digraph")) == (0, True)
     document = json.loads(run("graph", mlp, "--format", "json").stdout)

@@ -70,7 +70,7 @@ def test_quantization_alone(run: Run, mlp: Path, samples: Path, tmp_path: Path, 
     assert "notes" not in document
 
 
-def test_with_lossless(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_what_loses_no_channel_is_quantized(run: Run, mlp: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.onnx"
     result = run(mlp, target, "--lossless", "--quantize", "dynamic", "--no-benchmark")
     assert result.exit_code == 0
@@ -112,7 +112,7 @@ def test_options_reach_the_pass(run: Run, mlp: Path, samples: Path, tmp_path: Pa
         (("--quantize", "dynamic", "--no-quantize", "*"), 3, "nothing was quantized"),
     ],
 )
-def test_bad_input(
+def test_options_that_do_not_fit_are_refused(
     run: Run, mlp: Path, tmp_path: Path, options: tuple[str, ...], code: int, message: str
 ) -> None:
     target = tmp_path / "out.onnx"

@@ -145,7 +145,7 @@ def test_what_is_only_told_on_the_way_is_in_the_record(
     assert any(said.startswith(note) for said in json.loads(document.stdout)["notes"])
 
 
-def test_verify_and_apply(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_verify_and_apply_report_as_well(run: Run, mlp: Path, tmp_path: Path) -> None:
     out, plan, report = tmp_path / "out.onnx", tmp_path / "plan.json", tmp_path / "report.json"
     assert run(mlp, out, "--channels", "0.5", *QUICK, "--plan", plan).exit_code == 0
     assert run("verify", mlp, out, "--plan", plan, "--report", report).exit_code == 0
@@ -155,7 +155,7 @@ def test_verify_and_apply(run: Run, mlp: Path, tmp_path: Path) -> None:
     assert read(report)["pruned"]["parameters"] < read(report)["original"]["parameters"]
 
 
-def test_sensitivity(run: Run, mlp: Path, tmp_path: Path) -> None:
+def test_sensitivity_reports_its_groups(run: Run, mlp: Path, tmp_path: Path) -> None:
     reports = [tmp_path / "report.json", tmp_path / "report.md"]
     wanted = [part for file in reports for part in ("--report", file)]
     result = run("sensitivity", mlp, "--ratios", "0.5", "--jobs", "1", "-q", *wanted)

@@ -27,7 +27,7 @@ from onnxprune.gate.checks import Better, Check, bounded, overall
         (math.inf, None, "higher", "pass"),
     ],
 )
-def test_a_limit(
+def test_an_interval_across_a_limit_cannot_be_told(
     measured: float, interval: tuple[float, float] | None, better: Better, verdict: str
 ) -> None:
     assert bounded("x", measured, 1.2, better, interval=interval).verdict == verdict

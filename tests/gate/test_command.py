@@ -124,7 +124,7 @@ def test_the_report_replaces_nothing(run: Run, release: Path) -> None:
     assert policy.read_bytes() == before
 
 
-def test_a_baseline(run: Run, release: Path) -> None:
+def test_a_baseline_is_written_and_compared_with(run: Run, release: Path) -> None:
     policy = append(release, "[cost]\nmacs = 0.9\n[baseline]\nfile = 'baseline.json'\n")
     assert run("gate", "--policy", policy, "--update-baseline").exit_code == 0
     result = run("gate", "--policy", policy)

@@ -36,7 +36,7 @@ def change(path: Path) -> None:
     onnx.save(model, path)
 
 
-def test_equivalence(release: Path) -> None:
+def test_a_changed_weight_fails_the_equivalence(release: Path) -> None:
     assert judge(release / "policy.toml")
     change(release / "out.onnx")
     judgement = judge(release / "policy.toml")
@@ -65,7 +65,7 @@ def test_a_candidate_that_does_not_run_fails(release: Path) -> None:
     assert (check.verdict, "runs" in check.why) == ("fail", True)
 
 
-def test_structure(release: Path) -> None:
+def test_each_rule_of_structure_passes_and_fails(release: Path) -> None:
     text = """[structure]
         inputs_outputs_unchanged = true
         metadata_kept = true
@@ -91,7 +91,7 @@ def test_structure(release: Path) -> None:
     assert "Gemm" in found["operators allowed"].why
 
 
-def test_costs(release: Path) -> None:
+def test_costs_are_measured_and_held_to_their_limits(release: Path) -> None:
     found = judged(release, '[cost]\nmacs = 0.9\nparams = 0.1\nsize = "10kB"\nmemory = "1GB"')
     verdicts = {name: c.verdict for name, c in found.items()}
     assert verdicts == {"macs": "pass", "params": "fail", "size": "fail", "memory": "pass"}
@@ -144,7 +144,7 @@ def test_an_output_that_is_not_there_fails(release: Path) -> None:
     assert (check.verdict, "logits" in check.why) == ("fail", True)
 
 
-def test_speed(release: Path) -> None:
+def test_speed_passes_and_fails_by_its_limits(release: Path) -> None:
     text = "[[speed]]\nbudget = 0.3\nmin_speedup = {}\nmax_latency_ms = {}"
     found = judged(release, text.format(0.01, 1e6))
     assert {c.verdict for c in found.values()} == {"pass"}

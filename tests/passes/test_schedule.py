@@ -28,7 +28,7 @@ def test_every_schedule_is_worked_out_by_hand() -> None:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_values(schedule: str) -> None:
+def test_values_are_those_by_hand(schedule: str) -> None:
     found = [left_after(schedule, 0.2, way) for way in QUARTERS]
     assert found == pytest.approx(BY_HAND[schedule], rel=1e-12)
 

@@ -67,7 +67,8 @@ def test_reasons_are_grouped_and_the_rest_is_counted() -> None:
     assert len(lines) == 7
 
 
-def test_a_report_fits_its_width() -> None:
+def wide_record() -> dict[str, Any]:
+    """Long names, large numbers, and many of both."""
     side = {
         "parameters": 123_456_789_012,
         "macs": 987_654_321_098,
@@ -77,7 +78,7 @@ def test_a_report_fits_its_width() -> None:
         "latency_ms": 1234.5,
     }
     name = "decoder/layers/0/attention/" * 5
-    record = {
+    return {
         "original": side,
         "pruned": {**side, "parameters": 99},
         "groups": {"total": 1000, "pruned": 999},
@@ -116,8 +117,11 @@ def test_a_report_fits_its_width() -> None:
         "speedup": speedup("faster", 1.9, 1.89, 1.92),
         "notes": ["a note " * 20],
     }
+
+
+def test_a_report_fits_its_width() -> None:
     file = io.StringIO()
-    print_record(record, file, "in.onnx -> out.onnx")
+    print_record(wide_record(), file, "in.onnx -> out.onnx")
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= WIDTH
     for part in ("and 2 more outputs", "on 123,456,789 samples", "1.00 G values are not finite"):

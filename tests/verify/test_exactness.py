@@ -17,13 +17,13 @@ def model() -> Model:
     return model_of(text, {"w": (4, 4), "b": (4,)})
 
 
-def test_the_same(model: Model) -> None:
+def test_copies_do_not_differ(model: Model) -> None:
     assert differing(model, model, ()) == ""
     assert differing(model, model.copy(), ()) == ""
     assert differing(model, load(model.to_proto()), ()) == ""
 
 
-def test_the_last_bit(model: Model) -> None:
+def test_the_last_bit_is_a_difference_unless_made_anew(model: Model) -> None:
     other = model.copy()
     replace(other, "w", np.nextafter(model.constants["w"].numpy(), f32(2)))
     assert differing(model, other, ()) == "w"
@@ -31,21 +31,21 @@ def test_the_last_bit(model: Model) -> None:
     assert differing(model, other, {"w"}) == ""
 
 
-def test_another_shape_or_type(model: Model) -> None:
+def test_another_shape_or_type_always_is(model: Model) -> None:
     for array in (np.zeros((4, 5), np.float32), np.zeros((4, 4), np.float64)):
         other = model.copy()
         replace(other, "w", array)
         assert differing(model, other, {"w"}) == "w"
 
 
-def test_a_constant_more(model: Model) -> None:
+def test_a_constant_more_always_is(model: Model) -> None:
     other = model.copy()
     replace(other, "v", f32([1]))
     assert differing(model, other, {"v"}) == "v"
     assert differing(other, model, {"v"}) == "v"
 
 
-def test_another_graph(model: Model) -> None:
+def test_another_graph_is_told_by_its_first_node(model: Model) -> None:
     other = load(model.to_proto())
     other.proto.graph.node[1].op_type = "Sub"
     assert differing(model, other, ()) == "y"

@@ -10,7 +10,7 @@ from onnxprune.verify.fidelity import ERROR_EDGES, Fidelities, compare_outputs
 from tests.texts import f32, model_of
 
 
-def test_known_numbers() -> None:
+def test_numbers_worked_out_by_hand() -> None:
     x, y = f32([[3, 4]]), f32([[4, 3]])
     found = compare_outputs([x], [y])
     assert found.cosine == pytest.approx(24 / 25)

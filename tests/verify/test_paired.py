@@ -8,7 +8,7 @@ import pytest
 from onnxprune.verify.paired import Paired
 
 
-def test_counts() -> None:
+def test_counts_add_up_and_give_shares() -> None:
     original = np.array([True, True, True, False, False, False])
     pruned = np.array([True, True, False, True, False, False])
     paired = Paired.of(original, pruned)

@@ -31,7 +31,7 @@ def test_top_k_is_what_sorting_says() -> None:
         assert np.array_equal(right(scores, labels, k), (top == labels[:, None]).any(axis=1))
 
 
-def test_choices() -> None:
+def test_the_choice_is_the_first_largest_number() -> None:
     assert choices(SCORES).tolist() == [1, 0, -1]
 
 

@@ -138,7 +138,7 @@ ATTENTION = """g (float[2,5,8] x) => (float[2,5,8] y) {
 @pytest.mark.parametrize(
     ("kinds", "target"), [(("head",), [2, 5, 2, 6]), (("head_dim",), [2, 5, 4, 3])]
 )
-def test_kinds(kinds: tuple[str, ...], target: list[int]) -> None:
+def test_kinds_say_what_of_attention_goes(kinds: tuple[str, ...], target: list[int]) -> None:
     model = model_of(
         ATTENTION,
         {

@@ -61,7 +61,9 @@ def test_sums_stream(opset: int, sizes: tuple[int, ...]) -> None:
         ("wanda", np.sqrt(np.square(READ).mean(axis=0) * [25, 1, 1])),
     ],
 )
-def test_scores(criterion: str, expected: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+def test_scores_are_those_by_hand(
+    criterion: str, expected: np.ndarray[tuple[int], np.dtype[np.float32]]
+) -> None:
     (scores,) = CRITERIA[criterion](scoring()).values()
     assert scores == pytest.approx(expected, rel=1e-5)
 

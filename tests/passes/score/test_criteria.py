@@ -65,7 +65,7 @@ def test_random_scores_follow_the_seed() -> None:
         ("none", [1, 2, 3]),
     ],
 )
-def test_normalizations(name: str, expected: list[float]) -> None:
+def test_normalizations_are_those_by_hand(name: str, expected: list[float]) -> None:
     assert NORMALIZATIONS[name](np.array([1.0, 2, 3])) == pytest.approx(expected)
     assert np.isfinite(NORMALIZATIONS[name](np.zeros(3))).all()
 
@@ -74,7 +74,7 @@ def test_normalizations(name: str, expected: list[float]) -> None:
     ("name", "expected"),
     [("mean", [2.5, 2]), ("sum", [5, 4]), ("max", [4, 4]), ("product", [2, 0])],
 )
-def test_reductions(name: str, expected: list[float]) -> None:
+def test_reductions_are_those_by_hand(name: str, expected: list[float]) -> None:
     parts = np.array([[1.0, 4], [4, 0]])
     assert REDUCTIONS[name](parts) == pytest.approx(expected, abs=1e-9)
 

@@ -50,7 +50,9 @@ CONCAT = """g (float[2,3,4,4] x) => (float[2,5,4,4] y) {
         (8, 0.99, 4, 4),
     ],
 )
-def test_one_group(width: int, ratio: float, round_to: int | str, kept: int) -> None:
+def test_one_group_keeps_the_nearest_multiple(
+    width: int, ratio: float, round_to: int | str, kept: int
+) -> None:
     analysis, groups = layers(width)
     assert kept_counts(analysis, {groups["w1"]: ratio}, round_to)[groups["w1"]] == kept
 
@@ -66,7 +68,7 @@ def test_auto_stays_close_or_takes_four(width: int, ratio: float) -> None:
     assert strays <= max(AUTO_SLACK * width, 4) or kept == width
 
 
-def test_minimum() -> None:
+def test_a_minimum_is_kept_and_rounded_up() -> None:
     analysis, groups = layers(20)
     counts = kept_counts(analysis, {groups["w1"]: 0.9}, 1, {groups["w1"]: 5})
     assert counts[groups["w1"]] == 5

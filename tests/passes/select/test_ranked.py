@@ -106,7 +106,7 @@ def test_what_the_user_fixed_stays_as_it_is_fixed() -> None:
         assert counts(keeps, [small, large]) == [8, 10]
 
 
-def test_a_threshold() -> None:
+def test_a_threshold_takes_what_is_below_its_share_of_the_mean() -> None:
     analysis, (small, large) = two_groups()
     scores = {small: np.linspace(0.1, 1, 10), large: np.full(20, 0.1)}
     keeps = thresholded(selection(analysis, scores, 0.0), 0.35)

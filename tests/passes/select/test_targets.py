@@ -24,7 +24,7 @@ from onnxprune.passes.select.targets import Target
         ("size=4096", 4096, False),
     ],
 )
-def test_targets(text: str, value: float, relative: bool) -> None:
+def test_targets_are_read_with_their_units(text: str, value: float, relative: bool) -> None:
     target = Target.parse(text)
     assert (target.quantity, target.relative) == (text.partition("=")[0], relative)
     assert target.value == pytest.approx(value)

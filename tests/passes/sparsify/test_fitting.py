@@ -243,7 +243,7 @@ def test_integers_are_fitted_and_stay_integers(method: str, options: dict[str, A
         assert (result.model.constants[name].numpy() == np.asarray(weights[name])).all()
 
 
-def test_half_precision() -> None:
+def test_half_precision_stays_and_conforms() -> None:
     text = "g (float16[n,16] x) => (float16[n,8] y) { y = Gemm<transB=1>(x, w, b) }"
     weights: dict[str, Weight] = {
         "w": RNG.standard_normal((8, 16)).astype(np.float16),

@@ -232,7 +232,7 @@ def test_integers_become_what_stands_for_zero(options: dict[str, Any], zero: boo
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64])
 @pytest.mark.parametrize("options", [{"pattern": "2:4"}, {"sparsity": 0.5}, {"below": 0.4}])
-def test_other_types(dtype: Any, options: dict[str, Any]) -> None:
+def test_other_types_stay_and_lose_as_much(dtype: Any, options: dict[str, Any]) -> None:
     name = {np.float16: "float16", np.float64: "double"}.get(dtype, "bfloat16")
     text = f"g ({name}[n,16] x) => ({name}[n,8] y) {{ y = Gemm<alpha=1e-6>(x, w) }}"
     weight = (RNG.standard_normal((16, 8)) * 0.5).astype(dtype)
@@ -290,7 +290,7 @@ def test_it_is_the_same_each_time() -> None:
     assert one.model.to_bytes() == two.model.to_bytes()
 
 
-def test_as_text() -> None:
+def test_its_text_makes_the_same_pass() -> None:
     pipeline = op.Pipeline("sparsify{pattern=2:4,ignore=Gemm},store-sparsely")
     assert pipeline.passes[0] == Sparsify(pattern="2:4", ignore=("Gemm",))
     assert str(pipeline) == "sparsify{pattern=2:4,ignore=Gemm},store-sparsely"

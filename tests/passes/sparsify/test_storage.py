@@ -84,7 +84,7 @@ def test_thin_weights_are_smaller_and_outputs_equal(external: bool, tmp_path: Pa
 @pytest.mark.parametrize(
     "dtype", ["float16", "float64", "bfloat16", "int8", "uint8", "float8_e4m3fn"]
 )
-def test_other_types(dtype: str) -> None:
+def test_other_types_are_stored_sparsely_with_equal_outputs(dtype: str) -> None:
     kind = onnx.TensorProto.DataType.Value(
         {"float64": "DOUBLE", "float8_e4m3fn": "FLOAT8E4M3FN"}.get(dtype, dtype.upper())
     )

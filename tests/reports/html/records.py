@@ -81,6 +81,34 @@ def group(
     }
 
 
+def _closeness(name: str) -> dict[str, Any]:
+    """What a record holds of outputs and metrics."""
+    return {
+        "measured_on": {"source": name, "samples": 8, "dropped": 0, "warning": name},
+        "fidelity": {
+            name: {
+                "cosine": 0.99,
+                "sqnr_db": None,
+                "max_abs": 0.1,
+                "top1": 0.9,
+                "non_finite": 2,
+                "reacts": False,
+                "histogram": {"edges": [-8, -3, 2], "counts": [5, 15]},
+            }
+        },
+        "metrics": {
+            "top1": {
+                "original": 0.9,
+                "pruned": 0.8,
+                "difference": -0.1,
+                "samples": 8,
+                "points": {"difference": -10.0, "low": -12.0, "high": -8.0, "confidence": 0.95},
+            },
+            name: {"original": None, "pruned": 0.5, "difference": None, "points": None},
+        },
+    }
+
+
 def whole_record(name: str = "stem") -> dict[str, Any]:
     """A run of which everything is known; `name` is that of a layer, a group, an output."""
     return {
@@ -109,28 +137,7 @@ def whole_record(name: str = "stem") -> dict[str, Any]:
         "io": [{"name": name, "axis": 1, "kept": [0, 2]}],
         "repair": {"layers": 2, "samples": 8, "deviation": {"before": 0.5, "after": None}},
         "equivalence": PROOF,
-        "measured_on": {"source": name, "samples": 8, "dropped": 0, "warning": name},
-        "fidelity": {
-            name: {
-                "cosine": 0.99,
-                "sqnr_db": None,
-                "max_abs": 0.1,
-                "top1": 0.9,
-                "non_finite": 2,
-                "reacts": False,
-                "histogram": {"edges": [-8, -3, 2], "counts": [5, 15]},
-            }
-        },
-        "metrics": {
-            "top1": {
-                "original": 0.9,
-                "pruned": 0.8,
-                "difference": -0.1,
-                "samples": 8,
-                "points": {"difference": -10.0, "low": -12.0, "high": -8.0, "confidence": 0.95},
-            },
-            name: {"original": None, "pruned": 0.5, "difference": None, "points": None},
-        },
+        **_closeness(name),
         "budget": [
             {
                 "quantity": "macs",
