@@ -11,6 +11,7 @@ from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, show
 from onnxprune.cli.judging import calibration_of, wanted_of
+from onnxprune.cli.numbers import Fraction
 from onnxprune.cli.options import (
     allow_io_option,
     chosen_targets,
@@ -57,9 +58,9 @@ Examples:
 @click.option(
     "--channels",
     "ratio",
-    type=float,
+    type=Fraction(),
     metavar="R",
-    help="Fraction of the channels to remove, in [0, 1).",
+    help="Fraction of the channels to remove, in [0, 1): 0.3 or 30%.",
 )
 @click.option(
     "--threshold",

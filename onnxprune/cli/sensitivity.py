@@ -15,6 +15,7 @@ import click
 from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.judging import wanted_of
+from onnxprune.cli.numbers import Fraction
 from onnxprune.cli.options import (
     allow_io_option,
     data_options,
@@ -47,13 +48,6 @@ from onnxprune.reports.sensitivity import (
 _RANDOM = "random inputs: what real data would show may differ; give --data"
 
 
-def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(sorted({float(part) for part in text.split(",")}))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not 0.25,0.5", ctx, param) from None
-
-
 @command(
     "sensitivity",
     short_help="Measure what it costs to cut each group.",
@@ -62,7 +56,7 @@ def _ratios(ctx: click.Context, param: click.Parameter, text: str) -> tuple[floa
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--ratios",
-    callback=_ratios,
+    type=Fraction(several=True),
     default=",".join(map(str, RATIOS)),
     show_default=True,
     metavar="R,R,…",

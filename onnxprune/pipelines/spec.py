@@ -12,6 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from onnxprune.errors import UsageError, suggestion, unknown
 from onnxprune.passes import PASSES
+from onnxprune.passes.select.targets import fraction
 from onnxprune.passes.work import Pass
 
 _STEP = re.compile(r"\s*([a-z][a-z0-9-]*)\s*(?:\{([^{}]*)\})?\s*(?:,|$)")
@@ -89,10 +90,10 @@ def _convert(text: str, hint: Any, where: str) -> Any:
         return truth
     if hint is bool:
         raise UsageError(f"{text!r} is neither true nor false", where=where)
-    for kind in (int, float):
+    for kind, read in ((int, int), (float, fraction)):
         if kind in kinds:
             try:
-                return kind(text)
+                return read(text)
             except ValueError:
                 if str not in kinds:
                     raise UsageError(f"{text!r} is no number", where=where) from None

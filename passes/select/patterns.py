@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from onnxprune.coupling.groups import Group
 from onnxprune.errors import UsageError, suggestion
+from onnxprune.passes.select.targets import fraction
 
 
 def ratios_of(groups: Iterable[Group], entries: Iterable[str]) -> dict[Group, float]:
@@ -47,7 +48,7 @@ def _numbers(
     for entry in entries:
         pattern, _, text = entry.rpartition("=")
         try:
-            number = float(text)
+            number = fraction(text)
         except ValueError:
             pattern, number = "", 0.0
         if not pattern:

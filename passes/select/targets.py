@@ -27,6 +27,16 @@ _EXAMPLES = {
 }
 
 
+def fraction(text: str) -> float:
+    """A number, or a percentage as a fraction: 0.3 for ``30%``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    number, percent, rest = text.partition("%")
+    return float(text) if rest.strip() or not percent else float(number) / 100
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a model may cost at most.

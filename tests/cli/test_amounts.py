@@ -90,6 +90,28 @@ def test_a_budget_and_a_ratio_exclude_each_other(run: Run, cnn: Path, tmp_path: 
     assert "--channels and --target-macs exclude each other" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--channels", "25%"),
+        ("--ratio", "*w1=25 %"),
+        ("--passes", "remove-channels{ratio=25%}"),
+    ],
+)
+def test_percentages_are_fractions(
+    run: Run, mlp: Path, tmp_path: Path, options: tuple[str, str]
+) -> None:
+    target = tmp_path / "out.onnx"
+    assert run(mlp, target, *options, "--no-benchmark").exit_code == 0
+    assert width(target) == 48
+
+
+@pytest.mark.parametrize("text", ["a third", "%", "25%%", "%25", ""])
+def test_what_is_no_fraction(run: Run, mlp: Path, tmp_path: Path, text: str) -> None:
+    result = run(mlp, tmp_path / "out.onnx", "--channels", text)
+    assert_refused(result, 2, f"{text!r} is no fraction; write 0.3 or 30%")
+
+
 def test_ratios_of_some_groups_are_kept_or_refused(run: Run, mlp: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.onnx"
     result = run(mlp, target, "--ratio", "*w1=0.25", "--no-benchmark")
