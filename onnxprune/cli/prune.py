@@ -11,7 +11,7 @@ from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.delivery import Job, deliver, prepare, show
 from onnxprune.cli.judging import calibration_of, wanted_of
-from onnxprune.cli.numbers import Fraction
+from onnxprune.cli.numbers import one_fraction
 from onnxprune.cli.options import (
     allow_io_option,
     chosen_targets,
@@ -58,7 +58,7 @@ Examples:
 @click.option(
     "--channels",
     "ratio",
-    type=Fraction(),
+    type=one_fraction,
     metavar="R",
     help="Fraction of the channels to remove, in [0, 1): 0.3 or 30%.",
 )

@@ -15,7 +15,7 @@ import click
 from onnxprune.cli.command import command
 from onnxprune.cli.console import output
 from onnxprune.cli.judging import wanted_of
-from onnxprune.cli.numbers import Fraction
+from onnxprune.cli.numbers import fractions
 from onnxprune.cli.options import (
     allow_io_option,
     data_options,
@@ -56,7 +56,7 @@ _RANDOM = "random inputs: what real data would show may differ; give --data"
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--ratios",
-    type=Fraction(several=True),
+    type=fractions,
     default=",".join(map(str, RATIOS)),
     show_default=True,
     metavar="R,R,…",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from onnxprune.cli.numbers import Fraction
+from onnxprune.cli.numbers import one_fraction
 from onnxprune.cli.options import all_of
 from onnxprune.cli.values import words
 from onnxprune.cost.sparsity import PATTERNS
@@ -21,7 +21,7 @@ _AMOUNTS = {"sparsity": "sparsity", "pattern": "pattern", "zero_below": "below"}
 _OPTIONS = (
     click.option(
         "--sparsity",
-        type=Fraction(),
+        type=one_fraction,
         metavar="S",
         help="Make the fraction S of the weights zero, in [0, 1), of each layer or with --scope "
         "global of all together. Shapes stay, but for channels that become zero as a whole.",

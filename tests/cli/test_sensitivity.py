@@ -48,7 +48,7 @@ def test_bad_input_is_refused(run: Run, mlp: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty.npz"
     np.savez(empty, x=np.ones((0, 16), np.float32))
     for options, code, message in (
-        (("--ratios", "much"), 2, "'much' is no fraction; write 0.25,0.5"),
+        (("--ratios", "much"), 2, "'much' is no fraction; write 0.3 or 30%"),
         (("--ratios", "2"), 2, "a ratio of 2 cuts nothing or all"),
         (("--plot", tmp_path / "no" / "plot.svg"), 7, "the folder to write to does not exist"),
         (("--plot", mlp), 2, "the result would replace the input model"),
