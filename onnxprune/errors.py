@@ -16,7 +16,7 @@ Every error says what happened, where, why, and what to do about it; whoever rai
 fills in as many of the four as are known.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar, Final
 
@@ -163,3 +163,23 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     """
     close = get_close_matches(name, list(names), n=1)
     return f"did you mean {close[0]!r}?" if close else ""
+
+
+def unknown(what: str, name: str, names: Iterable[str], *, where: str = "") -> UsageError:
+    """Returns the error for a name that there is not; its hint is the closest one, or all.
+
+    Args:
+        what: What it should be the name of.
+        name: What was asked for.
+        names: What there is.
+        where: Where it stands.
+    """
+    known = list(names)
+    hint = suggestion(name, known) or f"choose from {', '.join(known)}"
+    return UsageError(f"there is no {what} {name!r}", where=where, hint=hint)
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """Returns a list of names for a message; of many the first, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,15 +1,26 @@
-"""Files of text, written as a whole or not at all."""
+"""Files of text, written as a whole or not at all, and what may stand in them."""
 
 from __future__ import annotations
 
 import logging
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from onnxprune.errors import WriteError
 
 _LOG = logging.getLogger(__name__)
+
+
+def printable(text: str, spared: str = "") -> str:
+    """A text with a mark in place of each control character, which XML and the like cannot hold.
+
+    Args:
+        text: any; names in models are anybody's.
+        spared: control characters that may stay.
+    """
+    return "".join(x if x.isprintable() or x in spared else "�" for x in text)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -35,4 +46,5 @@ def write_text(target: Path, text: str) -> None:
             hint="what stood there before is unchanged",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, there is none
+            temporary.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from operator import length_hint
 from typing import TypeVar
 
@@ -57,3 +58,53 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
     for place, item in enumerate(items):
         yield item
         listener(what, place + 1, count)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Steps of one piece of work that are taken in many places."""
+
+    what: str
+    total: int
+    done: int = 0
+
+    def show(self) -> None:
+        tell(self.what, min(self.done, self.total - 1), self.total)
+
+
+_TALLY: ContextVar[_Tally | None] = ContextVar("onnxprune.tally", default=None)
+
+
+@contextmanager
+def tallied(what: str, total: int) -> Generator[None]:
+    """Tell meanwhile how many steps of one piece of work are taken, wherever `counted` sees them.
+
+    Args:
+        what: what is done, in a few words.
+        total: how many steps there are, as far as is known now; see `expect`.
+    """
+    tally = _Tally(what, max(total, 1))
+    token = _TALLY.set(tally)
+    tally.show()
+    try:
+        yield
+    finally:
+        _TALLY.reset(token)
+        tell(what, tally.total, tally.total)
+
+
+def expect(more: int) -> None:
+    """Say that there are so many steps more than was thought, or fewer."""
+    tally = _TALLY.get()
+    if tally is not None and more:
+        tally.total = max(tally.total + more, tally.done + 1)
+
+
+def counted(items: Iterable[T]) -> Iterator[T]:
+    """Go through `items`, each of which is a step of the work that is tallied, if any is."""
+    tally = _TALLY.get()
+    for item in items:
+        yield item
+        if tally is not None:
+            tally.done += 1
+            tally.show()

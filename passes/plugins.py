@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, unknown
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -78,8 +78,4 @@ class Registry(Generic[T]):
             UsageError: there is nothing of that name.
         """
         if name not in self.names:
-            choices = f"choose from {', '.join(self.names)}"
-            raise UsageError(
-                f"there is no {self.what} {name!r}",
-                hint=f"{suggestion(name, self.names)} {choices}".strip(),
-            )
+            raise unknown(self.what, name, self.names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, unknown
 
 Curve = Callable[[float, float], float]
 """From the share that is left in the end and the part of the way, in (0, 1], to what is left."""
@@ -59,7 +59,6 @@ def check_schedule(schedule: str, way: float) -> None:
         UsageError: a value makes no sense.
     """
     if schedule not in SCHEDULES:
-        hint = suggestion(schedule, SCHEDULES) or f"choose from {', '.join(SCHEDULES)}"
-        raise UsageError(f"there is no schedule {schedule!r}", hint=hint)
+        raise unknown("schedule", schedule, SCHEDULES)
     if not 0 < way <= 1:
         raise UsageError(f"way is {way}", hint="1 goes all the way")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-REPORT = Path(__file__).parents[1] / "tools" / "backend_report.py"
+from tests.pages import ROOT
+from tests.versions import NEWEST_OPSET, has_opset
+
+REPORT = ROOT / "tools" / "backend_report.py"
 CASES = (
     "test_add_uint8",
     "test_affine_grid_2d_expanded",
@@ -33,13 +37,19 @@ CASES = (
 )
 
 
+def report(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool, which finds its own modules beside it."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [sys.executable, str(REPORT), *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
 def test_a_sample_of_cases(tmp_path: Path) -> None:
     found = tmp_path / "report.json"
-    command = [sys.executable, str(REPORT), "--cases", ",".join(CASES), "--json", str(found)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = report("--cases", ",".join(CASES), "--json", str(found))
     assert run.returncode == 0, run.stdout + run.stderr
     cases = {case["name"]: case for case in json.loads(found.read_text())["cases"]}
-    assert len(cases) >= len(CASES)
+    assert len(cases) >= len(CASES) - (not has_opset(NEWEST_OPSET))  # one is of a younger type
     for case in cases.values():
         assert case["same"]["outcome"] in ("same", "as ONNX Runtime has it"), case
     for name in ("test_add_uint8", "test_div_int32_trunc", "test_Conv2d_groups"):
@@ -54,6 +64,5 @@ def test_a_sample_of_cases(tmp_path: Path) -> None:
     [("--cases", "no_such_case", "there is no such case"), ("--kinds", "real", "choose from node")],
 )
 def test_what_is_asked_for_must_be_there(option: str, value: str, message: str) -> None:
-    command = [sys.executable, str(REPORT), option, value]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = report(option, value)
     assert (run.returncode, message in run.stderr) == (2, True)

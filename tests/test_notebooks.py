@@ -54,7 +54,7 @@ def test_a_model(result: op.Result) -> None:
     assert repr(result.original) == (
         "<Model 'main_graph': 42 operators, 197,450 parameters, opset 17>"
     )
-    assert shown(result.original)[4:7] == ["input", "image", "float [batch, 1, 8, 8]"]
+    assert shown(result.original)[4:7] == ["input", "image", "float[batch,1,8,8]"]
 
 
 def test_a_result(result: op.Result) -> None:

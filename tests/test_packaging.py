@@ -1,6 +1,7 @@
 """What is installed is what stands in the tree, and importing it costs little."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.pages import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +27,11 @@ def packages_below(folder: Path, name: str) -> set[str]:
     return found
 
 
-def python(code: str, *, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, check=False
-    )
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code from the root of the project as a user does, who finds modules in his folder."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 def test_the_package_list_equals_the_tree(project: dict[str, Any]) -> None:

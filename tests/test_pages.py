@@ -19,11 +19,12 @@ from onnxprune.cli import cli
 from onnxprune.cli.group import DEFAULT
 from onnxprune.coupling.groups import Group
 from onnxprune.errors import UsageError
+from onnxprune.ir.graph import all_graphs, all_nodes
 from onnxprune.passes.score.scoring import Scores, Scoring
 from onnxprune.passes.work import PassReport, Work
 from tests.conftest import FIXTURES, Run
 from tests.pages import PAGES, ROOT, arguments, code, commands
-from tests.texts import model_of, op_types
+from tests.texts import assert_valid, model_of, op_types
 
 COMMANDS = [(page, command) for page in PAGES for command in commands(page, "onnxprune")]
 TOOLS = [(page, command) for page in PAGES for command in commands(page, "tools/")]
@@ -174,17 +175,24 @@ def test_the_pass_and_the_criterion() -> None:
     a_pass, a_criterion = code("passes/README.md", "python")
     names: dict[str, Any] = {
         "ClassVar": ClassVar, "Group": Group, "PassReport": PassReport, "Scores": Scores,
-        "Scoring": Scoring, "UsageError": UsageError, "Work": Work, "dataclass": dataclass,
+        "Scoring": Scoring, "UsageError": UsageError, "Work": Work, "all_graphs": all_graphs,
+        "all_nodes": all_nodes, "dataclass": dataclass,
     }  # fmt: skip
     exec(compile(a_pass, "passes/README.md", "exec"), names)
     exec(compile(a_criterion, "passes/README.md", "exec"), names)
-    text = (
-        "g (float[n,3] x) => (float[n,3] y) { i = Identity(x) h = MatMul(i, w1) y = MatMul(h, w2) }"
-    )
+    text = """g (float[n,3] x, bool c) => (float[n,3] y) {
+        i = Identity(x)
+        h = If (c) <
+            then_branch = then () => (float[n,k] a) { a = MatMul(i, w1) },
+            else_branch = else () => (float[n,k] b) { s = MatMul(i, w1) b = Sin(s) }
+        >
+        y = MatMul(h, w2)
+    }"""
     model = model_of(text, {"w1": (3, 10), "w2": (10, 3)})
     result = op.Pipeline([names["FoldIdentities"]()]).run(model)
-    assert op_types(result.model) == ["MatMul", "MatMul"]
-    assert op_types(model) == ["Identity", "MatMul", "MatMul"]
+    assert op_types(result.model) == ["If", "MatMul"]
+    assert op_types(model) == ["Identity", "If", "MatMul"]
+    assert_valid(result.model)
     assert result.reports[0].did == ["removed 1 nodes"]
     assert not op.Pipeline([names["FoldIdentities"](limit=0)]).run(model).reports[0].modified
     with pytest.raises(UsageError, match="negative"):

@@ -11,15 +11,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import onnxprune as op
 from onnxprune import errors
+from tests.pages import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "passes/README.md")
 
 

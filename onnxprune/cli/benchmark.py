@@ -112,16 +112,15 @@ def benchmark(
     out.record.update({"schema": SCHEMA, "status": "measured"})
     with out.progress():
         require_provider(conditions.provider)
-        comparison = Comparison(
-            load(original), load(pruned), options["input_shapes"], options["seed"]
+        first, second = load(original), load(pruned)
+        comparison = Comparison(first, second, options["input_shapes"], options["seed"])
+        models = {"original": first, "pruned": second}
+        out.record["provenance"] = provenance(
+            models, seed=options["seed"], budget_s=budget_s, **asdict(conditions)
         )
         observed = _measure(comparison, conditions, _asked(comparison, batches), budget_s, out)
         if profile:
             out.record.update(describe_times(comparison.analyses(), observed))
-        models = {"original": comparison.original, "pruned": comparison.pruned}
-        out.record["provenance"] = provenance(
-            models, seed=options["seed"], budget_s=budget_s, **asdict(conditions)
-        )
     if not out.as_json and not out.quiet:
         with out.stdout() as file:
             print_benchmark(out.record, file, (original.name, pruned.name), profile)

@@ -1,12 +1,18 @@
-"""The class of all commands: many options stand under headings, in the order of need."""
+"""The class of all commands.
+
+Many options stand under headings, in the order of need, and `--verbose` shows the log.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import click
+
+from onnxprune.cli.console import logged, output
 
 _FEW = 12
 """So many options need no headings."""
@@ -80,7 +86,16 @@ _HEADINGS = {
 
 
 class Command(click.Command):
-    """A command that shows its options under headings where it has many."""
+    """A command that shows its options under headings where it has many, and the log if asked."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Args:
+            ctx: the command's context.
+        """
+        with logged() if output().verbose else nullcontext():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options.

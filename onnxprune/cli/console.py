@@ -32,6 +32,8 @@ class Output:
         verbose: whether the log is shown, and the traceback of an internal error.
         record: what is known so far; an error completes it to the document that `--json` shows.
         reports: files that the record is written to in the end.
+        inputs: what the command reads, by what it is to the record.
+        told: notes of the record that were shown already.
     """
 
     as_json: bool = False
@@ -39,6 +41,8 @@ class Output:
     verbose: bool = False
     record: Record = field(default_factory=dict[str, Any])
     reports: tuple[Path, ...] = ()
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+    told: list[str] = field(default_factory=list[str])
     _display: Display | None = None
 
     def document(self, record: Mapping[str, Any]) -> None:
@@ -73,7 +77,9 @@ class Output:
             ) from error
 
     def note(self, text: str) -> None:
-        """Say something on stderr."""
+        """Say something on stderr, and note it in the record."""
+        self.record["notes"] = [*self.record.get("notes", ()), text]
+        self.told.append(text)
         if not self.quiet:
             click.echo(text, err=True)
 

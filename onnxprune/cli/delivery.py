@@ -19,7 +19,7 @@ from onnxprune.ir.model import Model
 from onnxprune.passes import RemoveRedundant, Sparsify, StoreSparsely
 from onnxprune.pipelines.result import Result
 from onnxprune.reports.benchmark import describe_providers, print_providers
-from onnxprune.reports.provenance import provenance
+from onnxprune.reports.provenance import hashes, provenance
 from onnxprune.reports.record import (
     describe_equivalence,
     describe_quantization,
@@ -86,11 +86,12 @@ class Ready:
     calibration: Dataset | None = None
 
 
-def prepare(job: Job) -> Ready:
+def prepare(job: Job, out: Output) -> Ready:
     """Check all that can fail cheaply, load the model, and try what needs it.
 
     Args:
         job: what to do.
+        out: holds the record, which is told what the run rests on.
 
     Raises:
         UsageError: a file would replace another one, or the data does not fit the model.
@@ -109,6 +110,9 @@ def prepare(job: Job) -> Ready:
     start = perf_counter()
     model = load(job.source)
     seconds = perf_counter() - start
+    out.record["provenance"] = provenance(
+        {"original": model}, seed=job.seed, provider=job.provider, threads=job.threads
+    )
     check_weights(model, job.target, job.in_place)
     _require_running(model, job)
     judge = None if job.wanted is None else job.wanted.opened(model, job.input_shapes)
@@ -161,15 +165,9 @@ def deliver(result: Result, job: Job, out: Output, ready: Ready) -> None:
     files: dict[str, str | Path | None] = {"pruned": job.target, "plan": job.plan}
     for name, wanted in (("data", job.wanted), ("calibration", job.calibration)):
         files[name] = None if wanted is None else wanted.source
-    record["provenance"] = provenance(
-        {"original": ready.model},
-        files,
-        seed=job.seed,
-        provider=job.provider,
-        threads=job.threads,
-    )
+    record["provenance"]["inputs"] |= hashes(files)
     if notes:
-        record["notes"] = notes
+        record["notes"] = [*record.get("notes", ()), *notes]
     if broken is not None:
         hint = f"{job.target} is written; mend the data, and `onnxprune verify` judges the model"
         raise UsageError(broken.message, where=broken.where, why=broken.why, hint=hint) from broken
@@ -200,7 +198,9 @@ def show(out: Output, job: Job) -> None:
         out.document(out.record)
     elif not out.quiet:
         with out.stdout() as file:
-            print_record(out.record, file, f"{job.source.name} -> {job.target}")
+            notes = [note for note in out.record.get("notes", ()) if note not in out.told]
+            record = {**out.record, "notes": notes}
+            print_record(record, file, f"{job.source.name} -> {job.target}")
             if "providers" in out.record:
                 print_providers(console(file), out.record["providers"])
 

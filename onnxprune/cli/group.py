@@ -18,6 +18,7 @@ from onnxprune.cli.reporting import write_reports
 from onnxprune.cli.values import models
 from onnxprune.cli.version import version
 from onnxprune.errors import EXIT_INTERRUPTED, InternalError, OnnxPruneError, UsageError, WriteError
+from onnxprune.reports.provenance import completed
 from onnxprune.reports.record import SCHEMA, Record, failed
 
 DEFAULT = "prune"
@@ -137,6 +138,8 @@ def _explain_interruption(out: Output) -> None:
 
 def _conclude(record: Record, out: Output) -> None:
     """Hand out the record of a run that ended with an error; a report that fails is no other."""
+    if out.inputs:
+        record["provenance"] = completed(record.get("provenance", {}), out.inputs)
     try:
         write_reports(out, record)
     except WriteError as error:

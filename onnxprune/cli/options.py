@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from onnxprune.cli.console import logged, output
+from onnxprune.cli.console import output
 from onnxprune.cli.reporting import report_option
 from onnxprune.cli.values import files, inputs, kinds, names_in_model, patterns, ports, words
 from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
@@ -137,10 +137,8 @@ def _set_quiet(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 
 def _set_verbose(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     del param
-    if value and not ctx.resilient_parsing:
-        output().verbose = True
-        _check_loudness(ctx)
-        ctx.with_resource(logged())
+    output().verbose = output().verbose or value
+    _check_loudness(ctx)
 
 
 def _check_loudness(ctx: click.Context) -> None:

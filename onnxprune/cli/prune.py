@@ -159,7 +159,7 @@ def prune(source: Path, target: Path | None, **options: Any) -> None:
     job = job_of(source, target, options)
     out = output()
     with out.progress():
-        ready = prepare(job)
+        ready = prepare(job, out)
         result = pipeline.run(
             ready.model,
             input_shapes=options["input_shapes"],

@@ -27,6 +27,21 @@ def _formats(
     return paths
 
 
+_READ = {
+    "source": "original",
+    "model": "original",
+    "original": "original",
+    "pruned": "pruned",
+    "candidate": "candidate",
+    "plan_path": "plan",
+    "policy_path": "policy",
+    "groups": "groups",
+    "data": "data",
+    "calibration": "calibration",
+}
+"""What the parameters that name something to read are to the record, in all commands."""
+
+
 def report_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--report`, repeatable: what a command leaves in the record becomes files when it is done.
 
@@ -40,6 +55,7 @@ def report_option(command: Callable[..., Any]) -> Callable[..., Any]:
         for place, path in enumerate(reports):
             check_report(path, [*reports[:place], *_files(options.values())])
         out.reports = reports
+        out.inputs = {r: str(options[name]) for name, r in _READ.items() if options.get(name)}
         done = command(*args, **options)
         write_reports(out, out.record)
         return done

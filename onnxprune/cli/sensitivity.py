@@ -113,6 +113,9 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
     jobs = options["jobs"] or max(cores // 2, 1)
     with out.progress():
         loaded = load(model)
+        out.record["provenance"] = provenance(
+            {"original": loaded}, {"data": options["data"]}, seed=options["seed"]
+        )
         judge = None if wanted is None else wanted.opened(loaded, options["input_shapes"])
         with _executor(jobs) as executor:
             found = sensitivity(
@@ -132,9 +135,8 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
             )
         note_strays(out, "--ignore", options["ignore"], loaded, [found.analysis])
     out.record.update(describe_sensitivity(found))
-    out.record["provenance"] = provenance(
-        {"original": loaded}, {"data": options["data"]}, seed=options["seed"]
-    )
+    if wanted is None:
+        out.note(_RANDOM)
     if options["drawing"] is not None:
         write_text(options["drawing"], plot(out.record, model.name))
     if out.as_json:
@@ -142,8 +144,6 @@ def sensitivity_command(model: Path, ratios: Sequence[float], **options: Any) ->
     elif not out.quiet:
         with out.stdout() as file:
             print_sensitivity(out.record, file, model.name)
-    if wanted is None:
-        out.note(_RANDOM)
     out.record = reported(out.record)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxprune.axes import Keeps, kept_size
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.ir.tensors import dtype_of
+from onnxprune.ir.elements import dtype_of
 
 _SHARPNESS = 16
 """Order of the norm that stands in for the maximum where a slope is asked for."""

@@ -28,7 +28,7 @@ from onnxprune.axes import Dim, Keep, Keeps, kept_size
 from onnxprune.cost.measurements import Measurements
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import Group
+from onnxprune.coupling.groups import Group, carried
 from onnxprune.ir.edit import NodeEdit
 from onnxprune.ir.measure import simple_feeds
 from onnxprune.ir.model import Model
@@ -86,9 +86,8 @@ class LatencyTable:
         places = [i for i, p in enumerate(analysis.placed) if p.macs({}) and not p.node.within]
         self._grids: dict[int, Grid] = {}
         for place in track(places, "measuring operators"):
-            dims = analysis.placed[place].site.letters.values()
-            groups = {leaves[leaf]: None for d in dims for leaf in d.leaves() if leaf in leaves}
-            self._grids[place] = self._measured(place, {g: steps[g] for g in groups})
+            groups = carried(analysis.placed[place].site.letters.values(), leaves)
+            self._grids[place] = self._measured(place, {group: steps[group] for group in groups})
         self._known.save()
         self.rest_ms = 0.0
 

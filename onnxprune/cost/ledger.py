@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import prod
@@ -12,8 +12,8 @@ from onnxprune.cost.activations import Activations
 from onnxprune.cost.latency import LatencyTable
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.blocks import Block
-from onnxprune.coupling.groups import Group
-from onnxprune.ir.tensors import is_weight_type
+from onnxprune.coupling.groups import Group, carried
+from onnxprune.ir.elements import is_weight_type
 
 QUANTITIES = ("macs", "params", "size", "memory", "latency")
 """What can be counted: multiply-accumulates of a run, elements of weights, bytes of the file, bytes
@@ -115,11 +115,11 @@ class Ledger:
         """Find out which parts of the model depend on each group."""
         leaves = {group.leaf: group for group in self.counts}
         for place, placed in enumerate(self._analysis.placed):
-            for group in _carried(placed.site.letters.values(), leaves):
+            for group in carried(placed.site.letters.values(), leaves):
                 self._carriers[group].macs[place] = 0
                 self._carriers[group].times[place] = 0.0
         for name, value in self._analysis.values.items():
-            for group in _carried(value.dims, leaves):
+            for group in carried(value.dims, leaves):
                 if name in self._constants:
                     self._carriers[group].elements[name] = 0
                 elif self._activations is not None and name in self._activations:
@@ -222,8 +222,3 @@ def _joined(parts: Iterable[_Parts]) -> _Parts:
         found.held |= part.held
         found.times |= part.times
     return found
-
-
-def _carried(dims: Iterable[Dim], leaves: Mapping[Dim, Group]) -> Iterator[Group]:
-    for leaf in {leaf for dim in dims for leaf in dim.leaves()} & leaves.keys():
-        yield leaves[leaf]

@@ -22,8 +22,8 @@ from onnxprune.coupling.ragged import Partners
 from onnxprune.errors import ModelError
 from onnxprune.ir.bindings import graph_inputs
 from onnxprune.ir.canonical import Canonical
+from onnxprune.ir.elements import is_weight_type
 from onnxprune.ir.graph import Node, matches, nodes
-from onnxprune.ir.tensors import is_weight_type
 from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.operator import Operator
 from onnxprune.ops.registry import lookup

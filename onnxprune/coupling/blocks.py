@@ -17,7 +17,7 @@ import numpy as np
 
 from onnxprune.axes import Dim, Keep, kept_size
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import Group
+from onnxprune.coupling.groups import Group, carried
 from onnxprune.coupling.placed import Placed
 from onnxprune.ops.affine import linear_form
 
@@ -79,11 +79,9 @@ class _Finder:
             self._makers.update(dict.fromkeys(placed.node.outputs, place))
             for name in self._reads(placed):
                 self._readers[name].append(place)
-            for value in (*placed.site.inputs, *placed.site.outputs):
-                for dim in value.dims if value is not None else ():
-                    for leaf in dim.leaves():
-                        if leaf in by_leaf:
-                            self._at[by_leaf[leaf]].add(place)
+            operands = (v for v in (*placed.site.inputs, *placed.site.outputs) if v is not None)
+            for group in carried((dim for value in operands for dim in value.dims), by_leaf):
+                self._at[group].add(place)
 
     def blocks(self) -> Iterator[Block]:
         for place, placed in enumerate(self._placed):

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import DEFAULT_KINDS, Group, choose
+from onnxprune.coupling.groups import DEFAULT_KINDS, Group, carried, choose
 from onnxprune.coupling.placed import Placed
+from onnxprune.files import printable
 from onnxprune.notebook import html_table
 
 _GOLDEN_RATIO = 0.618034
@@ -67,7 +67,7 @@ def dependency_graph(analysis: Analysis, groups: Sequence[Group]) -> DependencyG
         analysis: the model's axes.
         groups: its coupling groups (`find_groups`).
     """
-    graph = DependencyGraph(name=_text(analysis.canonical.model.proto.graph.name))
+    graph = DependencyGraph(name=printable(analysis.canonical.model.proto.graph.name))
     for name in analysis.values:
         _add_value(graph, analysis, name)
     proto = analysis.canonical.model.proto.graph
@@ -79,7 +79,8 @@ def dependency_graph(analysis: Analysis, groups: Sequence[Group]) -> DependencyG
     _add_groups(graph, analysis, groups)
     for index, placed in enumerate(analysis.placed):
         _add_operator(graph, analysis, f"operator:{index}", placed)
-        for group in _carried(placed, by_leaf):
+        operands = (v for v in (*placed.site.inputs, *placed.site.outputs) if v is not None)
+        for group in carried((dim for value in operands for dim in value.dims), by_leaf):
             graph.add_edge(f"group:{group.index}", f"operator:{index}", kind="rewrites")
     return graph
 
@@ -92,13 +93,13 @@ def _add_value(graph: nx.MultiDiGraph[str], analysis: Analysis, name: str) -> No
     constant = name in analysis.canonical.model.constants
     extra = {"parameters": analysis.parameters(name)} if constant else {}
     graph.add_node(
-        f"value:{_text(name)}",
+        f"value:{printable(name)}",
         kind="weight" if constant else "value",
-        name=_text(name),
+        name=printable(name),
         shape="x".join(map(str, value.shape)),
         tree=" ".join(map(repr, value.dims)),
         free=free,
-        reason=_text(blocks[0].reason) if blocks and not free else "",
+        reason=printable(blocks[0].reason) if blocks and not free else "",
         border="",
         **extra,
     )
@@ -106,12 +107,12 @@ def _add_value(graph: nx.MultiDiGraph[str], analysis: Analysis, name: str) -> No
 
 def _value_key(graph: nx.MultiDiGraph[str], analysis: Analysis, name: str) -> str:
     """The node of a value; one without a known shape is added when first met."""
-    key = f"value:{_text(name)}"
+    key = f"value:{printable(name)}"
     if name not in analysis.values and key not in graph:
         graph.add_node(
             key,
             kind="value",
-            name=_text(name),
+            name=printable(name),
             shape="?",
             tree="",
             free=False,
@@ -128,7 +129,7 @@ def _add_groups(graph: nx.MultiDiGraph[str], analysis: Analysis, groups: Sequenc
         graph.add_node(
             key,
             kind="group",
-            name=_text(group.name),
+            name=printable(group.name),
             group_kind=group.kind,
             size=group.size,
             parameters=group.parameters,
@@ -148,9 +149,9 @@ def _add_operator(
     graph.add_node(
         key,
         kind="operator",
-        name=_text(node.name),
-        op_type=_text(node.op_type),
-        domain=_text(node.domain),
+        name=printable(node.name),
+        op_type=printable(node.op_type),
+        domain=printable(node.domain),
     )
     made = [name for body in node.bodies for name in body.outputs]
     for kind, names in (("input", node.inputs), ("capture", node.captures), ("body", made)):
@@ -162,24 +163,6 @@ def _add_operator(
         for index, name in enumerate(names):
             if name:
                 graph.add_edge(key, _value_key(graph, analysis, name), kind=kind, index=index)
-
-
-def _carried(placed: Placed, by_leaf: dict[Dim, Group]) -> list[Group]:
-    """The groups that a node's operands carry, each once."""
-    found = {
-        by_leaf[leaf].index: by_leaf[leaf]
-        for value in (*placed.site.inputs, *placed.site.outputs)
-        if value is not None
-        for dim in value.dims
-        for leaf in dim.leaves()
-        if leaf in by_leaf
-    }
-    return list(found.values())
-
-
-def _text(text: str) -> str:
-    """`text` without the control characters that XML cannot hold."""
-    return "".join(x if x.isprintable() else "�" for x in text)
 
 
 def to_json(graph: nx.MultiDiGraph[str]) -> dict[str, Any]:

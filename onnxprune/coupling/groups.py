@@ -8,13 +8,14 @@ because a ratio is meant for the axis.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from onnxprune.axes import Block, Dim, Keep
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.naming import Names, computes
 from onnxprune.coupling.placed import Placed
 from onnxprune.coupling.ragged import Partners
 
@@ -82,6 +83,7 @@ class Group:
         parameters: elements of the weights that carry it.
         rivals: groups that share a product with it on some axis.
         over: the leaf that its selection may depend on (ragged selection), if any.
+        label: what it is called after; see `onnxprune.coupling.naming`.
     """
 
     index: int
@@ -91,6 +93,7 @@ class Group:
     parameters: int
     rivals: list[Group] = field(default_factory=lambda: [])
     over: Dim | None = None
+    label: str = ""
 
     def __repr__(self) -> str:
         """Its name and size; all members would fill a page."""
@@ -103,10 +106,13 @@ class Group:
 
     @property
     def name(self) -> str:
-        """How reports call the group: its kind, and the first weight that produces it."""
-        producers = [m.weight for m in self.members if m.producer]
-        first = producers[0] if producers else self.members[0].weight
-        return f"{self.kind} of {first}"
+        """How reports call the group: its kind, and what it is called after."""
+        return f"{self.kind} of {self.label}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What patterns are tried on: its name, also with the weight that makes it, its kind."""
+        return self.name, f"{self.kind} of {_maker(self.members)}", self.kind
 
     def first(self, count: int) -> Keep:
         """A mask that keeps the first `count` indices: sizes depend on the number alone."""
@@ -123,7 +129,7 @@ def find_groups(analysis: Analysis) -> list[Group]:
     """
     produced = _produced(analysis)
     carrying = [value.dims for value in analysis.values.values() if not value.constant]
-    carrying += [tuple(p.site.letters.values()) for p in analysis.placed if _computes(p, analysis)]
+    carrying += [tuple(p.site.letters.values()) for p in analysis.placed if computes(p, analysis)]
     active = {leaf for dims in carrying for dim in dims for leaf in dim.leaves()}
     members: dict[Dim, list[Member]] = {}
     for name in analysis.weights:
@@ -135,6 +141,7 @@ def find_groups(analysis: Analysis) -> list[Group]:
     given = analysis.canonical.provenance
     members = {leaf: axes for leaf, axes in members.items() if any(m.weight in given for m in axes)}
     kinds = _kinds(analysis, members)
+    names = Names(analysis)
     groups = [
         Group(
             index,
@@ -142,6 +149,7 @@ def find_groups(analysis: Analysis) -> list[Group]:
             kinds[leaf],
             axes,
             sum(map(analysis.parameters, {m.weight for m in axes})),
+            label=names.of(_maker(axes)),
         )
         for index, (leaf, axes) in enumerate(members.items())
     ]
@@ -149,9 +157,20 @@ def find_groups(analysis: Analysis) -> list[Group]:
     return groups
 
 
-def _computes(placed: Placed, analysis: Analysis) -> bool:
-    """Whether an operator makes anything that is no constant."""
-    return any(name and name not in analysis.sources for name in placed.node.outputs)
+def _maker(members: Sequence[Member]) -> str:
+    """The first weight that makes the group; of none that does, the first that reads it."""
+    return next((member for member in members if member.producer), members[0]).weight
+
+
+def carried(dims: Iterable[Dim], by_leaf: Mapping[Dim, Group]) -> list[Group]:
+    """The groups that run along any of these dims, each once, in the order in which they are met.
+
+    Args:
+        dims: of operands, or of the letters of an operator.
+        by_leaf: the groups to look for, by their leaves.
+    """
+    leaves = (leaf for dim in dims for leaf in dim.leaves())
+    return list(dict.fromkeys(by_leaf[leaf] for leaf in leaves if leaf in by_leaf))
 
 
 def choose(
@@ -226,7 +245,7 @@ def _used_as(
     it sums over or carries through on one side is a head_dim. Where only samples or places index
     both, there are no heads, and a channel is a channel.
     """
-    convolution = "Conv" in placed.node.op_type
+    convolution = placed.operator is not None and placed.operator.is_convolution
     products = not convolution and not any(x in analysis.sources for x in placed.node.inputs[:2])
     attention = products and any(
         role.name == "batch" and any(_may_be_head(leaf, samples) for leaf in role.dim.leaves())

@@ -9,40 +9,12 @@ from typing import Any
 import numpy as np
 
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.coupling.placed import Placed
 from onnxprune.data.random import InputSpec
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.bindings import graph_inputs
-from onnxprune.ir.graph import Node
-from onnxprune.ir.tensors import dtype_of, type_names
-
-_PASSES_VALUES = frozenset(
-    [
-        "Cast",
-        "Concat",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Reshape",
-        "Slice",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    ]
-)
-"""Operators that hand index values on as they are."""
-
-
-_STEPS = {
-    "Equal": (0, 1),
-    "Greater": (1, -1),
-    "GreaterOrEqual": (1, -1),
-    "Less": (1, -1),
-    "LessOrEqual": (1, -1),
-}
-"""Comparisons, and how far from what a number is compared with it gets either answer."""
-_TRIPS = (3, 2)
-"""What a number that a loop counts to should be."""
+from onnxprune.ir.elements import dtype_of
+from onnxprune.ops.conditions import HANDS_ON, choices
 
 
 def input_specs(analysis: Analysis) -> list[InputSpec]:
@@ -77,55 +49,48 @@ def input_specs(analysis: Analysis) -> list[InputSpec]:
     return specs
 
 
-def _readers(analysis: Analysis, name: str) -> tuple[list[Node], set[str]]:
+def _readers(analysis: Analysis, name: str) -> tuple[list[Placed], set[str]]:
     """The nodes that read an input's values, and the names that those are carried on under."""
     carried = {name}
-    readers: list[Node] = []
+    readers: list[Placed] = []
     for placed in analysis.placed:
         node = placed.node
         if carried.isdisjoint(node.inputs):
             continue
-        readers.append(node)
-        if node.op_type in _PASSES_VALUES and not _looks_up(node, carried):
+        readers.append(placed)
+        if node.op_type in HANDS_ON and not _looks_up(placed, carried):
             carried.update(node.outputs)
     return readers, carried
 
 
-def _looks_up(node: Node, carried: set[str]) -> bool:
+def _looks_up(placed: Placed, carried: set[str]) -> bool:
     """Whether a node takes the values for places in a table, which holds others."""
-    return (
-        node.op_type == "Gather"
-        and len(node.inputs) > 1
-        and node.inputs[1] in carried
-        and node.inputs[0] not in carried
-    )
+    table, *indices = placed.node.inputs
+    known = placed.operator is not None and placed.operator.looks_up
+    return known and table not in carried and not carried.isdisjoint(indices)
 
 
-def _limit(analysis: Analysis, readers: Iterable[Node], carried: set[str]) -> int | None:
+def _limit(analysis: Analysis, readers: Iterable[Placed], carried: set[str]) -> int | None:
     """Size of the smallest table that the input's values are looked up in."""
     limits: list[int] = []
-    for node in readers:
-        table = analysis.values.get(node.inputs[0])
-        if table is not None and _looks_up(node, carried):
-            limits.append(table.shape[int(str(node.attributes.get("axis", 0)))])
+    for placed in readers:
+        table = analysis.values.get(placed.node.inputs[0])
+        if table is not None and _looks_up(placed, carried):
+            limits.append(table.shape[placed.site.attribute("axis", 0)])
     return min(limits, default=None)
 
 
 def _choices(
-    analysis: Analysis, dtype: np.dtype[Any], readers: Iterable[Node], carried: set[str]
+    analysis: Analysis, dtype: np.dtype[Any], readers: Iterable[Placed], carried: set[str]
 ) -> tuple[int, ...]:
     """What a single number must be for conditions that read it to come out either way."""
     if dtype == np.bool_:
         return (1, 0)
     found: list[int] = []
-    for node in readers:
-        if node.op_type == "Cast" and type_names.get(int(str(node.attributes["to"]))) == "BOOL":
-            found += (1, 0)
-        elif node.op_type == "Loop" and node.inputs[0] in carried:
-            found += _TRIPS
-        elif node.op_type in _STEPS:
-            others = (analysis.canonical.facts.values.get(name) for name in node.inputs)
-            known = [int(value.item()) for value in others if value is not None and value.size == 1]
-            found += (value + step for value in known for step in _STEPS[node.op_type])
+    for node in (placed.node for placed in readers):
+        others = (analysis.canonical.facts.values.get(name) for name in node.inputs)
+        known = [int(value.item()) for value in others if value is not None and value.size == 1]
+        places = [place for place, name in enumerate(node.inputs) if name in carried]
+        found += choices(node.op_type, node.attributes, places, known)
     bounds = np.iinfo(dtype)
     return tuple(dict.fromkeys(value for value in found if bounds.min <= value <= bounds.max))

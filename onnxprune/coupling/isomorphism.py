@@ -19,9 +19,8 @@ import networkx as nx
 
 from onnxprune.axes import Dim
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import Group
+from onnxprune.coupling.groups import Group, carried
 from onnxprune.coupling.placed import Placed
-from onnxprune.ops.site import Value
 
 _ROUNDS = 3
 """Rounds of refinement: operators further apart than that do not tell structures apart."""
@@ -76,15 +75,7 @@ def _marks(placed: Placed, by_leaf: dict[Dim, Group]) -> dict[Group, set[str]]:
         *((f"out{i}", value) for i, value in enumerate(placed.site.outputs)),
     ]
     for operand, value in operands:
-        for axis, group in _carried(value, by_leaf):
-            marks[group].add(f"{operand}.{axis}")
+        for axis, dim in enumerate(value.dims if value is not None else ()):
+            for group in carried((dim,), by_leaf):
+                marks[group].add(f"{operand}.{axis}")
     return marks
-
-
-def _carried(value: Value | None, by_leaf: dict[Dim, Group]) -> set[tuple[int, Group]]:
-    return {
-        (axis, by_leaf[leaf])
-        for axis, dim in enumerate(value.dims if value is not None else ())
-        for leaf in dim.leaves()
-        if leaf in by_leaf
-    }

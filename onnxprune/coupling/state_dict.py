@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.coupling.axis_plan import AxisPlan, Blocks
-from onnxprune.errors import PlanError
+from onnxprune.errors import PlanError, few
 from onnxprune.ir.model import Model
 
 Array = npt.NDArray[Any]
@@ -112,9 +112,11 @@ def _refuse(missing: list[str], strangers: list[str]) -> None:
         return
     parts: list[str] = []
     if missing:
-        parts.append(f"weights of the plan without counterpart: {_few(missing)}")
+        parts.append(f"weights of the plan without counterpart: {few(missing, 20)}")
     if strangers:
-        parts.append(f"tensors of the state dict that the model does not have: {_few(strangers)}")
+        parts.append(
+            f"tensors of the state dict that the model does not have: {few(strangers, 20)}"
+        )
     raise PlanError(
         "the plan cannot be carried over to the state dict as a whole",
         where="; ".join(parts),
@@ -122,10 +124,6 @@ def _refuse(missing: list[str], strangers: list[str]) -> None:
         hint="exporters fold BatchNormalization and weight norms into layers: export the model "
         "with its weights unchanged (training=TrainingMode.PRESERVE), or pass strict=False",
     )
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
 
 
 def _array(tensor: Any) -> Array:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.ir.elements import is_float_type
 from onnxprune.ir.evaluate import NodeEvaluator
-from onnxprune.ir.tensors import is_float_type
-from onnxprune.ops.channels import ChannelRules, Channels
+from onnxprune.ops.channels import ChannelRules
+from onnxprune.ops.numbering import Channels
 from onnxprune.ops.site import Value
 
 

@@ -36,6 +36,7 @@ _FAULTS = (
     *(zipfile.BadZipFile, zlib.error, LZMAError, NotImplementedError),
     *(TokenError, SyntaxError),  # of a header that is cut off
 )
+_BLOCK_BYTES = 1 << 20
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -85,10 +86,13 @@ class FileColumn(Column):
     Attributes:
         opened: opens the file, or the member of an archive.
         start: byte at which row 0 begins.
+        archived: whether it is the member of an archive, whose checksum is checked at its end: but
+            only if all of it was read.
     """
 
     opened: Opener
     start: int
+    archived: bool = False
 
     def chunks(self, rows: Iterable[Rows]) -> Iterator[Array]:
         """Read them; see `Column.chunks`."""
@@ -108,11 +112,19 @@ class FileColumn(Column):
     def _read(self, file: IO[bytes], group: Rows) -> Array:
         data = bytearray()
         for row in group.tolist():
-            file.seek(self.start + row * self._row_bytes)
+            self._go_to(file, self.start + row * self._row_bytes)
             data += file.read(self._row_bytes)
         if len(data) != len(group) * self._row_bytes:
             raise EOFError("it ends early")
         return np.frombuffer(data, self.dtype).reshape(len(group), *self.shape[1:])
+
+    def _go_to(self, file: IO[bytes], place: int) -> None:
+        if not self.archived:
+            file.seek(place)
+            return
+        while ahead := place - file.tell():
+            if not file.read(min(ahead, _BLOCK_BYTES)):
+                raise EOFError("it ends early")
 
 
 @contextmanager
@@ -161,7 +173,8 @@ def _member_column(path: Path, info: zipfile.ZipInfo) -> FileColumn:
     with reading(where):
         if info.flag_bits & 1:
             raise ValueError("it is encrypted")
-        return _column(where, partial(_member, path, info.filename), info.file_size)
+        column = _column(where, partial(_member, path, info.filename), info.file_size)
+        return replace(column, archived=True)
 
 
 def _file(path: Path) -> IO[bytes]:

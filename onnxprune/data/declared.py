@@ -10,8 +10,8 @@ import numpy as np
 
 from onnxprune.errors import UsageError
 from onnxprune.ir.bindings import graph_inputs
+from onnxprune.ir.elements import dtype_of
 from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import dtype_of
 
 Axis = int | str | None
 """A size, the name of a dynamic one, or nothing."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from onnxprune.data.declared import Axis, DeclaredInput, leading_axis, shown
 from onnxprune.errors import UsageError
+from onnxprune.ir.elements import is_float_dtype
 
 Array = npt.NDArray[Any]
 
@@ -109,24 +110,22 @@ def _same(result: Array, array: Array) -> bool:
     """Whether integers are the same numbers, and floating-point numbers as finite as they were."""
     if array.dtype.kind in "biu":
         return np.array_equal(result, array)
-    return not _is_float(array.dtype) or np.array_equal(np.isfinite(result), np.isfinite(array))
+    return not is_float_dtype(array.dtype) or np.array_equal(
+        np.isfinite(result), np.isfinite(array)
+    )
 
 
 def _converts(found: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
     return (
         found.newbyteorder("=") == wanted
-        or (_is_float(found) and _is_float(wanted))
+        or (is_float_dtype(found) and is_float_dtype(wanted))
         or (found.kind in "biu" and wanted.kind in "iu")
         or (found.kind == "U" and wanted.kind == "O")
     )
 
 
-def _is_float(dtype: np.dtype[Any]) -> bool:
-    return "float" in dtype.name  # bfloat16 is of kind V
-
-
 def _dtype_hint(found: np.dtype[Any], wanted: np.dtype[Any]) -> str:
-    if found == np.uint8 and _is_float(wanted):
+    if found == np.uint8 and is_float_dtype(wanted):
         return (
             "preprocess the images as in training (often x / 255, then mean and deviation) and "
             f"save them as {wanted.name}: their scale cannot be guessed"

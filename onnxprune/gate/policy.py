@@ -25,7 +25,6 @@ key that there is not is an error: a limit that is misspelt would never be check
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
@@ -34,15 +33,6 @@ from typing import Any
 
 from onnxprune.data.user_code import is_function_name
 from onnxprune.errors import UsageError, suggestion
-from onnxprune.gate.reading import (
-    placed,
-    read,
-    refuse_unknown,
-    shape_of,
-    table_of,
-    tables_of,
-    typed,
-)
 from onnxprune.gate.rules import (
     BaselineRule,
     CostRule,
@@ -52,6 +42,16 @@ from onnxprune.gate.rules import (
     MetricRule,
     SpeedRule,
     StructureRule,
+)
+from onnxprune.toml import (
+    placed,
+    read,
+    read_document,
+    refuse_unknown,
+    shape_of,
+    table_of,
+    tables_of,
+    typed,
 )
 from onnxprune.verify.evaluation import metric_of
 
@@ -127,13 +127,7 @@ class Policy:
         Raises:
             UsageError: it is not there, is no TOML, or says what there is not.
         """
-        try:
-            content = Path(path).read_bytes()
-            document = tomllib.loads(content.decode())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(
-                "the policy cannot be read", where=os.fspath(path), why=str(error)
-            ) from error
+        document, content = read_document(Path(path), "the policy")
         folder = Path(path).absolute().parent
         made = cls.of(document, os.fspath(path), folder)
         return replace(made, file=os.fspath(path), sha256=sha256(content).hexdigest())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from onnxprune.errors import UsageError
-from onnxprune.gate.reading import Amount, Texts
 from onnxprune.passes.select.targets import Target
+from onnxprune.toml import Amount, Texts
 from onnxprune.verify.evaluation import metric_of
 from onnxprune.verify.tolerance import Tolerances
 

@@ -14,6 +14,7 @@ import onnx
 from onnxprune.ir.graph import (
     all_graphs,
     body_name,
+    fresh_name,
     label,
     named_subgraphs,
     rename,
@@ -65,8 +66,7 @@ def _defined(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def _fresh(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "'"
+    name = fresh_name(name, taken)
     taken.add(name)
     return name
 

@@ -99,8 +99,7 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
     editor.lift_sparse()
     editor.lift_constants()
     editor.skip_identities()
-    inputs, second = _two_bindings(original, model, fixed)
-    facts = _sure_facts(model, inputs)
+    inputs, second, facts = _two_bindings(original, model, fixed)
     if has_bodies(editor.graph):
         inline_branches(editor.graph, _conditions(model, inputs, second, facts, fixed))
     second, others = _second_binding(model, inputs, second, facts, fixed)
@@ -133,15 +132,20 @@ def canonicalise(original: Model, fixed: Mapping[str, Shape] | None = None) -> C
 
 def _two_bindings(
     original: Model, model: Model, fixed: Mapping[str, Shape] | None
-) -> tuple[dict[str, Shape], dict[str, Shape]]:
+) -> tuple[dict[str, Shape], dict[str, Shape], Facts]:
     """Two bindings of the dynamic sizes: the usual ones, unless inference stumbles over them.
 
     Then the model is run, and if it does not run at the usual sizes, others are tried.
+
+    Returns:
+        Both, and the facts under the first.
     """
     first, second = usual_bindings(original, fixed)
-    if fixed or first == second or not _without_shape(model, _sure_facts(model, first)):
-        return first, second
-    return runnable_bindings(original) or (first, second)
+    facts = _sure_facts(model, first)
+    if fixed or first == second or not _without_shape(model, facts):
+        return first, second, facts
+    found = runnable_bindings(original)
+    return (first, second, facts) if found is None else (*found, _sure_facts(model, found[0]))
 
 
 def _conditions(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from onnxprune.ir.graph import all_nodes
+from onnxprune.ir.graph import all_nodes, type_text
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import written_out
 from onnxprune.ir.tensors import Tensor
@@ -109,22 +109,7 @@ def _declared(model: Model) -> Iterator[tuple[str, str]]:
     graph = model.proto.graph
     inputs = (info for info in graph.input if info.name not in model.constants)
     for kind, infos in (("input", inputs), ("output", graph.output)):
-        yield from ((f"{kind} {info.name}", _type_text(info.type)) for info in infos)
-
-
-def _type_text(declared: onnx.TypeProto) -> str:
-    """Such as ``float[N,3,224,224]``."""
-    if not declared.HasField("tensor_type"):
-        return str(declared).strip() or "?"
-    tensor = declared.tensor_type
-    kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-    if not tensor.HasField("shape"):
-        return kind
-    sizes = (
-        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
-        for dim in tensor.shape.dim
-    )
-    return f"{kind}[{','.join(sizes)}]"
+        yield from ((f"{kind} {info.name}", type_text(info.type)) for info in infos)
 
 
 def _metadata(proto: onnx.ModelProto) -> Iterator[tuple[str, str]]:

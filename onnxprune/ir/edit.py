@@ -15,8 +15,10 @@ from onnxprune.ir.tensors import ArrayTensor, Tensor
 
 Number = int | float | list[int]
 """What an attribute may be set to."""
-_FREE_INITIALIZERS_SINCE = 4
+FREE_INITIALIZERS_SINCE = 4
 """First IR version in which initializers need not be inputs."""
+WHERE_SINCE = 9
+"""First opset with the operator that takes elements from one of two tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def edited(
             name = partial.get(node.input[index], node.input[index])
             tensor = ArrayTensor.of(array.astype(tensors[name].dtype))
             if uses[name] > 1 and name == node.input[index]:
-                name = node.input[index] = _fresh_name(f"{name}::{place}", tensors)
+                name = node.input[index] = graph.fresh_name(f"{name}::{place}", tensors)
             tensors[name] = tensor
     for part in graph.all_graphs(result.proto.graph):
         _correct_shapes(part, shapes)
@@ -89,7 +91,7 @@ def with_constants(model: Model, tensors: Mapping[str, Tensor]) -> Model:
     del proto.graph.initializer[:]
     proto.graph.initializer.extend(fresh)
     model.constants = dict(tensors)
-    if proto.ir_version < _FREE_INITIALIZERS_SINCE:
+    if proto.ir_version < FREE_INITIALIZERS_SINCE:
         listed = {info.name for info in proto.graph.input}
         for stub in proto.graph.initializer:
             if stub.name not in listed:
@@ -102,12 +104,6 @@ def _set_attribute(node: onnx.NodeProto, name: str, value: Number) -> None:
     there = (attribute for attribute in node.attribute if attribute.name == name)
     attribute = next(there, None) or node.attribute.add()
     attribute.CopyFrom(onnx.helper.make_attribute(name, value))
-
-
-def _fresh_name(name: str, taken: Mapping[str, object]) -> str:
-    while name in taken:
-        name += "'"
-    return name
 
 
 def _correct_shapes(part: onnx.GraphProto, shapes: Mapping[str, Mapping[int, int]]) -> None:
@@ -160,7 +156,7 @@ def with_biases(
     changed: set[str] = set()
     for place, bias in added.items():
         node = places[place]
-        name = _fresh_name(f"{node.output[0]}::bias", tensors)
+        name = graph.fresh_name(f"{node.output[0]}::bias", tensors)
         elements = bias.elements
         if bias.place is None:
             y, inner = node.output[0], f"{node.output[0]}::product"

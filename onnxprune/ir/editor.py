@@ -70,8 +70,7 @@ class Editor:
             self._names.update(self.constants)
             for node in self.nodes():
                 self._names.update((*node.input, *node.output))
-        while name in self._names:
-            name += "'"
+        name = graph.fresh_name(name, self._names)
         self._names.add(name)
         return name
 
@@ -188,10 +187,7 @@ class Editor:
             if name in self._model.constants
         }
         for part in graph.all_graphs(self.graph):
-            live = {name for node in part.node for name in node.output}
-            infos = [info for info in part.value_info if info.name in live]
-            del part.value_info[:]
-            part.value_info.extend(infos)
+            graph.keep_infos(part, {name for node in part.node for name in node.output})
 
 
 def _held_by(node: onnx.NodeProto) -> Tensor | None:

@@ -18,12 +18,12 @@ import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it h
 
 from onnxprune.errors import ModelError
 from onnxprune.ir import bindings
+from onnxprune.ir.elements import dtype_of, is_weight_type
 from onnxprune.ir.evaluate import evaluate_surely, is_function
 from onnxprune.ir.graph import all_nodes, captured, label, subgraphs
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Facts
 from onnxprune.ir.surgeon import operate
-from onnxprune.ir.tensors import dtype_of, is_weight_type
 
 T = TypeVar("T")
 _SUMS = frozenset(("Conv", "ConvTranspose", "Einsum", "Gemm", "MatMul", "ReduceSum"))

@@ -14,7 +14,8 @@ from pathlib import Path
 import onnx
 
 from onnxprune.errors import ModelError
-from onnxprune.ir.tensors import ExternalTensor, FileStamp, packed_nbytes
+from onnxprune.ir.elements import packed_nbytes
+from onnxprune.ir.tensors import ExternalTensor, FileStamp
 
 _MAX_DIGITS = 18
 

@@ -13,13 +13,11 @@ import numpy as np
 import onnx
 
 from onnxprune.ir import graph
+from onnxprune.ir.edit import WHERE_SINCE
 from onnxprune.ir.editor import Editor
 from onnxprune.ir.readings import Axes, Axis, read_sizes
 from onnxprune.ir.shapes import Facts
 from onnxprune.ir.targets import COMPUTED, INFERRED, PLACES, RULES, reshape_target
-
-_WHERE_SINCE = 9
-"""First opset with the operator that fills in computed sizes."""
 
 _SMALL = 64
 """Elements of a tensor that costs nothing; lists of sizes are shorter."""
@@ -114,7 +112,7 @@ class Folding:
         done = COMPUTED not in target
         static = any(size == size2 > 1 for size, size2 in zip(*shapes[2:], strict=True))
         worth = static or listed or INFERRED in target
-        if not done and (not worth or self._editor.opset < _WHERE_SINCE):
+        if not done and (not worth or self._editor.opset < WHERE_SINCE):
             return ()
         for attribute in list(node.attribute):
             if attribute.name == "allowzero":

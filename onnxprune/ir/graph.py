@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -140,6 +140,13 @@ def set_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:
     graph.node.extend(copies)
 
 
+def fresh_name(name: str, taken: Container[str]) -> str:
+    """A name for something new: `name` if nothing is called that, else one like it."""
+    while name in taken:
+        name += "'"
+    return name
+
+
 def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
     """Rename values in a graph and its bodies, in place; each name must stand for one value."""
     for part in all_graphs(graph):
@@ -159,6 +166,40 @@ def rename_here(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
         tensor.name = names.get(tensor.name, tensor.name)
 
 
+def keep_infos(graph: onnx.GraphProto, names: Container[str]) -> None:
+    """Drop what a graph says of the types of other values than these, in place."""
+    for index in reversed(range(len(graph.value_info))):
+        if graph.value_info[index].name not in names:
+            del graph.value_info[index]
+
+
+def type_text(kind: onnx.TypeProto) -> str:
+    """A type as people write it, such as ``float[N,3,224,224]``, ``seq(float)``; ``?`` if unknown.
+
+    What has no shape has no brackets; a size that nobody knows is a ``?``.
+    """
+    which = kind.WhichOneof("value")
+    if which == "sequence_type":
+        return f"seq({type_text(kind.sequence_type.elem_type)})"
+    if which == "optional_type":
+        return f"optional({type_text(kind.optional_type.elem_type)})"
+    if which == "map_type":
+        key = onnx.TensorProto.DataType.Name(kind.map_type.key_type).lower()
+        return f"map({key},{type_text(kind.map_type.value_type)})"
+    if which not in ("tensor_type", "sparse_tensor_type"):
+        return "?"
+    tensor = kind.tensor_type if which == "tensor_type" else kind.sparse_tensor_type
+    name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+    name = name if which == "tensor_type" else f"sparse {name}"
+    if not tensor.HasField("shape"):
+        return name
+    sizes = (
+        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in tensor.shape.dim
+    )
+    return f"{name}[{','.join(sizes)}]"
+
+
 def attributes(node: onnx.NodeProto) -> dict[str, object]:
     """A node's attributes as Python values; tensors and graphs are left out."""
     skipped = (
@@ -175,8 +216,16 @@ def attributes(node: onnx.NodeProto) -> dict[str, object]:
     for attribute in node.attribute:
         if attribute.type not in skipped:
             value = onnx.helper.get_attribute_value(attribute)
-            values[attribute.name] = value.decode() if isinstance(value, bytes) else value
+            values[attribute.name] = _decoded(value) if isinstance(value, bytes) else value
     return values
+
+
+def _decoded(content: bytes) -> str | bytes:
+    """A text; what is none, such as a compiled model of a provider's, stays as it is."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
 
 
 @dataclass(frozen=True, slots=True)

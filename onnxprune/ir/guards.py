@@ -8,12 +8,10 @@ import numpy as np
 import onnx
 
 from onnxprune.ir import graph
+from onnxprune.ir.edit import WHERE_SINCE
 from onnxprune.ir.editor import Editor
 from onnxprune.ir.readings import Multiples, read_sizes
 from onnxprune.ir.shapes import Facts
-
-_WHERE_SINCE = 9
-"""First opset with the operator that fills in what sizes were."""
 
 
 def guard_shapes(editor: Editor, facts: Facts, others: Facts) -> None:
@@ -33,7 +31,7 @@ def guard_shapes(editor: Editor, facts: Facts, others: Facts) -> None:
 
     def guard(node: onnx.NodeProto) -> Sequence[onnx.NodeProto]:
         y = node.output[0] if node.output else ""
-        if y not in wanted or editor.opset < _WHERE_SINCE:
+        if y not in wanted or editor.opset < WHERE_SINCE:
             return (node,)
         moving = _moving(y, facts, others)
         sizes = facts.values[y]

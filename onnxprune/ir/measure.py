@@ -10,12 +10,12 @@ import onnx
 
 from onnxprune.errors import ModelError, ProviderUnavailableError, RuntimeFailureError
 from onnxprune.ir.bindings import bind, graph_inputs
+from onnxprune.ir.elements import TYPE_NAMES, dtype_of
 from onnxprune.ir.model import Model
 from onnxprune.ir.shapes import Shape, Told
-from onnxprune.ir.tensors import dtype_of, type_names
 from onnxprune.runtime import Port, Session
 
-_NUMBERS = {f"tensor({name.lower()})": number for number, name in type_names.items()}
+_NUMBERS = {f"tensor({name.lower()})": number for number, name in TYPE_NAMES.items()}
 """Element types as ONNX Runtime spells them."""
 _UNTOLD = (ModelError, ProviderUnavailableError, RuntimeFailureError)
 """What it means that ONNX Runtime cannot tell; another error is a fault."""

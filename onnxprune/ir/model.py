@@ -11,8 +11,9 @@ from typing import Final
 import onnx
 
 from onnxprune.errors import InternalError, ModelError
-from onnxprune.ir.graph import all_graphs, all_nodes
-from onnxprune.ir.tensors import ExternalTensor, FileStamp, InlineTensor, Tensor, is_weight_type
+from onnxprune.ir.elements import is_weight_type
+from onnxprune.ir.graph import all_graphs, all_nodes, type_text
+from onnxprune.ir.tensors import ExternalTensor, FileStamp, InlineTensor, Tensor
 from onnxprune.notebook import html_table
 
 STUB_DATA_LIMIT: Final = 1024
@@ -77,7 +78,7 @@ class Model:
         graph = self.proto.graph
         ports = [("input", info) for info in graph.input if info.name not in self.constants]
         ports += [("output", info) for info in graph.output]
-        rows = [(border, info.name, _type_text(info.type)) for border, info in ports]
+        rows = [(border, info.name, type_text(info.type)) for border, info in ports]
         return html_table(repr(self).strip("<>"), ("", "name", "type"), rows)
 
     @classmethod
@@ -289,21 +290,6 @@ def fill_stub(stub: onnx.TensorProto, tensor: Tensor, name: str) -> None:
                 stub.doc_string = tensor.proto.doc_string
             stub.metadata_props.extend(tensor.proto.metadata_props)
     stub.name = name
-
-
-def _type_text(kind: onnx.TypeProto) -> str:
-    """An element type with its shape, as in ``float [N, 3, 224, 224]``; other kinds by name."""
-    which = kind.WhichOneof("value")
-    if which != "tensor_type":
-        return (which or "unknown").removesuffix("_type")
-    name = onnx.TensorProto.DataType.Name(kind.tensor_type.elem_type).lower()
-    if not kind.tensor_type.HasField("shape"):
-        return name
-    sizes = (
-        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
-        for dim in kind.tensor_type.shape.dim
-    )
-    return f"{name} [{', '.join(sizes)}]"
 
 
 def _hash_of_files(source: Source, constants: dict[str, Tensor]) -> str:

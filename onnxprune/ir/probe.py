@@ -11,10 +11,11 @@ import numpy.typing as npt
 import onnx
 
 from onnxprune.ir import graph
-from onnxprune.ir.edit import with_constants
+from onnxprune.ir.edit import WHERE_SINCE, with_constants
+from onnxprune.ir.elements import dtype_of
 from onnxprune.ir.exposure import exposable, expose
 from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import ArrayTensor, Tensor, dtype_of
+from onnxprune.ir.tensors import ArrayTensor, Tensor
 
 _WHERE_TYPES = frozenset(
     (
@@ -38,7 +39,6 @@ _INFINITE = frozenset(
 _PLAIN_TYPES = frozenset(
     (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 )
-_WHERE_SINCE = 9
 _LIMITS_ARE_INPUTS_SINCE = 11
 _DROPS_AS_TOLD_SINCE = 12
 """First opset in which a Dropout can be told to drop in inference."""
@@ -196,7 +196,7 @@ class ProbeBuilder:
         Before there was Where, a place that holds the value is put at the end of each axis and
         looked up; by arithmetic, which cannot hide a NaN, only where axes depend on each other.
         """
-        if self._version >= _WHERE_SINCE:
+        if self._version >= WHERE_SINCE:
             return self.chosen(mask, x, self._filler(value))
         axes = _axis_masks(mask)
         if axes is not None and self._elem_type in _PLAIN_TYPES:

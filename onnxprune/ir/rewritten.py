@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import onnx
 from onnx.version_converter import ConvertError, convert_version
 
 from onnxprune.errors import ModelError
 from onnxprune.ir.difference import MODEL_FIELDS
-from onnxprune.ir.graph import all_graphs, all_nodes, label
+from onnxprune.ir.edit import FREE_INITIALIZERS_SINCE
+from onnxprune.ir.graph import all_graphs, all_nodes, keep_infos, label
 from onnxprune.ir.load import load
 from onnxprune.ir.model import Model
-
-_FREE_INITIALIZERS_SINCE = 4
-"""First IR version in which initializers need not be inputs."""
 
 
 def raised(model: Model, opset: int) -> Model:
@@ -36,10 +32,10 @@ def raised(model: Model, opset: int) -> Model:
                 why=str(error).partition("\n")[0],
                 hint=f"export it at opset {opset} or later",
             ) from error
-    if model.proto.ir_version >= _FREE_INITIALIZERS_SINCE:
+    if model.proto.ir_version >= FREE_INITIALIZERS_SINCE:
         return model
     result = model.copy()
-    result.proto.ir_version = _FREE_INITIALIZERS_SINCE
+    result.proto.ir_version = FREE_INITIALIZERS_SINCE
     inputs = result.proto.graph.input
     for index in reversed(range(len(inputs))):
         if inputs[index].name in result.constants:
@@ -60,7 +56,7 @@ def with_names(model: Model) -> Model:
     for node, _ in all_nodes(result.proto.graph):
         node.name = label(node)
     infos = result.proto.graph.value_info
-    _keep(result.proto.graph, {info.name for info in infos} - model.constants.keys())
+    keep_infos(result.proto.graph, {info.name for info in infos} - model.constants.keys())
     return result
 
 
@@ -91,7 +87,7 @@ def restored(model: Model, original: Model) -> Model:
     for info in (*graph.input, *graph.output):
         if info.name in declared and info.name not in result.constants:
             info.CopyFrom(declared[info.name])
-    _keep(graph, {info.name for info in old.graph.value_info})
+    keep_infos(graph, {info.name for info in old.graph.value_info})
     _restore_versions(proto, old)
     return result
 
@@ -113,10 +109,3 @@ def _restore_versions(proto: onnx.ModelProto, old: onnx.ModelProto) -> None:
     for index in reversed(range(len(proto.opset_import))):
         if proto.opset_import[index].domain not in used:
             del proto.opset_import[index]
-
-
-def _keep(graph: onnx.GraphProto, names: Collection[str]) -> None:
-    """Drop what is said of all other values, in place."""
-    for index in reversed(range(len(graph.value_info))):
-        if graph.value_info[index].name not in names:
-            del graph.value_info[index]

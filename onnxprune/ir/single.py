@@ -8,9 +8,10 @@ import numpy as np
 import onnx
 
 from onnxprune.ir.edit import NodeEdit, edited
+from onnxprune.ir.elements import is_float_type
 from onnxprune.ir.graph import all_nodes
 from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
+from onnxprune.ir.tensors import ArrayTensor, Tensor
 
 Shape = tuple[int, ...]
 

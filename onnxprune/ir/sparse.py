@@ -11,11 +11,12 @@ import onnx
 
 from onnxprune.errors import ModelError
 from onnxprune.ir.edit import with_constants
+from onnxprune.ir.elements import is_weight_type
 from onnxprune.ir.encode import encoded_length, paired, restore_names
 from onnxprune.ir.graph import all_graphs, all_nodes
 from onnxprune.ir.model import Model
 from onnxprune.ir.save import EXTERNAL_THRESHOLD_BYTES
-from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor, is_weight_type
+from onnxprune.ir.tensors import ArrayTensor, InlineTensor, Tensor
 
 LARGEST = 1 << 28
 """A tensor of more elements stays as it is: sparse, it may be larger than any memory."""

@@ -14,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 
 from onnxprune.ir.edit import with_constants
-from onnxprune.ir.graph import uses
+from onnxprune.ir.graph import keep_infos, uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, Tensor
 
@@ -60,12 +60,4 @@ def _restore(target: onnx.ModelProto, exported: onnx.ModelProto) -> None:
         nodes.append(fresh)
     del target.graph.node[:]
     target.graph.node.extend(nodes)
-    live = {name for node in nodes for name in node.output}
-    infos: list[onnx.ValueInfoProto] = []
-    for info in target.graph.value_info:
-        if info.name in live:
-            copy = onnx.ValueInfoProto()
-            copy.CopyFrom(info)
-            infos.append(copy)
-    del target.graph.value_info[:]
-    target.graph.value_info.extend(infos)
+    keep_infos(target.graph, {name for node in nodes for name in node.output})

@@ -10,9 +10,9 @@ import onnx.defs
 import onnx.helper
 
 from onnxprune.errors import ModelError
+from onnxprune.ir.elements import TYPE_NAMES, dtype_of, packed_nbytes
 from onnxprune.ir.external import is_external
 from onnxprune.ir.model import STUB_DATA_LIMIT
-from onnxprune.ir.tensors import dtype_of, packed_nbytes, type_names
 
 MAX_ELEMENTS: Final = 1 << 40
 """A tensor of more elements is refused: nobody has it, and allocating it takes the machine."""
@@ -73,7 +73,7 @@ def check_tensor(tensor: onnx.TensorProto, where: str) -> None:
         raise ModelError(
             "the data of a tensor does not have the length of its shape",
             where=where,
-            why=f"shape {list(tensor.dims)} of {type_names[tensor.data_type]} asks for "
+            why=f"shape {list(tensor.dims)} of {TYPE_NAMES[tensor.data_type]} asks for "
             f"{wanted} {unit}, found {found}",
             hint="the model may have been separated from its external data, or cut short",
         )
@@ -256,7 +256,7 @@ def _element_count(dims: Iterable[int], where: str) -> int:
 
 def _entry_count(elem_type: int, size: int) -> int:
     """Entries that a tensor's typed data field has for a number of elements."""
-    name = type_names[elem_type]
+    name = TYPE_NAMES[elem_type]
     if name in {"COMPLEX64", "COMPLEX128"}:
         return 2 * size
     if name in {"UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2"}:

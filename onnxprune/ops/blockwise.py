@@ -14,11 +14,10 @@ import numpy.typing as npt
 
 from onnxprune.axes import Keeps, kept_size
 from onnxprune.ops.encoding import Encoding
-from onnxprune.ops.operator import Rewrite, signature
+from onnxprune.ops.operator import CONTRIB, Rewrite, signature
 from onnxprune.ops.site import Site
 
 Array = npt.NDArray[Any]
-_CONTRIB = "com.microsoft"
 _BYTE = 8
 
 
@@ -123,7 +122,7 @@ OPERATORS = (
     signature(
         "MatMulNBits",
         _matmul,
-        domain=_CONTRIB,
+        domain=CONTRIB,
         attributes={"N": "n"},
         sizes={"p": "block_size"},
         macs="b n k h 2 4 p c",
@@ -131,5 +130,5 @@ OPERATORS = (
         encodings=(BlockEncoding(1, 2, 3),),
         rounds=True,
     ),
-    signature("GatherBlockQuantized", _gather, domain=_CONTRIB, sizes={"p": "block_size"}),
+    signature("GatherBlockQuantized", _gather, domain=CONTRIB, sizes={"p": "block_size"}),
 )

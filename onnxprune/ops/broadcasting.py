@@ -52,9 +52,8 @@ def _tile_repeats(site: Site, keeps: Keeps) -> Rewrite:
 def _resize(site: Site) -> None:
     """Axes that keep their size, index by index, pass; resized ones are spatial."""
     x, y = site.x(), site.y()
-    for listed in site.inputs[1:]:
-        for dim in listed.dims if listed is not None else ():
-            site.block(dim, f"{site.op_type}: a list of values", inherent=True)
+    for index in filter(site.has, range(1, len(site.inputs))):
+        site.block_list(index)
     places = {axis: place for place, axis in enumerate(_listed_axes(site))}
     if _has_sizes(site):
         block_computed(site, 3)

@@ -9,7 +9,6 @@ this does not know of is taken to be anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from onnxprune.ops.affine import Linear, by_tap, linear_form
 from onnxprune.ops.elementwise import ELEMENTWISE
+from onnxprune.ops.numbering import ONE, Channels, Numbers, made
 from onnxprune.ops.site import Site, Value
 from onnxprune.ops.weighted import bounds_of_sums, multiples, settled
 
@@ -52,54 +52,10 @@ POOLS = frozenset(
 )
 """Operators that give something between the smallest and the largest of what a place reads, for
 each channel by itself; they are homogeneous, too."""
-ONE = 0
-"""The number of what is the same for all inputs and at all places."""
 _DIGITS = 6
 """Factors that agree in so many digits are taken to be equal."""
 _LARGEST = 1 << 16
 """Constants of more elements are no scales or biases."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Channels:
-    """What is known of the indices of one axis of a tensor, shape ``[n]`` each.
-
-    Attributes:
-        axis: the axis.
-        number: what the index holds, as a function of the inputs and of the place along the other
-            axes; equal numbers, equal functions.
-        factor: times which it holds that.
-        low: no element is smaller.
-        high: no element is larger.
-    """
-
-    axis: int
-    number: npt.NDArray[np.int64]
-    factor: npt.NDArray[np.float64]
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-
-    @property
-    def constant(self) -> npt.NDArray[np.bool_]:
-        """Which indices hold one number, their factor."""
-        mask: npt.NDArray[np.bool_] = np.equal(self.number, ONE)
-        return mask
-
-    def taken(self, places: Array) -> Channels:
-        """The indices at some places, which may repeat."""
-        number, factor = self.number[places], self.factor[places]
-        return Channels(self.axis, number, factor, self.low[places], self.high[places])
-
-    def along(self, axis: int, number: Array | None = None) -> Channels:
-        """The same of another axis; with other numbers, if given."""
-        number = self.number if number is None else np.where(self.constant, ONE, number)
-        return Channels(axis, number, self.factor, self.low, self.high)
-
-
-def _made(axis: int, number: Array, factor: Array, low: Array, high: Array) -> Channels:
-    """Channels, of which those with one bound are constants."""
-    fixed = (low == high) & np.isfinite(low)
-    return Channels(axis, np.where(fixed, ONE, number), np.where(fixed, low, factor), low, high)
 
 
 class ChannelRules:
@@ -120,8 +76,7 @@ class ChannelRules:
         """
         self._elements = elements
         self._is_float = is_float
-        self._numbers: dict[tuple[object, ...], int] = {}
-        self._count = ONE
+        self._numbers = Numbers()
         self.known: dict[str, Channels] = {}
 
     def visit(self, place: int, site: Site, evaluate: Evaluate) -> None:
@@ -165,29 +120,12 @@ class ChannelRules:
         size = value.shape[axis]
         found = Channels(
             axis,
-            self._fresh(size),
+            self._numbers.fresh(size),
             np.ones(size),
             np.full(size, -np.inf),
             np.full(size, np.inf),
         )
         return self.known.setdefault(value.name, found)
-
-    def _fresh(self, count: int) -> Array:
-        self._count += count
-        return np.arange(self._count - count, self._count) + 1
-
-    def _number(self, *key: object) -> int:
-        if key not in self._numbers:
-            self._count += 1
-            self._numbers[key] = self._count
-        return self._numbers[key]
-
-    def _numbered(self, *columns: Sequence[object] | Array) -> Array:
-        """The numbers of rows."""
-        lists = (
-            column.tolist() if isinstance(column, np.ndarray) else column for column in columns
-        )
-        return np.array([self._number(*row) for row in zip(*lists, strict=True)], dtype=np.int64)
 
     def _at(self, value: Value, axis: int) -> Channels:
         """What is known of an axis of a value."""
@@ -198,7 +136,7 @@ class ChannelRules:
             return found
         size = value.shape[axis]  # all indices lie within the bounds of the other axis
         low, high = np.full(size, found.low.min()), np.full(size, found.high.max())
-        return _made(axis, self._fresh(size), np.ones(size), low, high)
+        return made(axis, self._numbers.fresh(size), np.ones(size), low, high)
 
     def _passes(self, site: Site) -> bool:
         """Whether an operator gives what it reads: a Dropout in inference, a Cast of floats."""
@@ -241,7 +179,7 @@ class ChannelRules:
         else:
             rows = np.moveaxis(data, axis, 0).reshape(size, -1)
             low, high = rows.min(axis=1), rows.max(axis=1)
-        return _made(axis, self._fresh(size), np.ones(size), low, high)
+        return made(axis, self._numbers.fresh(size), np.ones(size), low, high)
 
     def _arithmetic(self, op: str, a: Value, b: Value, y: Value) -> Channels | None:
         aligned = self._aligned((a, b), y)
@@ -258,7 +196,9 @@ class ChannelRules:
                 low, high = a.low + ends[0], a.high + ends[1]
                 share = sign * b.factor / a.factor
                 same = a.number == b.number
-                number = self._numbered(["Add"] * len(low), a.number, b.number, _rounded(share))
+                number = self._numbers.of_rows(
+                    ["Add"] * len(low), a.number, b.number, _rounded(share)
+                )
                 number = np.where(same, a.number, number)
                 factor = np.where(same, a.factor + sign * b.factor, a.factor)
                 # what adds nothing changes nothing
@@ -271,14 +211,14 @@ class ChannelRules:
                 sides = np.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
                 low, high = sides.min(axis=0), sides.max(axis=0)
                 pair = np.minimum(a.number, b.number), np.maximum(a.number, b.number)
-                number = self._numbered(["Mul"] * len(low), *pair)
+                number = self._numbers.of_rows(["Mul"] * len(low), *pair)
                 for this, other in ((a, b), (b, a)):
                     number = np.where(other.constant, this.number, number)
                 factor = a.factor * b.factor
                 zero = (a.constant & (a.factor == 0)) | (b.constant & (b.factor == 0))
                 low, high = np.where(zero, 0.0, low), np.where(zero, 0.0, high)
         low, high = settled(low, -np.inf), settled(high, np.inf)
-        return _made(axis, number, factor, low, high)
+        return made(axis, number, factor, low, high)
 
     def _batch_norm(self, site: Site) -> Channels | None:
         given = [self._data(value) for value in site.inputs[1:5] if value is not None]
@@ -314,15 +254,17 @@ class ChannelRules:
             low, high = np.where(fixed, exact, low), np.where(fixed, exact, high)
         if op in HOMOGENEOUS:
             sign = np.sign(factors[0])
-            number = self._numbered([op] * size, [str(site.attributes)] * size, numbers[0], sign)
-            return _made(axis, number, np.abs(factors[0]), low, high)
+            number = self._numbers.of_rows(
+                [op] * size, [str(site.attributes)] * size, numbers[0], sign
+            )
+            return made(axis, number, np.abs(factors[0]), low, high)
         keys = [
             column
             for number, factor in zip(numbers, factors, strict=True)
             for column in (number, _rounded(factor))
         ]
-        number = self._numbered([op] * size, [str(site.attributes)] * size, *keys)
-        return _made(axis, number, np.ones(size), low, high)
+        number = self._numbers.of_rows([op] * size, [str(site.attributes)] * size, *keys)
+        return made(axis, number, np.ones(size), low, high)
 
     def _pool(self, place: int, site: Site) -> Channels | None:
         known = self.known.get(site.x().name)
@@ -339,8 +281,8 @@ class ChannelRules:
             low, high = np.minimum(low, 0), np.maximum(high, 0)
         size = len(low)
         sign = np.sign(known.factor)
-        number = self._numbered([site.op_type] * size, [place] * size, known.number, sign)
-        return _made(axis, number, np.abs(known.factor), low, high)
+        number = self._numbers.of_rows([site.op_type] * size, [place] * size, known.number, sign)
+        return made(axis, number, np.abs(known.factor), low, high)
 
     def _moved(self, place: int, site: Site, values: list[Value]) -> Iterator[Channels | None]:
         op, y = site.op_type, site.y()
@@ -371,7 +313,7 @@ class ChannelRules:
                     return
                 size = out.shape[known.axis]
                 if size == y.shape[known.axis] == len(known.low):
-                    number = self._numbered([place] * size, [index] * size, known.number)
+                    number = self._numbers.of_rows([place] * size, [index] * size, known.number)
                     yield known.along(known.axis, number)
                 else:
                     yield known.taken(np.arange(start, start + size))
@@ -379,7 +321,9 @@ class ChannelRules:
 
     def _elsewhere(self, place: int, known: Channels) -> Array:
         """Numbers for the same channels with their other axes in another order."""
-        return self._numbered(["moved"] * len(known.low), [place] * len(known.low), known.number)
+        return self._numbers.of_rows(
+            ["moved"] * len(known.low), [place] * len(known.low), known.number
+        )
 
     def _reshaped(
         self, known: Channels, before: Sequence[int], after: Sequence[int]
@@ -395,7 +339,7 @@ class ChannelRules:
             if times > 1 and after[axis] == size * times and rest * times == behind:
                 wide = known.taken(np.repeat(np.arange(size), times))
                 inner = np.tile(np.arange(times), size)
-                number = self._numbered(["at"] * len(inner), wide.number, inner)
+                number = self._numbers.of_rows(["at"] * len(inner), wide.number, inner)
                 return wide.along(axis, number)
         return None
 
@@ -419,8 +363,8 @@ class ChannelRules:
             numbers = np.where(numbers == ONE, -1, numbers)
         weighed = matrix * factors[:, :, None]
         first, factor = multiples(weighed, numbers, len(x.number), bias)
-        number = self._fresh(size)[first]
-        return _made(form.axis, number, factor, ends[0] + bias, ends[1] + bias)
+        number = self._numbers.fresh(size)[first]
+        return made(form.axis, number, factor, ends[0] + bias, ends[1] + bias)
 
 
 def _evaluated(evaluate: Evaluate, feeds: list[Array]) -> Array | None:

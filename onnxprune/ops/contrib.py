@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from onnxprune.ops import broadcasting, elementwise, indexing, layout, pooling, segments
-from onnxprune.ops.operator import Operator, Text, signature
+from onnxprune.ops.operator import CONTRIB, Operator, Text, signature
 from onnxprune.ops.site import Site
 
-DOMAIN = "com.microsoft"
 _FAMILIES = (broadcasting, elementwise, indexing, layout, pooling, segments)
 _TOKENS = "tokens that are packed or padded at run time"
 
@@ -23,7 +22,7 @@ def _as(standard: str, name: str = "") -> Operator:
         o for family in _FAMILIES for o in family.OPERATORS if o.name == standard
     ]
     newest = max(found, key=lambda operator: operator.since)
-    return replace(newest, name=name or standard, domain=DOMAIN, since=1)
+    return replace(newest, name=name or standard, domain=CONTRIB, since=1)
 
 
 def _dropout(site: Site) -> str:
@@ -126,15 +125,15 @@ _MEANINGS = {
 
 OPERATORS = (
     *(
-        signature(name, line, domain=DOMAIN, masked="CDist" * (name == "CDist"), opaque=_MEANINGS)
+        signature(name, line, domain=CONTRIB, masked="CDist" * (name == "CDist"), opaque=_MEANINGS)
         for name, line in _LINES.items()
     ),
     *(
-        signature(name, line, domain=DOMAIN, roles={"a": "sum", "c": "sum"})
+        signature(name, line, domain=CONTRIB, roles={"a": "sum", "c": "sum"})
         for name, line in _SUMS.items()
     ),
     *(
-        signature(name, line, domain=DOMAIN, opaque=_MEANINGS)
+        signature(name, line, domain=CONTRIB, opaque=_MEANINGS)
         for name, line in {
             "BitmaskDropout": _dropout,
             "Irfft": _fourier,
@@ -144,7 +143,7 @@ OPERATORS = (
         }.items()
     ),
     *(
-        signature(name, line, domain=DOMAIN, attributes={"num_branches": "m"})
+        signature(name, line, domain=CONTRIB, attributes={"num_branches": "m"})
         for name, line in (
             ("HyperConnectionPostMix", _post_mix),
             ("HyperConnectionPreMix", _pre_mix),
@@ -153,7 +152,7 @@ OPERATORS = (
     signature(
         "TorchEmbedding",
         "table[#v, c], at[*i], pad[*p]?, scaled[*q]? -> y[*i, c]",
-        domain=DOMAIN,
+        domain=CONTRIB,
         roles={"v": "vocabulary"},
         opaque={"v": "an index along this axis is a value at run time"},
     ),

@@ -16,10 +16,9 @@ from dataclasses import replace
 from onnxprune.axes import Keeps, kept_size
 from onnxprune.ir.edit import Number
 from onnxprune.ops.attention import HEAD_ROLES, PLACES, original_scale
-from onnxprune.ops.operator import Operator, Rewrite, signature
+from onnxprune.ops.operator import CONTRIB, Operator, Rewrite, signature
 from onnxprune.ops.site import Site
 
-DOMAIN = "com.microsoft"
 _BY_EIGHTS = {**PLACES, "d": "the operator takes heads of a multiple of 8 dimensions"}
 
 
@@ -267,7 +266,7 @@ def _linear_attention() -> Operator:
     return Operator(
         "LinearAttention",
         lambda site: forms[_queries_share(site)].relate(site),
-        domain=DOMAIN,
+        domain=CONTRIB,
         macs=(tuple("btkgde"), tuple("btkgde")),
         text=_linear,
         rewrite=lambda site, keeps: forms[_queries_share(site)].rewritten(site, keeps),
@@ -285,7 +284,7 @@ OPERATORS = (
             signature(
                 name,
                 line,
-                domain=DOMAIN,
+                domain=CONTRIB,
                 attributes=_HEADS,
                 macs=macs,
                 rewrite=rewrite,
@@ -317,7 +316,7 @@ OPERATORS = (
             signature(
                 name,
                 line,
-                domain=DOMAIN,
+                domain=CONTRIB,
                 attributes=_SHARED,
                 macs=macs,
                 roles=HEAD_ROLES,
@@ -335,7 +334,7 @@ OPERATORS = (
         signature(
             name,
             line,
-            domain=DOMAIN,
+            domain=CONTRIB,
             attributes={"num_heads": "h", "rotary_embedding_dim": "2 r"},
             roles=HEAD_ROLES,
             opaque=PLACES,
@@ -346,14 +345,14 @@ OPERATORS = (
         "GemmaRotaryEmbedding",
         "angles[b, s, d], q[b, h, s, d], turned_q[b, h, s, d], k[b, h, s, d],"
         " turned_k[b, h, s, d] -> y0[b, h, s, d], y1[b, h, s, d]",
-        domain=DOMAIN,
+        domain=CONTRIB,
         roles=HEAD_ROLES,
     ),
     signature(
         "GatedRelativePositionBias",
         "q[b, s, (h d)], q_bias[(h d)], rel[one, h, s, t], w[d!, (2 m!)], bias[(2 m!)],"
         " gain[one, h, one, one], places[b, s]? -> y[b, h, s, t]",
-        domain=DOMAIN,
+        domain=CONTRIB,
         attributes=_HEADS,
         roles=HEAD_ROLES,
         opaque=PLACES,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from onnxprune.axes import Keeps, kept_size
-from onnxprune.ops.operator import Operator, Rewrite, signature
+from onnxprune.ops.operator import CONTRIB, Operator, Rewrite, signature
 from onnxprune.ops.site import Site
 
 _BYTE = 8
@@ -59,7 +59,7 @@ def _quantized(site: Site) -> str:
     """
     x, rows = _tokens(site)
     raw = not site.attribute("weights_prepacked", -1) and not any(map(site.has, (11, 12, 13)))
-    if not raw or site.attribute("quant_type", b"int") not in (b"int", "int"):
+    if not raw or site.attribute("quant_type", "int") != "int":
         parts = ", ".join(f"p{n}[e, #*p{n}]?" for n in range(2, 14))
         return f"x[{x}, #c], router[{rows}, e!], {parts}, weights[{rows}, e]? -> y[{x}, c]"
     (c, stored_c), (i, stored_i) = _stored(site, "c", 1), _stored(site, "i", 2)
@@ -107,7 +107,7 @@ OPERATORS = tuple(
         signature(
             name,
             line,
-            domain="com.microsoft",
+            domain=CONTRIB,
             sizes={"k": "k"},
             macs="b s n k u i c + b s n k i c",
             masked="MoE",

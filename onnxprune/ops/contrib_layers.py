@@ -7,11 +7,11 @@ it changes nothing for axes; but a fused layer is no linear map any more (`ops/a
 from __future__ import annotations
 
 from onnxprune.ops.linear import gemm_axes
-from onnxprune.ops.operator import signature
+from onnxprune.ops.operator import CONTRIB, signature
 from onnxprune.ops.site import Site
 from onnxprune.ops.windows import spatial_letters
 
-_MIXING = (b"Softmax", b"LogSoftmax", b"Hardmax", "Softmax", "LogSoftmax", "Hardmax")
+_MIXING = ("Softmax", "LogSoftmax", "Hardmax")
 """Activations that look along an axis."""
 
 
@@ -75,7 +75,7 @@ def _matmul(site: Site) -> str:
         _operand(site, "AB"[i], rank, *letters)
         for i, (rank, letters) in enumerate(zip(ranks, (("m", "k"), ("k", "n")), strict=True))
     )
-    opaque = "#" if site.attribute("activation", b"") in _MIXING else ""
+    opaque = "#" if site.attribute("activation", "") in _MIXING else ""
     y = ["*b"] * (max(ranks) > 2)
     y += [f"{opaque}{x}" for x, rank in zip("mn", ranks, strict=True) if rank > 1]
     return f"a[{a}], b[{b}] -> y[{', '.join(y)}]"
@@ -96,29 +96,29 @@ _GROUPS = {"group": "g"}
 _CONV_MACS = "n g o i k t"
 
 OPERATORS = (
-    signature("FusedConv", _conv, domain="com.microsoft", attributes=_GROUPS, macs=_CONV_MACS),
+    signature("FusedConv", _conv, domain=CONTRIB, attributes=_GROUPS, macs=_CONV_MACS),
     *(
-        signature(name, _conv_last, domain="com.microsoft", attributes=_GROUPS, macs=_CONV_MACS)
+        signature(name, _conv_last, domain=CONTRIB, attributes=_GROUPS, macs=_CONV_MACS)
         for name in ("NhwcConv", "NhwcFusedConv")
     ),
     signature(
         "ConvTransposeWithDynamicPads",
         _conv_transpose,
-        domain="com.microsoft",
+        domain=CONTRIB,
         attributes=_GROUPS,
         macs="n g o i k s",
     ),
-    signature("CausalConvWithState", _causal_conv, domain="com.microsoft", macs="b c s k"),
-    signature("NhwcMaxPool", _pool_last, domain="com.microsoft"),
-    signature("FusedGemm", _gemm, domain="com.microsoft", macs="m n k"),
+    signature("CausalConvWithState", _causal_conv, domain=CONTRIB, macs="b c s k"),
+    signature("NhwcMaxPool", _pool_last, domain=CONTRIB),
+    signature("FusedGemm", _gemm, domain=CONTRIB, macs="m n k"),
     *(
-        signature(name, _matmul, domain="com.microsoft", macs="b m n k")
+        signature(name, _matmul, domain=CONTRIB, macs="b m n k")
         for name in ("FusedMatMul", "FusedMatMulActivation", "TransposeMatMul")
     ),
     signature(
         "GemmFastGelu",
         "x[*b, k], w[k, n], bias[n]? -> y[*b, n]",
-        domain="com.microsoft",
+        domain=CONTRIB,
         macs="b n k",
     ),
 )

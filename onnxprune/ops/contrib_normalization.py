@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from onnxprune.ops.operator import signature
+from onnxprune.ops.operator import CONTRIB, signature
 from onnxprune.ops.site import Site
 
-DOMAIN = "com.microsoft"
 _SUM = {"c": "sum"}
 
 
@@ -68,7 +67,7 @@ OPERATORS = (
         "SkipLayerNormalization",
         "x[*o, c!], skip[*o, c], scale[c], beta[c]?, bias[c]?"
         " -> y[*o, c], mean[*o, u]?, deviation[*o, v]?, sum[*o, c]?",
-        domain=DOMAIN,
+        domain=CONTRIB,
         masked="SkipLayerNormalization",
         roles=_SUM,
     ),
@@ -76,14 +75,14 @@ OPERATORS = (
         "SkipSimplifiedLayerNormalization",
         "x[*o, c!], skip[*o, c], scale[c], bias[c]?"
         " -> y[*o, c], mean[*o, u]?, deviation[*o, v]?, sum[*o, c]?",
-        domain=DOMAIN,
+        domain=CONTRIB,
         masked="SkipSimplifiedLayerNormalization",
         roles=_SUM,
     ),
     signature(
         "EmbedLayerNormalization",
         _embedding,
-        domain=DOMAIN,
+        domain=CONTRIB,
         masked="EmbedLayerNormalization",
         roles={"v": "vocabulary"},
         opaque={
@@ -95,7 +94,7 @@ OPERATORS = (
         signature(
             name,
             _groups,
-            domain=DOMAIN,
+            domain=CONTRIB,
             attributes={"groups": "g"},
             masked=name,
             roles=_SUM if name == "SkipGroupNorm" else None,
@@ -105,15 +104,15 @@ OPERATORS = (
     signature(
         "BranchwiseRMSNorm",
         _branches,
-        domain=DOMAIN,
+        domain=CONTRIB,
         attributes={"num_branches": "m"},
         masked="BranchwiseRMSNorm",
     ),
     signature(
         "GatedRMSNorm",
         "x[*o, (m c!)], scale[c], gate[*o, (m c)] -> y[*o, (m c)]",
-        domain=DOMAIN,
+        domain=CONTRIB,
         masked="GatedRMSNorm",
     ),
-    signature("BiasSoftmax", _bias_softmax, domain=DOMAIN, masked="BiasSoftmax"),
+    signature("BiasSoftmax", _bias_softmax, domain=CONTRIB, masked="BiasSoftmax"),
 )

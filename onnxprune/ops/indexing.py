@@ -144,14 +144,14 @@ def _top_k(site: Site) -> None:
     axis = site.axis(site.attribute("axis", -1), len(site.x().shape))
     _passing(site, axis, "the indices of the largest values become values")
     if site.has(1):
-        _block_list(site, 1)
+        site.block_list(1)
 
 
 def _compress(site: Site) -> None:
     """What a condition picks along one axis, or of all elements in a row."""
     if "axis" in site.attributes:
         _passing(site, site.axis(site.attribute("axis", 0), len(site.x().shape)), _RUNTIME)
-        _block_list(site, 1)
+        site.block_list(1)
     else:
         site.block_all(_RUNTIME)
 
@@ -163,13 +163,8 @@ def _one_hot(site: Site) -> None:
     for dim, out in zip(x.dims, (*y.dims[:axis], *y.dims[axis + 1 :]), strict=True):
         site.same(dim, out)
     site.block(y.dims[axis], "its index is a value")
-    _block_list(site, 1)
-    _block_list(site, 2)
-
-
-def _block_list(site: Site, index: int) -> None:
-    for dim in site.x(index).dims:
-        site.block(dim, f"{site.op_type}: a list of values", inherent=True)
+    site.block_list(1)
+    site.block_list(2)
 
 
 def _reverse_sequence(site: Site) -> None:

@@ -49,7 +49,7 @@ def matmul(site: Site) -> str:
 
 def _einsum(site: Site) -> str:
     """An equation's own letters; an ellipsis is a star, an upper-case letter gets a prefix."""
-    equation = str(site.attribute("equation", b"")).replace(" ", "")
+    equation = site.attribute("equation", "").replace(" ", "")
     left, arrow, right = equation.partition("->")
     if not arrow:
         letters = re.sub(r"[^A-Za-z]", "", left)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from onnxprune.axes import BoolArray
 from onnxprune.ops.normalization import MEAN_VARIANCE_EPSILON, standardised_axes
+from onnxprune.ops.operator import CONTRIB
 from onnxprune.ops.reduction import reduced_axes
 from onnxprune.ops.site import Site
 
@@ -236,7 +237,7 @@ def _skip_rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tu
 def _embedding(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
     """What the operator adds up it tells itself; the mask is that of a table."""
     name = "EmbedLayerNormalization"
-    _, lengths, total = builder.nodes(3, name, *x, domain="com.microsoft")
+    _, lengths, total = builder.nodes(3, name, *x, domain=CONTRIB)
     total = builder.where(mask[None], total, 0.0)
     y, *_ = _standardised(builder, site, total, mask[None], [2], 1e-12)
     return _affine(builder, y, x[5:7]), lengths, total
@@ -316,7 +317,7 @@ def _gated_rms(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> t
     y, _ = _over_root(builder, site, y, inner, [len(shape)])
     y = _whole(builder, builder.node("Mul", y, x[1]), x[0])
     gate = builder.node("Sigmoid", x[2])
-    if site.attribute("activation", b"silu") not in (b"sigmoid", "sigmoid"):
+    if site.attribute("activation", "silu") != "sigmoid":
         gate = builder.node("Mul", x[2], gate)
     return (builder.node("Mul", y, gate),)
 
@@ -332,7 +333,7 @@ def _distance(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tu
     """What is 0 on both sides is no distance."""
     columns = np.asarray(mask.any(axis=0, keepdims=True))
     shown = [builder.where(columns, name, 0.0) for name in x]
-    return (builder.node(site.op_type, *shown, **site.attributes, domain="com.microsoft"),)
+    return (builder.node(site.op_type, *shown, **site.attributes, domain=CONTRIB),)
 
 
 def _experts(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str]:
@@ -340,7 +341,7 @@ def _experts(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tup
     operands = [x[0], builder.where(mask, x[1], -np.inf), *x[2:]]
     if len(x) > 14 and x[14]:  # what the chosen experts count, beside what chooses them
         operands[14] = builder.where(mask, x[14], 0.0)
-    return (builder.node(site.op_type, *operands, **site.attributes, domain="com.microsoft"),)
+    return (builder.node(site.op_type, *operands, **site.attributes, domain=CONTRIB),)
 
 
 def _quantized_lstm(builder: Builder, site: Site, x: list[str], mask: BoolArray) -> tuple[str, ...]:
@@ -356,17 +357,17 @@ def _quantized_lstm(builder: Builder, site: Site, x: list[str], mask: BoolArray)
     for place, shown in ((3, np.tile(units, 8)), (5, units[:, None]), (6, units[:, None])):
         if x[place]:
             x[place] = builder.node("Where", builder.constant(shown), x[place], nothing)
-    made = builder.nodes(3, site.op_type, *x, domain="com.microsoft", **site.attributes)
+    made = builder.nodes(3, site.op_type, *x, domain=CONTRIB, **site.attributes)
     return tuple(made)
 
 
 FORMS: dict[str, MaskedForm] = {
-    "DynamicQuantizeLSTM": _quantized_lstm,
     "BatchNormalization": _batch,
     "BiasSoftmax": _bias_softmax,
     "BranchwiseRMSNorm": _branch_rms,
     "CDist": _distance,
     "CumProd": _replaced(1.0),
+    "DynamicQuantizeLSTM": _quantized_lstm,
     "EmbedLayerNormalization": _embedding,
     "GatedRMSNorm": _gated_rms,
     "GroupNorm": _group_last,
@@ -377,8 +378,8 @@ FORMS: dict[str, MaskedForm] = {
     "LogSoftmax": _replaced(-np.inf),
     "MeanVarianceNormalization": _mean_variance,
     "MoE": _experts,
-    "RMSNormalization": _rms,
     "QEmbedLayerNormalization": _quantized_embedding,
+    "RMSNormalization": _rms,
     "ReduceLogSumExp": _replaced(-np.inf),
     "ReduceMax": _replaced(-np.inf),
     "ReduceMean": _mean,

@@ -6,7 +6,7 @@ from the model. What they read and make is blocked, with the reason.
 
 from __future__ import annotations
 
-from onnxprune.ops.operator import Operator
+from onnxprune.ops.operator import CONTRIB, Operator
 from onnxprune.ops.site import Site
 
 _BOXES = "boxes are picked by their values"
@@ -136,7 +136,7 @@ OPAQUE: dict[tuple[str, str], str] = {
     for domain, families in (
         ("", _STANDARD),
         ("ai.onnx.ml", _CLASSICAL),
-        ("com.microsoft", _CONTRIB),
+        (CONTRIB, _CONTRIB),
         ("com.microsoft.nchwc", _BLOCKED),
         ("ai.onnx.preview", _PREVIEW),
         ("ai.onnx.preview.training", _STEPS),

@@ -17,6 +17,8 @@ from onnxprune.ops.notation import Axis, Operand, Signature, parse
 from onnxprune.ops.site import Site, Value
 
 IntArray = npt.NDArray[np.int64]
+CONTRIB = "com.microsoft"
+"""The domain of ONNX Runtime's own operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class Operator:
     in_order: bool = False
     opaque: bool = False
     text: Text | None = None
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is one: what counts its groups is the attribute ``group``."""
+        return "group" in self.attributes
 
     def rewritten(self, site: Site, keeps: Keeps) -> Rewrite:
         """What must change at the node for the given keep masks."""

@@ -38,13 +38,12 @@ class Windows:
     def of(cls, site: Site) -> Windows:
         """Read the attributes of a Conv or ConvTranspose."""
         rank = len(site.x(1).shape) - 2
-        automatic = site.attributes.get("auto_pad", b"NOTSET")
         return cls(
             np.array(site.ints("strides") or [1] * rank),
             np.array(site.ints("dilations") or [1] * rank),
             np.array(site.ints("pads") or [0] * (2 * rank)),
             np.array(site.ints("output_padding") or [0] * rank),
-            automatic.decode() if isinstance(automatic, bytes) else str(automatic),
+            site.attribute("auto_pad", "NOTSET"),
         )
 
     def forward(

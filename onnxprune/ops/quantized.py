@@ -12,12 +12,10 @@ from math import prod
 
 from onnxprune.ops.encoding import Encoding
 from onnxprune.ops.linear import gemm_axes, matmul, product_axes
-from onnxprune.ops.operator import Operator, signature
+from onnxprune.ops.operator import CONTRIB, Operator, signature
 from onnxprune.ops.segments import join
 from onnxprune.ops.site import Site
 from onnxprune.ops.windows import spatial_letters
-
-CONTRIB = "com.microsoft"
 
 
 def along(site: Site, index: int, axes: str) -> str:

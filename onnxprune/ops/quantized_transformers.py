@@ -5,8 +5,8 @@ from __future__ import annotations
 from onnxprune.ops.attention import HEAD_ROLES, PLACES, original_scale
 from onnxprune.ops.contrib_attention import mask_axes, sequences
 from onnxprune.ops.encoding import Encoding
-from onnxprune.ops.operator import signature
-from onnxprune.ops.quantized import CONTRIB, along
+from onnxprune.ops.operator import CONTRIB, signature
+from onnxprune.ops.quantized import along
 from onnxprune.ops.site import Site
 
 

@@ -210,11 +210,8 @@ def _pad(site: Site) -> None:
     amounts = {site.axis(axis, rank): (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     for place, (dim, out) in enumerate(zip(x.dims, y.dims, strict=True)):
         before, after = amounts.get(place, (0, 0))
-        if (
-            before < 0
-            or after < 0
-            or ((before or after) and site.attribute("mode", "constant") != ("constant"))
-        ):
+        filled = site.attribute("mode", "constant") == "constant"
+        if min(before, after) < 0 or ((before or after) and not filled):
             site.block(dim, "Pad that crops, reflects or repeats")
             site.block(out, "Pad that crops, reflects or repeats")
             continue

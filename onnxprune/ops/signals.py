@@ -38,8 +38,7 @@ def _center_crop_pad(site: Site) -> None:
             site.block(out, "cropped or padded around its middle")
         else:
             site.same(dim, out)
-    for dim in site.x(1).dims:
-        site.block(dim, "CenterCropPad: a list of values", inherent=True)
+    site.block_list(1)
 
 
 OPERATORS = (

@@ -179,6 +179,11 @@ class Site:
                 if dim not in self.described:
                     self.block(dim, f"{self.op_type} says nothing about axis {axis} of an operand")
 
+    def block_list(self, index: int) -> None:
+        """Say that an input is a list of values: its axes are no channels."""
+        for dim in self.x(index).dims:
+            self.block(dim, f"{self.op_type}: a list of values", inherent=True)
+
     def block_all(self, reason: str) -> None:
         """Forbid pruning of every axis of every operand."""
         for value in self.operands:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, reduce
 
 from onnxprune.coupling.analysis import Analysis, analyse
@@ -13,8 +13,8 @@ from onnxprune.errors import RuntimeFailureError
 from onnxprune.ir.canonical import canonicalise
 from onnxprune.ir.model import Model
 from onnxprune.ir.sizes import runnable_bindings
-from onnxprune.progress import track
-from onnxprune.verify.equivalence import Equivalence
+from onnxprune.progress import expect, tallied
+from onnxprune.verify.equivalence import RUNS, Equivalence
 from onnxprune.verify.sessions import session_of
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -88,13 +88,17 @@ class Inputs:
         ]
 
     def prove(
-        self, compare: Callable[[list[Feeds]], Equivalence], data: Dataset | None = None
+        self,
+        compare: Callable[[list[Feeds]], Equivalence],
+        data: Dataset | None = None,
+        steps: int = 1,
     ) -> Equivalence:
         """Compare on random inputs, at every size that the model runs at, and on some of the data.
 
         Args:
             compare: gives the verdict on two sets of inputs.
             data: inputs that the model is meant for.
+            steps: how many pairs of models `compare` runs.
 
         Returns:
             The worst verdict met, with the largest deviations. Where a body of control flow never
@@ -102,20 +106,26 @@ class Inputs:
             cannot tell, the others may.
         """
         sets = self._pair_of(data) if data is not None else []
-        verdicts = [self._prove_at_random(compare), *([compare(sets)] if sets else [])]
+        sizes = [*self._sizes()]
+        runs = steps * RUNS
+        with tallied("proving, runs of the models", (len(sizes) + bool(sets)) * runs):
+            verdicts = [self._prove_at_random(compare, sizes, runs)]
+            verdicts += [compare(sets)] if sets else []
         told = [verdict for verdict in verdicts if verdict.finding != "cannot tell"]
         return reduce(Equivalence.joined, told or verdicts[:1])
 
-    def _prove_at_random(self, compare: Callable[[list[Feeds]], Equivalence]) -> Equivalence:
-        verdicts = [
-            self._insist(compare, *size)
-            for size in track([*self._sizes()], "proving at sizes of inputs")
-        ]
-        worst = verdicts[0]
-        for verdict in verdicts[1:]:
-            worst = worst.joined(verdict)
+    def _prove_at_random(
+        self,
+        compare: Callable[[list[Feeds]], Equivalence],
+        sizes: Iterable[tuple[int, int]],
+        runs: int,
+    ) -> Equivalence:
+        worst = reduce(
+            Equivalence.joined, [self._insist(compare, *size, runs=runs) for size in sizes]
+        )
         for count, batch in ((2, 1), (MORE, 2)):
             if worst.unreached and self._runs_at(batch, 0):
+                expect(runs)
                 worst = worst.joined(compare(self.feeds(count, batch)))
         return worst
 
@@ -133,7 +143,12 @@ class Inputs:
         return sets if sets and fits and self._runs(sets[0]) else []
 
     def _insist(
-        self, compare: Callable[[list[Feeds]], Equivalence], batch: int, variant: int
+        self,
+        compare: Callable[[list[Feeds]], Equivalence],
+        batch: int,
+        variant: int,
+        *,
+        runs: int,
     ) -> Equivalence:
         """Take larger inputs as long as they prove nothing.
 
@@ -141,6 +156,7 @@ class Inputs:
         """
         first = compare(self.feeds(batch=batch, variant=variant))
         for amplitude in AMPLITUDES[1:] if first.finding == "cannot tell" else ():
+            expect(runs)
             larger = compare(self.feeds(batch=batch, variant=variant, amplitude=amplitude))
             if larger.finding != "cannot tell":
                 return larger if larger.finding == "passed" else first

@@ -16,7 +16,6 @@ from onnxprune.ir.model import Model
 from onnxprune.notebook import html_table
 from onnxprune.passes.work import PassReport, Refusal, Removal, ports_of
 from onnxprune.pipelines.inputs import Inputs, Shapes
-from onnxprune.progress import track
 from onnxprune.runtime import Load, Observation
 from onnxprune.verify.equivalence import Equivalence, check_equivalence, check_outputs
 from onnxprune.verify.evaluation import Evaluation, MetricLike, evaluate
@@ -139,7 +138,7 @@ class Result:
         if feeds is not None:
             verdict = self._compare(list(feeds))
         else:
-            verdict = self._inputs(seed).prove(self._compare, data)
+            verdict = self._inputs(seed).prove(self._compare, data, 1 + len(self.removals))
         self.equivalence = verdict
         self.seconds["verify"] = perf_counter() - start
         if check and verdict.verdict == "failed":
@@ -255,7 +254,7 @@ class Result:
             return canonical
         proven: Equivalence | None = None
         unreached: list[str] = []
-        for place, removal in enumerate(track(self.removals, "proving removals")):
+        for place, removal in enumerate(self.removals):
             following = self.removals[place + 1 :]
             then = following[0].analysis.canonical.model if following else self.proven
             reweighted = removal.reweighted

@@ -10,7 +10,7 @@ import dataclasses
 import re
 from typing import Any, get_args, get_origin, get_type_hints
 
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, suggestion, unknown
 from onnxprune.passes import PASSES
 from onnxprune.passes.work import Pass
 
@@ -65,8 +65,7 @@ def options_of(kind: type[Pass]) -> dict[str, tuple[str, str]]:
 
 def _make(name: str, options: str) -> Pass:
     if name not in PASSES:
-        hint = suggestion(name, PASSES) or f"choose from {', '.join(PASSES)}"
-        raise UsageError(f"there is no pass {name!r}", hint=hint)
+        raise unknown("pass", name, PASSES)
     kind = PASSES[name]
     hints = get_type_hints(kind)
     allowed = [option.name for option in dataclasses.fields(kind)]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, few, suggestion
+from onnxprune.ir.elements import is_float_dtype, is_float_type
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import made_dense
-from onnxprune.ir.tensors import ArrayTensor, Tensor, is_float_type
-
-_SHOWN = 8
+from onnxprune.ir.tensors import ArrayTensor, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def import_weights(
             hint = suggestion(name, model.constants) if missing else suggestion(source, given)
             raise UsageError(f"there is no {what}", where=f"{name}={source}", hint=hint)
         given[name] = given.pop(source)
-    floats = {name: array for name, array in given.items() if _is_float(array)}
+    floats = {name: array for name, array in given.items() if is_float_dtype(array.dtype)}
     weights = {n: t for n, t in model.constants.items() if is_float_type(t.elem_type)}
     written = [name for name in weights if name in floats]
     tensors = {name: _fitting(name, floats[name], weights[name]) for name in written}
@@ -79,7 +78,7 @@ def import_weights(
         parts = (("not given", kept), ("not in the model", unused))
         raise UsageError(
             "the names of the weights do not match",
-            where="; ".join(f"{what}: {_few(names)}" for what, names in parts if names),
+            where="; ".join(f"{what}: {few(names)}" for what, names in parts if names),
             hint="export the network with the names of its weights (training="
             "TrainingMode.PRESERVE, do_constant_folding=False), or say --partial",
         )
@@ -108,13 +107,3 @@ def _array(value: Any) -> npt.NDArray[Any]:
     if hasattr(value, "detach"):
         value = value.detach().cpu().float().numpy() if value.is_floating_point() else value.numpy()
     return np.asarray(value)
-
-
-def _is_float(array: npt.NDArray[Any]) -> bool:
-    return "float" in array.dtype.name
-
-
-def _few(names: Iterable[str]) -> str:
-    listed = list(names)
-    more = f" and {len(listed) - _SHOWN} more" if len(listed) > _SHOWN else ""
-    return ", ".join(listed[:_SHOWN]) + more

@@ -199,12 +199,10 @@ def _macs_by_leaf(analysis: Analysis, leaves: Collection[Dim]) -> dict[Dim, int]
     for placed in analysis.placed:
         if placed.operator is None:
             continue
-        carried = {leaf for dim in placed.site.letters.values() for leaf in dim.leaves()}
-        carried = {leaf for leaf in carried if leaf in macs}
-        if carried:
-            cost = placed.macs(NOTHING)
-            for leaf in carried:
-                macs[leaf] += cost
+        leaves = {leaf for dim in placed.site.letters.values() for leaf in dim.leaves()}
+        cost = placed.macs(NOTHING)
+        for leaf in leaves & macs.keys():
+            macs[leaf] += cost
     return macs
 
 

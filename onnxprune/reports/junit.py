@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+from onnxprune.files import printable
 from onnxprune.reports.verdicts import checks_of
 
 _RESULTS = {"fail": "failure", "cannot tell": "error", "error": "error"}
@@ -35,17 +36,12 @@ def junit_xml(record: Mapping[str, Any]) -> str:
         )
     for check, result in zip(checks, results, strict=True):
         case = ElementTree.SubElement(
-            tests, "testcase", classname=suite, name=_printable(check["name"])
+            tests, "testcase", classname=suite, name=printable(check["name"], "\n")
         )
-        said = _printable(check["said"])
+        said = printable(check["said"], "\n")
         if result is not None:
             ElementTree.SubElement(case, result, message=said or check["verdict"])
         elif said:
             ElementTree.SubElement(case, "system-out").text = said
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _printable(text: str) -> str:
-    """A text without the control characters that XML cannot hold."""
-    return "".join(x if x.isprintable() or x == "\n" else "�" for x in text)

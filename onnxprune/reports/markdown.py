@@ -15,12 +15,14 @@ from typing import Any
 
 from onnxprune.errors import CannotTellError
 from onnxprune.reports.quantities import latency, rate, share
+from onnxprune.reports.record import NOTHING_TO_PRUNE
 from onnxprune.reports.rows import (
     comparison_rows,
     fidelity_rows,
     group_rows,
     layer_rows,
     metric_rows,
+    sensitivity_rows,
 )
 from onnxprune.reports.terminal import reasons
 from onnxprune.reports.verdicts import RUN, checks_of
@@ -86,7 +88,7 @@ def _verdicts(record: Record) -> Iterator[str]:
 
 def _tables(record: Record) -> Iterator[str]:
     """What is short enough to be seen at once."""
-    if "original" in record and "pruned" in record:
+    if "original" in record and "pruned" in record and record.get("status") != NOTHING_TO_PRUNE:
         yield _table(("", "original", "pruned", "change"), comparison_rows(record))
     if record.get("metrics") and "measured_on" in record:
         heading = f"metric, on {record['measured_on']['samples']} samples"
@@ -131,20 +133,9 @@ def _folds(record: Record) -> Iterator[Callable[[int], str]]:
         yield lambda room: _fold("Layers", table(room), room)
     if "sensitivity" in record:
         found = record["sensitivity"]
-        rows = _sensitivity_rows(found)
+        rows = [row[1:] for row in sensitivity_rows(found)]
         headings = ("group", "size", *(f"-{ratio:.0%}" for ratio in found["ratios"]))
         yield lambda room: _fold("Sensitivity", _table(headings, rows, room, names=1), room)
-
-
-def _sensitivity_rows(found: Record) -> list[tuple[str, ...]]:
-    """What the outputs lose with each group, the most sensitive first."""
-    ranked = sorted(found["groups"], key=lambda e: -max((c["loss"] for c in e["cuts"]), default=0))
-    rows: list[tuple[str, ...]] = []
-    for entry in ranked:
-        losses = {cut["removed"]: share(cut["loss"]) for cut in entry["cuts"]}
-        cuts = (losses.get(round(entry["size"] * ratio), "-") for ratio in found["ratios"])
-        rows.append((entry["name"], str(entry["size"]), *cuts))
-    return rows
 
 
 def _notes(record: Record) -> Iterator[str]:

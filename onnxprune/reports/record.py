@@ -41,6 +41,8 @@ RANDOM_INPUTS = "random (Gaussian) inputs tell little of real accuracy; give --d
 CONFIDENCE = 0.95
 """Of the interval of a difference between two models."""
 
+NOTHING_TO_PRUNE = "nothing-to-prune"
+"""The status of a run that changed nothing, and wrote nothing."""
 RATIOS_KEPT = 500
 """More pairs of runs than that are thinned out in the record."""
 CURVE_KEPT = 200
@@ -349,7 +351,7 @@ def failed(record: Mapping[str, Any], error: OnnxPruneError) -> Record:
         record: what is known of the run; may be empty.
         error: what it ended with.
     """
-    status = "nothing-to-prune" if isinstance(error, NothingToPruneError) else "failed"
+    status = NOTHING_TO_PRUNE if isinstance(error, NothingToPruneError) else "failed"
     return {**record, "schema": SCHEMA, "status": status, "error": describe_error(error)}
 
 

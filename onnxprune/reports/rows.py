@@ -86,6 +86,37 @@ def layer_rows(layers: Iterable[Mapping[str, Any]]) -> list[Row]:
     ]
 
 
+def sensitivity_rows(found: Mapping[str, Any], metric: str = "") -> list[Row]:
+    """Number, group, size, and what is lost with each ratio of it; the most sensitive first.
+
+    Args:
+        found: with `ratios` and `groups`.
+        metric: what to show instead of the loss, if anything.
+    """
+    ranked = sorted(found["groups"], key=lambda e: -max((c["loss"] for c in e["cuts"]), default=0))
+    return [
+        (
+            str(entry["index"]),
+            entry["name"],
+            str(entry["size"]),
+            *(_lost(cut, metric) for cut in cuts_by_ratio(entry, found["ratios"])),
+        )
+        for entry in ranked
+    ]
+
+
+def cuts_by_ratio(group: Mapping[str, Any], ratios: Iterable[float]) -> Iterator[Any]:
+    """The cut of a group that belongs to each ratio; None where it is no index."""
+    cuts = {cut["removed"]: cut for cut in group["cuts"]}
+    return (cuts.get(round(group["size"] * ratio)) for ratio in ratios)
+
+
+def _lost(cut: Mapping[str, Any] | None, metric: str) -> str:
+    if cut is None:
+        return "-"
+    return share(cut["scores"][metric] if metric else cut["loss"])
+
+
 def _after(layer: Mapping[str, Any], key: str) -> float:
     return layer["after"][key] if layer["after"] else 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import IO, Any
 
 from onnxprune.pipelines.sensitivity import Sensitivity
 from onnxprune.reports.quantities import share
 from onnxprune.reports.record import SCHEMA, Record
+from onnxprune.reports.rows import cuts_by_ratio, sensitivity_rows
 from onnxprune.reports.terminal import console, plain_table, room, shortened
 
 GROUPS_SHOWN = 40
@@ -73,31 +74,12 @@ def print_sensitivity(record: Mapping[str, Any], file: IO[str], title: str) -> N
     table.add_column("group")
     for heading in ("size", *(f"-{ratio:.0%}" for ratio in record["ratios"])):
         table.add_column(heading, justify="right", no_wrap=True)
-    ranked = _ranked(record)
-    for entry in ranked[:GROUPS_SHOWN]:
-        cells = [_cell(cut, metric) for cut in _by_ratio(entry, record["ratios"])]
-        name = shortened(entry["name"], room(out, _NAME_SHOWN))
-        table.add_row(str(entry["index"]), name, str(entry["size"]), *cells)
+    rows = sensitivity_rows(record, metric)
+    for number, name, *cells in rows[:GROUPS_SHOWN]:
+        table.add_row(number, shortened(name, room(out, _NAME_SHOWN)), *cells)
     out.print(table)
-    if len(ranked) > GROUPS_SHOWN:
-        out.print(f"and {len(ranked) - GROUPS_SHOWN} less sensitive groups (--json lists all)")
-
-
-def _ranked(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The groups, the most sensitive first."""
-    return sorted(record["groups"], key=lambda e: -max((c["loss"] for c in e["cuts"]), default=0.0))
-
-
-def _by_ratio(entry: Mapping[str, Any], ratios: Sequence[float]) -> Iterator[Any]:
-    """The cut that belongs to each ratio; None where it is no index."""
-    cuts = {cut["removed"]: cut for cut in entry["cuts"]}
-    return (cuts.get(round(entry["size"] * ratio)) for ratio in ratios)
-
-
-def _cell(cut: Mapping[str, Any] | None, metric: str) -> str:
-    if cut is None:
-        return "-"
-    return share(cut["scores"][metric]) if metric else share(cut["loss"])
+    if len(rows) > GROUPS_SHOWN:
+        out.print(f"and {len(rows) - GROUPS_SHOWN} less sensitive groups (--json lists all)")
 
 
 def plot(record: Mapping[str, Any], title: str) -> str:
@@ -120,7 +102,7 @@ def plot(record: Mapping[str, Any], title: str) -> str:
         y = _TOP + _ROW * row
         label = escape(f"{entry['name'][-48:]}  {entry['size']}")
         parts.append(f'<text x="{_LABEL - 8}" y="{y + 13}" text-anchor="end">{label}</text>')
-        for column, cut in enumerate(_by_ratio(entry, ratios)):
+        for column, cut in enumerate(cuts_by_ratio(entry, ratios)):
             parts += _square(_LABEL + _CELL * column, y, cut)
     return "\n".join([*parts, "</svg>", ""])
 

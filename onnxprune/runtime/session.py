@@ -118,9 +118,7 @@ class Session:
             strict=strict,
             model_sha256=model_sha256,
         )
-        options = session_options(runtime, threads, optimization, quiet)
-        start = perf_counter()
-        self._inner = create(runtime, source, options, self._cached, self._where)
+        self._inner = self._opened(quiet)
         self._inputs = tuple(map(_port, self._inner.get_inputs()))
         self._outputs = tuple(map(_port, self._inner.get_outputs()))
         self._providers = tuple(self._inner.get_providers())
@@ -129,10 +127,17 @@ class Session:
         require_used(asked, self.nodes_by_provider)
         if strict:
             require_all(asked, self._operators)
+
+    def _opened(self, quiet: bool) -> InferenceSession:
+        options = session_options(self._runtime, self._threads, self._optimization, quiet)
+        start = perf_counter()
+        inner = create(self._runtime, self._source, options, self._cached, self._where)
+        how = (self._where, self._provider.name, self._threads, self._optimization)
         _LOG.debug(
             "session of %s on %s, %d threads, optimization %s: %.3f s",
-            *(self._where, asked.name, threads, optimization, perf_counter() - start),
+            *(*how, perf_counter() - start),
         )
+        return inner
 
     @property
     def inputs(self) -> tuple[Port, ...]:

@@ -11,7 +11,7 @@ the inputs look up some of their rows only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -29,22 +29,25 @@ from onnxprune.ir.exposure import ABSENT, exposable, mark_of
 from onnxprune.ir.graph import uses
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import with_outputs
-from onnxprune.progress import track
-from onnxprune.verify.deviation import TOLERANCES, Deviation, compare
+from onnxprune.progress import counted, expect
+from onnxprune.runtime import Session
+from onnxprune.verify.deviation import TOLERANCES, Array, Deviation, compare
 from onnxprune.verify.pins import Pins, rounded_values
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.rounding import excuse_rounding
 from onnxprune.verify.sessions import session_of
 from onnxprune.verify.tables import compare_tables
-from onnxprune.verify.taken import axes_taken, take
+from onnxprune.verify.taken import Taken, axes_taken, take
 from onnxprune.verify.tolerance import Tolerances
 
 _LOG = logging.getLogger(__name__)
 
 FETCH_BYTES = 512 << 20
 """Intermediates are fetched in portions of about this size."""
-_MASKED, _PRUNED = "running the masked original", "running the pruned model"
-_FIRST, _SECOND = "running the original", "running what must be equal"
+RUNS = 4
+"""So often do models run in a comparison, as a rule: two of them, on two sets of inputs."""
+Runs = tuple[str, list[tuple[Array, Array]]]
+"""A value, and what both models have there for each set of inputs."""
 REACTING_SHARE = 0.3
 """Fewer reacting tensors than this prove nothing."""
 
@@ -150,7 +153,7 @@ def check_equivalence(
     names = shared_values(analysis, reference, pruned)
     inside = exposable(pruned.proto)
     taken = {name: axes_taken(analysis, name, keeps, inside.get(name, 0)) for name in names}
-    batch = _scale(analysis, feeds)
+    portions = [*_portions(analysis, names, _scale(analysis, feeds))]
     result = Equivalence()
     outputs = {info.name for info in pruned.proto.graph.output}
     types = analysis.canonical.facts.elem_types
@@ -166,18 +169,10 @@ def check_equivalence(
         except RuntimeFailureError as error:
             first.run(masked_feeds[0], names[:1])
             return Equivalence("failed", reason=f"only the masked reference runs: {error.why}")
-        for portion in track([*_portions(analysis, names, batch)], "comparing tensors, portions"):
-            masked = [first.run(feed, portion) for feed in track(masked_feeds, _MASKED)]
-            pruned_runs = enumerate(track(pruned_feeds, _PRUNED))
-            sliced = [cut.run(second, feed, i, portion) for i, feed in pruned_runs]
-            for name in portion:
-                pairs = [(a.pop(name), b.pop(name)) for a, b in zip(masked, sliced, strict=True)]
-                if name in inside:
-                    pairs = [(a, b) for a, b in pairs if not a.shape == b.shape == ABSENT]
-                if pairs:
-                    shown = [take(a, taken[name]) for a, _ in pairs]
-                    deviation = compare(name, shown, [b for _, b in pairs], tolerances)
-                    result.deviations.append(deviation)
+        expect(2 * len(feeds) * len(portions) - RUNS)
+        sides = _Sides(first, second, masked_feeds, pruned_feeds, cut)
+        for portion in portions:
+            result.deviations += _compared(sides.run(portion), taken, inside, tolerances)
         result.deviations = excuse_rounding(
             result.deviations, first, reference, masked_feeds, types, analysis, pins
         )
@@ -192,6 +187,47 @@ def check_equivalence(
     _judge(result, _shown(analysis, keeps, outputs, reacting), tolerances)
     _LOG.debug("compared %d tensors: %s %s", result.compared, result.verdict, result.why)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The masked reference and the pruned model, loaded, with the inputs of each.
+
+    Attributes:
+        first: the masked reference.
+        second: the pruned model, as a probe of `cut`.
+        masked_feeds: inputs of the first.
+        pruned_feeds: of the second.
+        cut: the values that the second is fed.
+    """
+
+    first: Session
+    second: Session
+    masked_feeds: Sequence[Feeds]
+    pruned_feeds: Sequence[Feeds]
+    cut: Pins
+
+    def run(self, names: Sequence[str]) -> Iterator[Runs]:
+        """Run both on all inputs; hand out values one by one, and hold those of one no longer."""
+        masked = [self.first.run(feed, names) for feed in counted(self.masked_feeds)]
+        feeds = enumerate(counted(self.pruned_feeds))
+        pruned = [self.cut.run(self.second, feed, place, names) for place, feed in feeds]
+        for name in names:
+            yield name, [(a.pop(name), b.pop(name)) for a, b in zip(masked, pruned, strict=True)]
+
+
+def _compared(
+    runs: Iterable[Runs],
+    taken: Mapping[str, Sequence[Taken]],
+    inside: Collection[str],
+    tolerances: Tolerances,
+) -> Iterator[Deviation]:
+    """Compare values of both models; not those inside branches that neither of them took."""
+    for name, pairs in runs:
+        both = [(a, b) for a, b in pairs if name not in inside or not a.shape == b.shape == ABSENT]
+        if both:
+            masked = [take(a, taken[name]) for a, _ in both]
+            yield compare(name, masked, [b for _, b in both], tolerances)
 
 
 def _shown(
@@ -248,8 +284,8 @@ def check_outputs(
     """
     result = Equivalence()
     with session_of(original) as first, session_of(other) as second:
-        sessions = {_FIRST: first, _SECOND: second}
-        one, two = ([s.run(feed) for feed in track(feeds, what)] for what, s in sessions.items())
+        expect(2 * len(feeds) - RUNS)
+        one, two = ([session.run(feed) for feed in counted(feeds)] for session in (first, second))
         for name in one[0]:
             before, after = ([run[name] for run in runs] for runs in (one, two))
             result.deviations.append(compare(name, before, after, tolerances))

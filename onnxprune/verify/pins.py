@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.data.random import Feeds
+from onnxprune.ir.elements import is_coarse_type
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import pinned, with_outputs
-from onnxprune.ir.tensors import is_coarse_type
 from onnxprune.runtime import Session
 
 Array = npt.NDArray[Any]

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from onnxprune.axes import BoolArray, Dim, Keep, is_touched, tensor_mask
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.placed import Placed
+from onnxprune.ir.elements import is_float_type
 from onnxprune.ir.model import Model
 from onnxprune.ir.probe import ProbeBuilder
-from onnxprune.ir.tensors import is_float_type
 from onnxprune.ops.masked import FORMS, HIDDEN_ON
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnxprune.errors import UsageError, suggestion
+from onnxprune.ir.elements import is_float_dtype
 
 Array = npt.NDArray[Any]
 Outputs = Mapping[str, Array]
@@ -89,7 +90,9 @@ def _class_numbers(labels: Array, shape: tuple[int, ...]) -> npt.NDArray[np.intp
 
 
 def _chosen(outputs: Outputs, name: str | None) -> str:
-    fitting = [key for key, array in outputs.items() if _is_float(array) and array.ndim >= 2]
+    fitting = [
+        key for key, array in outputs.items() if is_float_dtype(array.dtype) and array.ndim >= 2
+    ]
     if name is None and len(fitting) == 1:
         return fitting[0]
     if name is None:
@@ -103,17 +106,13 @@ def _chosen(outputs: Outputs, name: str | None) -> str:
             f"the model has no output {name!r}",
             hint=suggestion(name, outputs) or f"its outputs are {', '.join(map(repr, outputs))}",
         )
-    if not _is_float(outputs[name]) or not outputs[name].ndim:
+    if not is_float_dtype(outputs[name].dtype) or not outputs[name].ndim:
         raise UsageError(
             f"output {name!r} holds no scores",
             why=f"it is {outputs[name].dtype.name} {list(outputs[name].shape)}",
             hint=_OWN,
         )
     return name
-
-
-def _is_float(array: Array) -> bool:
-    return "float" in array.dtype.name  # bfloat16 is of kind V
 
 
 def _plain(scores: Array) -> Array:

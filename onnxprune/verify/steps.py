@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from onnxprune.ir.tensors import elem_type_of, is_coarse_type
+from onnxprune.ir.elements import elem_type_of, is_coarse_type
 
 Array = npt.NDArray[Any]
 _FLOATS = ("float4_", "float6_", "float8_")

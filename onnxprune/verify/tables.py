@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
+from onnxprune.ir.elements import is_weight_type
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import written_out
-from onnxprune.ir.tensors import is_weight_type
 from onnxprune.verify.deviation import Deviation, compare
 from onnxprune.verify.taken import axes_taken, take
 from onnxprune.verify.tolerance import Tolerances

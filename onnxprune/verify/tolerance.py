@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,7 @@ class Tolerances:
         for text in texts:
             name, _, numbers = text.rpartition("=")
             if name and name not in _BY_NAME:
-                raise UsageError(
-                    f"there is no tolerance for {name!r}",
-                    hint=suggestion(name, _BY_NAME) or f"choose from {', '.join(_BY_NAME)}",
-                )
+                raise unknown("tolerance for", name, _BY_NAME)
             relative, outliers = _numbers(numbers, text)
             for each in (name,) if name else _BY_NAME:
                 usual = _BY_NAME[each]

@@ -21,7 +21,7 @@ from onnxprune.errors import (
     NothingToPruneError,
     RuntimeFailureError,
     UsageError,
-    suggestion,
+    unknown,
 )
 from onnxprune.ir.encode import inline_bytes
 from onnxprune.ir.graph import Node, matches, nodes
@@ -76,10 +76,7 @@ class Quantize:
     def __post_init__(self) -> None:
         """Refuse options that make no sense."""
         if self.mode not in MODES:
-            raise UsageError(
-                f"there is no mode {self.mode!r} of quantization",
-                hint=suggestion(self.mode, MODES) or f"choose from {', '.join(MODES)}",
-            )
+            raise unknown("mode of quantization", self.mode, MODES)
         if self.symmetric and self.mode == "dynamic":
             raise UsageError(
                 "symmetric activations are for static quantization",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from onnxprune.coupling.blocks import find_blocks, without
-from onnxprune.errors import CheckFailedError, UsageError
+from onnxprune.errors import CheckFailedError, UsageError, unknown
 from onnxprune.passes.select.blocks import BLOCK_CRITERIA, BlockChoice
 from onnxprune.passes.stand_in import given_or_random
 from onnxprune.passes.work import PassReport, Work
@@ -39,10 +39,7 @@ class RemoveBlocks:
         if self.count < 1:
             raise UsageError(f"{self.count} blocks cannot be removed", hint="give 1 or more")
         if self.criterion not in BLOCK_CRITERIA:
-            raise UsageError(
-                f"there is no criterion {self.criterion!r} for blocks",
-                hint=f"choose from {', '.join(BLOCK_CRITERIA)}",
-            )
+            raise unknown("criterion for blocks", self.criterion, BLOCK_CRITERIA)
 
     def run(self, work: Work) -> PassReport:
         """Replace the model by one with fewer blocks.

@@ -17,7 +17,7 @@ from onnxprune.coupling.groups import (
     block_reasons,
     choose,
 )
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, unknown
 from onnxprune.passes.schedule import check_schedule
 from onnxprune.passes.score.combining import NORMALIZATIONS, REDUCTIONS
 from onnxprune.passes.score.criteria import CRITERIA, is_absolute
@@ -264,5 +264,4 @@ def _reason(analysis: Analysis, name: str, other: dict[str, Group]) -> tuple[str
 
 def _one_of(what: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
-        hint = suggestion(value, allowed) or f"choose from {', '.join(allowed)}"
-        raise UsageError(f"there is no {what} {value!r}", hint=hint)
+        raise unknown(what, value, allowed)

@@ -70,4 +70,4 @@ def _is_named(group: Group, pattern: str) -> bool:
 
 
 def _names(group: Group) -> tuple[str, ...]:
-    return group.name, group.kind, *(member.weight for member in group.members)
+    return *group.names, *(member.weight for member in group.members)

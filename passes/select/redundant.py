@@ -21,7 +21,7 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.groups import KINDS, Group, choose
 from onnxprune.coupling.values import channel_values
 from onnxprune.ops.affine import Linear, by_tap, linear_form
-from onnxprune.ops.channels import Channels
+from onnxprune.ops.numbering import Channels
 from onnxprune.passes.select.alignment import RoundTo, kept_steps
 
 Array = npt.NDArray[Any]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from onnxprune.cost.ledger import QUANTITIES
-from onnxprune.errors import UsageError
+from onnxprune.errors import UsageError, unknown
 
 _TEXT = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][0-9]+)?)\s*([A-Za-z%]*)")
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9, "t": 1e12}
@@ -51,9 +51,7 @@ class Target:
         """
         quantity, _, amount = (part.strip() for part in text.partition("="))
         if quantity not in QUANTITIES:
-            raise UsageError(
-                f"there is no target {quantity!r}", hint=f"choose from {', '.join(QUANTITIES)}"
-            )
+            raise unknown("target", quantity, QUANTITIES)
         match = _TEXT.fullmatch(amount)
         units = _UNITS.get(quantity, _COUNTS)
         unit = match[2].lower() if match else ""

@@ -11,7 +11,7 @@ import numpy as np
 from onnxprune.coupling.analysis import ignored
 from onnxprune.data.batches import Batch
 from onnxprune.data.spool import Spool, spooled
-from onnxprune.errors import UsageError, suggestion
+from onnxprune.errors import UsageError, unknown
 from onnxprune.ops.affine import Linear
 from onnxprune.passes.repair.gather import Seen
 from onnxprune.passes.repair.least_squares import Array
@@ -89,14 +89,11 @@ class Sparsify:
         if self.pattern:
             Pattern.parse(self.pattern)
         if self.scope not in SCOPES:
-            raise UsageError(
-                f"there is no scope {self.scope!r} for sparsity", hint="choose uniform or global"
-            )
+            raise unknown("scope for sparsity", self.scope, SCOPES)
         if self.scope == "global" and self.sparsity is None:
             raise UsageError("a global scope is for --sparsity; patterns and bounds have no amount")
         if self.method not in ("auto", *METHODS):
-            hint = suggestion(self.method, METHODS) or f"choose from {', '.join(METHODS)}"
-            raise UsageError(f"there is no method {self.method!r}", hint=hint)
+            raise unknown("method", self.method, METHODS)
         if self.below is not None and self.method not in ("auto", "magnitude"):
             raise UsageError(f"{self.method} knows no magnitude", hint="leave the method out")
         check_schedule(self.schedule, self.way)

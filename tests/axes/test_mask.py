@@ -135,7 +135,7 @@ def test_sums_tell_the_partner_apart() -> None:
     assert sum_onto(space.concat((v, v)), values, v).tolist() == [3, 5, 7]
 
 
-def test_touched() -> None:
+def test_an_axis_is_touched_where_one_of_its_leaves_loses_an_index() -> None:
     space = DimSpace()
     a, b = space.dim(2), space.dim(3)
     axis = space.product((a, b))

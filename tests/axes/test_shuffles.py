@@ -29,11 +29,11 @@ def shuffle(
     return left, right, inner
 
 
-@pytest.mark.parametrize("channels", [5, 7, 12, 13, 20, 25, 40])
-@pytest.mark.parametrize("groups", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [(c, g) for c in (7, 12, 13, 20, 25, 40) for g in (2, 3, 4, 5) if c % g and c // g > 2],
+)
 def test_a_removal_is_one_of_both_groupings(channels: int, groups: int) -> None:
-    if channels % groups == 0 or channels // groups < 3:
-        return
     space = DimSpace()
     left, right, inner = shuffle(space, channels, groups)
     (leaf,) = {leaf for leaf in left.leaves() if leaf.is_free}
@@ -57,7 +57,7 @@ def test_a_removal_is_one_of_both_groupings(channels: int, groups: int) -> None:
         assert (np.flatnonzero(~axis_mask(left, alone)) == np.sort(places)).all()
 
 
-def test_its_tree() -> None:
+def test_each_row_of_a_shuffle_has_a_tree_of_its_own() -> None:
     space = DimSpace()
     left, right, inner = shuffle(space, 20, 3)
     assert repr(left.factors[0]) == "6+1!+6+1!+6"
@@ -76,7 +76,7 @@ def test_its_tree() -> None:
     [(40, 3, False), (5, 3, True), (9, 8, True)],
     ids=["weights that cannot differ", "no two whole channels in a row", "rows as short as groups"],
 )
-def test_others_stay_blocked(channels: int, groups: int, may_differ: bool) -> None:
+def test_other_shuffles_stay_blocked(channels: int, groups: int, may_differ: bool) -> None:
     space = DimSpace()
     left, right, _ = shuffle(space, channels, groups, may_differ=may_differ)
     assert not any(leaf.is_free for dim in (left, right) for leaf in dim.leaves())

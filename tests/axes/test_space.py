@@ -44,13 +44,12 @@ def test_both_sides_of_a_unification_have_the_same_mask(problem: Problem, seed: 
         assert edge.left.root is edge.right.root
     for axis in solved.axes:
         for dim in (axis, *axis.factors, *axis.segments):
-            made = dim
-            if made.segments:
-                parts = np.concatenate([axis_mask(part, keeps) for part in made.segments])
+            if dim.segments:
+                parts = np.concatenate([axis_mask(part, keeps) for part in dim.segments])
                 assert (axis_mask(dim, keeps) == parts).all()
-            elif made.factors and not is_clashed(solved.space, made):
+            elif dim.factors and not is_clashed(solved.space, dim):
                 outer = np.ones(1, dtype=np.bool_)
-                for factor in made.factors:
+                for factor in dim.factors:
                     outer = np.logical_and.outer(outer, axis_mask(factor, keeps)).reshape(-1)
                 assert (axis_mask(dim, keeps) == outer).all()
 

@@ -11,7 +11,7 @@ from onnxprune.axes.strides import common_cuts, strides
     ("sizes", "expected"),
     [((), [1]), ((7,), [7, 1]), ((3, 4), [12, 4, 1]), ((2, 3, 5), [30, 15, 5, 1])],
 )
-def test_strides(sizes: tuple[int, ...], expected: list[int]) -> None:
+def test_strides_go_from_the_size_down_to_one(sizes: tuple[int, ...], expected: list[int]) -> None:
     assert strides(sizes) == expected
 
 
@@ -28,7 +28,9 @@ def test_strides(sizes: tuple[int, ...], expected: list[int]) -> None:
         pytest.param((2, 6), (2, 6), [12, 6, 1], id="equal"),
     ],
 )
-def test_common_cuts(left: tuple[int, ...], right: tuple[int, ...], expected: list[int]) -> None:
+def test_cuts_are_strides_that_divide_or_are_divided_on_both_sides(
+    left: tuple[int, ...], right: tuple[int, ...], expected: list[int]
+) -> None:
     assert common_cuts(strides(left), strides(right)) == expected
     assert common_cuts(strides(right), strides(left)) == expected
 

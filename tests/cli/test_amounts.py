@@ -135,10 +135,13 @@ def test_a_file_of_groups_sets_ratios_and_minima(run: Run, mlp: Path, tmp_path: 
         ("[[groups]", "cannot be read"),
         ("[[group]]\nmatch = 'a'", "did you mean 'groups'?"),
         ("[[groups]]\nmatch = 'a'\nration = 0.5", "did you mean 'ratio'?"),
-        ("[[groups]]\nmatch = 'a'\nratio = true", "ratio = True makes no sense"),
+        ("[[groups]]\nmatch = 'a'\nratio = true", "True makes no sense"),
         ("[[groups]]\nmatch = 'a'\nratio = 0.5\nexclude = true", "exclude each other"),
-        ("[[groups]]\nratio = 0.5", "an entry needs `match`"),
-        ("groups = [1]", "an entry is no table"),
+        ("[[groups]]\nratio = 0.5", "match is missing"),
+        ("[[groups]]\nmatch = 'a'", "this asks for nothing"),
+        ("[[groups]]\nmatch = 'a'\nminimum = 1.5", "1.5 makes no sense"),
+        ("kinds = [1]", "[1] makes no sense"),
+        ("groups = [1]", "this is a table"),
     ],
 )
 def test_files_of_groups_that_make_no_sense(

@@ -214,6 +214,7 @@ def finish(file):
     os.kill(os.getpid(), signal.SIGINT)
 
 save._finish = finish
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs us behind
 main()
 """
 

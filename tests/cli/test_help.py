@@ -174,7 +174,7 @@ def test_what_is_mistyped_is_guessed(
 
 
 def test_a_mistyped_option_of_the_group(run: Run) -> None:
-    assert "'--version'" in run("--verson").stderr
+    assert "--version" in run("--verson").stderr
     assert "'--channels'" in run("--chanels", "0.3", "in.onnx", "out.onnx").stderr
 
 

@@ -38,7 +38,7 @@ def plan(run: Run, tmp_path: Path) -> Path:
 
 def arguments_of(name: str, plan: Path, target: Path) -> list[object]:
     """A file for each argument: a plan, a file to write, or a model."""
-    files = {"plan": plan, "target": target}
+    files = {"plan_path": plan, "target": target}
     params = cli.commands[name].params
     names = [str(param.name) for param in params if isinstance(param, click.Argument)]
     return [*(files.get(argument, MODEL) for argument in names), *NEEDED.get(name, ())]

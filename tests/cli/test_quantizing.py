@@ -103,7 +103,7 @@ def test_options_reach_the_pass(run: Run, mlp: Path, samples: Path, tmp_path: Pa
         ((*FAST, "--per-tensor"), 2, "--per-tensor is of use only with --quantize"),
         ((*FAST, "--symmetric"), 2, "--symmetric is of use only with --quantize"),
         ((*FAST, "--no-quantize", "Conv"), 2, "--no-quantize is of use only with --quantize"),
-        ((*FAST, "--quantize", "int4"), 2, "no mode 'int4'"),
+        ((*FAST, "--quantize", "int4"), 2, "no mode of quantization 'int4'"),
         ((*FAST, "--quantize", "qdq"), 2, "static quantization needs data"),
         ((*FAST, "--quantize", "dynamic", "--symmetric"), 2, "symmetric activations"),
         (("--quantize", "dynamic", "--criterion", "l1"), 2, "Missing option '--channels'"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from onnxprune.reports.provenance import provenance
+from onnxprune.reports.provenance import hashes
 from tests.cli.conftest import assert_refused
 from tests.conftest import Run
 
@@ -66,11 +67,82 @@ def test_a_run_that_fails_is_reported(run: Run, mlp: Path, tmp_path: Path) -> No
     assert len(list(ElementTree.parse(reports[2]).iter("error"))) == 1
 
 
-def test_a_model_that_is_missing_is_reported(run: Run, tmp_path: Path) -> None:
+COMMANDS = {
+    "prune": ("in.onnx", "out.onnx", "--channels", "0.5"),
+    "apply": ("plan.json", "in.onnx", "out.onnx"),
+    "verify": ("in.onnx", "out.onnx"),
+    "benchmark": ("in.onnx", "out.onnx"),
+    "sensitivity": ("in.onnx",),
+    "gate": ("--policy", "policy.toml", "in.onnx", "out.onnx"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("content", [None, b"no model"])
+def test_what_is_missing_or_cannot_be_read_is_reported(
+    run: Run, tmp_path: Path, command: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all that is known then: the files, the versions, the machine."""
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path("in.onnx").write_bytes(content)
+        Path("plan.json").write_text('{"schema": 1, "initializers": {}}')
+    reports = ("--report", "report.json", "--report", "report.html", "--report", "report.md")
+    result = run(command, *COMMANDS[command], *reports)
+    record = read(Path("report.json"))
+    assert result.exit_code == record["error"]["exit_code"] != 0
+    assert record["error"]["message"] in result.stderr
+    known = record["provenance"]
+    digest = None if content is None else sha256(content).hexdigest()
+    assert known["inputs"]["original"] == {"path": "in.onnx", "sha256": digest}
+    assert known["versions"]["onnxprune"]
+    assert known["machine"]["cpu"]
+    for page in ("report.html", "report.md"):
+        assert "in.onnx" in Path(page).read_text()
+
+
+def test_a_run_that_fails_later_keeps_what_it_had_found(
+    run: Run, mlp: Path, tmp_path: Path
+) -> None:
     report = tmp_path / "report.json"
-    result = run("verify", tmp_path / "a.onnx", tmp_path / "b.onnx", "--report", report)
-    assert_refused(result, 3, "there is no such model file")
-    assert read(report)["error"]["exit_code"] == 3
+    data = tmp_path / "none.npz"
+    result = run(
+        mlp, tmp_path / "out.onnx", "--channels", "0.5", "--data", data, "--report", report
+    )
+    assert result.exit_code == 2
+    known = read(report)["provenance"]
+    assert known["inputs"] == {
+        "original": {"path": str(mlp), "sha256": sha256(mlp.read_bytes()).hexdigest()},
+        "data": {"path": str(data), "sha256": None},
+    }
+    assert known["settings"] == {"seed": 0, "provider": "cpu", "threads": 1}
+
+
+def test_a_command_line_that_cannot_be_read_reports_nothing(
+    run: Run, mlp: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    result = run(mlp, tmp_path / "out.onnx", "--report", report, "--chanels", "0.5")
+    assert result.exit_code == 2
+    assert not report.exists()
+
+
+@pytest.mark.parametrize("command", [("prune", "--channels", "0.5"), ("sensitivity",)])
+def test_what_is_only_told_on_the_way_is_in_the_record(
+    run: Run, mlp: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Such as a pattern that fits nothing; the terminal shows it once."""
+    name, *options = command
+    target = [tmp_path / "out.onnx"] if name == "prune" else []
+    report = tmp_path / "report.md"
+    arguments = [name, mlp, *target, *options, "--ignore", "hiden", "--report", report]
+    result = run(*arguments)
+    note = "--ignore 'hiden' fits nothing in the model"
+    assert result.exit_code == 0, result.stderr
+    assert (result.stdout + result.stderr).count(note) == 1
+    assert "'hiden' fits nothing in the model" in report.read_text()
+    document = run(*arguments, "--json", "-q")
+    assert any(said.startswith(note) for said in json.loads(document.stdout)["notes"])
 
 
 def test_verify_and_apply_report_as_well(run: Run, mlp: Path, tmp_path: Path) -> None:
@@ -131,9 +203,9 @@ def test_a_report_that_cannot_be_written_leaves_the_others(
 
     def removing(*args: Any, **options: Any) -> Any:
         gone.rmdir()
-        return provenance(*args, **options)
+        return hashes(*args, **options)
 
-    monkeypatch.setattr("onnxprune.cli.delivery.provenance", removing)
+    monkeypatch.setattr("onnxprune.cli.delivery.hashes", removing)
     reports = ("--report", gone / "a.md", "--report", tmp_path / "b.md")
     result = run(mlp, tmp_path / "out.onnx", "--channels", "0.5", *QUICK, *reports)
     assert result.exit_code == 7

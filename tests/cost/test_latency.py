@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,11 @@ def test_measurements_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("onnxprune.cost.latency.single_node", fail)
     again = table(analysis, group, Measurements(tmp_path))
     assert again.time_ms(0, {}) == first.time_ms(0, {})
+    keys = json.loads(file.read_text())
+    assert keys
+    assert all(key in Measurements(tmp_path) for key in keys)
     file.write_text("{broken")
-    assert "key" not in Measurements(tmp_path)
+    assert not any(key in Measurements(tmp_path) for key in keys)
 
 
 def test_measurements_of_two_runs_are_joined(tmp_path: Path) -> None:
@@ -98,18 +102,22 @@ def test_measurements_of_two_runs_are_joined(tmp_path: Path) -> None:
     assert (both["a"], both["b"]) == (1.0, 2.0)
 
 
-def test_a_folder_that_cannot_be_written_is_done_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     known = Measurements(tmp_path / "file" / "folder")
     known["a"] = 1.0
     known.save()
     assert known["a"] == 1.0
-    monkeypatch.setenv("ONNXPRUNE_CACHE", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_caches_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     nowhere = Measurements()
     nowhere["a"] = 1.0
     nowhere.save()
+    assert "a" not in Measurements()
+    assert not list(tmp_path.iterdir())
 
 
 def test_one_node_by_itself() -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import onnx
-import onnx.parser
-
 from onnxprune.coupling.analysis import Analysis, analyse
 from onnxprune.coupling.groups import Group, find_groups
 from onnxprune.ir.canonical import canonicalise
-from onnxprune.ir.load import load
+from tests.texts import model_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,14 +48,9 @@ def couple(
     ignore: Iterable[str] = (),
     imports: str = '"" : 17',
 ) -> Coupled:
-    """Analyse a model of the given nodes; its weights are random but the same every time."""
-    rng = np.random.default_rng(0)
+    """Analyse a model of the given nodes, with random weights of these shapes."""
     text = f"<ir_version: 8, opset_import: [{imports}]>\nmodel ({x}) => ({y}) {{\n{body}\n}}"
-    proto = onnx.parser.parse_model(text)
-    for name, shape in weights.items():
-        array = rng.normal(size=shape).astype(np.float32)
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
-    analysis = analyse(canonicalise(load(proto)), ignore)
+    analysis = analyse(canonicalise(model_of(text, weights)), ignore)
     return Coupled(analysis, find_groups(analysis))
 
 

@@ -30,8 +30,8 @@ def choice() -> Model:
     return model_of(CHOICE, WEIGHTS)
 
 
-def removal(model: Model, ratio: float = 0.5) -> op.Result:
-    return op.Pipeline(f"fold-constants,remove-channels{{ratio={ratio},round_to=1}}").run(model)
+def removal(model: Model) -> op.Result:
+    return op.Pipeline("fold-constants,remove-channels{ratio=0.5,round_to=1}").run(model)
 
 
 def test_bodies_in_the_dependency_graph() -> None:

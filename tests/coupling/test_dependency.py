@@ -43,7 +43,7 @@ def edges(graph: nx.MultiDiGraph[str], kind: str) -> set[tuple[str, str, int]]:
     }
 
 
-def test_nodes(graph: nx.MultiDiGraph[str]) -> None:
+def test_operators_values_weights_and_groups_are_nodes(graph: nx.MultiDiGraph[str]) -> None:
     assert list(kinds(graph, "operator").values()) == ["conv_a", "gram", "odd_one", "conv_c"]
     assert set(kinds(graph, "weight").values()) == {"wa", "wc"}
     assert set(kinds(graph, "value").values()) == {"x", "a", "g", "r", "y"}
@@ -55,7 +55,7 @@ def test_nodes(graph: nx.MultiDiGraph[str]) -> None:
     assert graph.nodes["value:wa"]["parameters"] == 18
 
 
-def test_edges(graph: nx.MultiDiGraph[str]) -> None:
+def test_edges_tell_operands_and_axes(graph: nx.MultiDiGraph[str]) -> None:
     assert edges(graph, "output") == {
         ("conv_a", "a", 0),
         ("gram", "g", 0),

@@ -117,7 +117,7 @@ def test_a_name_that_folding_removed_is_refused() -> None:
         ask(model, "i")
 
 
-def test_free_text() -> None:
+def test_the_text_of_a_free_axis() -> None:
     lines = render(ask(couple(RESIDUAL, WEIGHTS), "wa"))
     assert lines[:12] == [
         "wa (constant)",
@@ -135,7 +135,7 @@ def test_free_text() -> None:
     ]
 
 
-def test_blocked_text() -> None:
+def test_the_text_of_a_blocked_axis() -> None:
     lines = render(ask(couple(RESIDUAL, WEIGHTS, ignore=["conv_c"]), "wb"))
     assert lines[1:6] == [
         "  wb axis 0: 6",

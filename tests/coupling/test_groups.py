@@ -194,6 +194,18 @@ def test_the_borders_of_the_graph_are_blocked() -> None:
     assert (axis, block.reason) == (0, "graph output y, axis 1")
 
 
+def test_weights_among_the_inputs_are_free_and_weights_among_the_outputs_are_not() -> None:
+    nodes = "h = Conv(x, w1)\nk = Conv(h, w2)\ny = Conv(k, w3)"
+    model = couple(
+        nodes,
+        {"w1": (6, 3, 1, 1), "w2": (5, 6, 1, 1), "w3": (4, 5, 1, 1)},
+        x="float[1,3,8,8] x, float[6,3,1,1] w1",
+        y="float[?,?,?,?] y, float[4,5,1,1] w3",
+    )
+    assert [members(group) for group in model.groups] == [{("w1", 0), ("w2", 1)}]
+    assert model.reasons("w2")[0] == ["graph output w3, axis 1"]
+
+
 def test_an_operator_without_a_signature_blocks_and_is_reported() -> None:
     model = couple(
         "h = Conv(x, w1)\n[odd] k = other.Wobble(h)\ny = Conv(k, w2)",
@@ -278,5 +290,5 @@ def test_channels_of_zeros_alone_are_no_group() -> None:
         {"w1": (4, 3, 1, 1), "w2": (5, 1, 1, 1)},
         x="float[1,3,2,2] x",
     )
-    given = {"w1", "w2"}
-    assert all(given & {member.weight for member in group.members} for group in model.groups)
+    assert model.tree("c", 1) == "2+1+3"
+    assert [members(group) for group in model.groups] == [{("w1", 0)}]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import onnxprune as op
 from onnxprune.coupling.axis_plan import Blocks, compose
+from onnxprune.coupling.plan import KeptAxes
 from onnxprune.errors import PlanError, WriteError
 from tests.texts import Weight, model_of
 
@@ -26,6 +28,7 @@ WEIGHTS: dict[str, Weight] = {
 }
 
 
+@cache
 def ragged() -> tuple[op.Model, op.Plan]:
     first = np.ones((6, 3, 1, 1), np.float32)
     first[[0, 4]] = 0.1
@@ -85,9 +88,9 @@ def test_whole_groups_are_replayed() -> None:
 
 def test_blocks_that_keep_the_same_are_replayed() -> None:
     model, plan = ragged()
-    plan.initializers = {"w0": {0: (1, 2, 4, 5)}, "w1": {1: Blocks(0, ((1, 2), (1, 2)))}}
-    result = op.apply_plan(plan, model)
-    assert result.plan.initializers == plan.initializers
+    alike: KeptAxes = {"w0": {0: (1, 2, 4, 5)}, "w1": {1: Blocks(0, ((1, 2), (1, 2)))}}
+    result = op.apply_plan(replace(plan, initializers=alike), model)
+    assert result.plan.initializers == alike
     assert result.verify().passed
 
 
@@ -107,31 +110,33 @@ def test_some_groups_and_some_channels_of_the_others() -> None:
     assert result.verify().passed
 
 
-def damaged(**changes: Any) -> Any:
-    document = copy.deepcopy(ragged()[1].to_json())
-    document.update(changes)
-    return document
+def changed(**changes: Any) -> dict[str, Any]:
+    return ragged()[1].to_json() | changes
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"schema": 2}])
+def test_documents_of_another_kind_are_refused(document: Any) -> None:
+    with pytest.raises(PlanError, match="this is no plan of schema 1") as raised:
+        op.Plan.from_json(document)
+    assert raised.value.exit_code == 3
 
 
 @pytest.mark.parametrize(
-    "document",
+    "changes",
     [
-        None,
-        [],
-        {},
-        damaged(schema=2),
-        damaged(initializers=None),
-        damaged(initializers={"w0": [1]}),
-        damaged(initializers={"w0": {"zero": [1]}}),
-        damaged(initializers={"w0": {"0": 3}}),
-        damaged(initializers={"w0": {"0": ["x"]}}),
-        damaged(initializers={"w0": {"0": {"by": 0}}}),
-        damaged(settings=None),
+        {"initializers": None},
+        {"initializers": {"w0": [1]}},
+        {"initializers": {"w0": {"zero": [1]}}},
+        {"initializers": {"w0": {"0": 3}}},
+        {"initializers": {"w0": {"0": ["x"]}}},
+        {"initializers": {"w0": {"0": {"by": 0}}}},
+        {"settings": None},
     ],
+    ids=str,
 )
-def test_damaged_documents(document: Any) -> None:
-    with pytest.raises(PlanError) as raised:
-        op.Plan.from_json(document)
+def test_damaged_documents_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(PlanError, match="the plan is damaged") as raised:
+        op.Plan.from_json(changed(**changes))
     assert raised.value.exit_code == 3
 
 
@@ -143,8 +148,8 @@ def test_damaged_documents(document: Any) -> None:
         ({"w0": {"-1": [0]}}, "has no axis -1"),
         ({"w0": {"0": [1, 99]}}, "indices that 'w0' does not have"),
         ({"w0": {"0": [-1, 1]}}, "indices that 'w0' does not have"),
-        ({"w0": {"0": [2, 1, 3, 5]}}, "'w0'"),
-        ({"w0": {"0": [1, 1, 2, 3, 5]}}, "'w0'"),
+        ({"w0": {"0": [2, 1, 3, 5]}}, "does not fit the couplings of initializer 'w0'"),
+        ({"w0": {"0": [1, 1, 2, 3, 5]}}, "does not fit the couplings of initializer 'w0'"),
         ({"w0": {"0": [0, 1, 2, 3]}}, "more of one block of 'w0'"),
         ({"w0": {"1": [0, 1]}}, "blocked"),
         ({"w2": {"0": [0, 1]}}, "blocked"),
@@ -154,33 +159,45 @@ def test_damaged_documents(document: Any) -> None:
         ({"w0": {"0": {"by": 1, "blocks": [[0], [1]]}}}, "block by block"),
     ],
 )
-def test_plans_that_do_not_fit(initializers: dict[str, Any], message: str) -> None:
+def test_plans_that_do_not_fit_are_refused(initializers: dict[str, Any], message: str) -> None:
     model, _ = ragged()
-    plan = op.Plan.from_json(damaged(initializers=initializers))
+    plan = op.Plan.from_json(changed(initializers=initializers))
     with pytest.raises(PlanError, match=message):
         op.apply_plan(plan, model)
 
 
-def test_files_that_are_no_plan(tmp_path: Path) -> None:
-    for content in (b"", b"{", b"\xff\xfe", b"[]"):
-        path = tmp_path / "plan.json"
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the plan is no JSON"),
+        (b"{", "the plan is no JSON"),
+        (b"\xff\xfe", "the plan cannot be read"),
+        (b"[]", "this is no plan of schema 1"),
+        (None, "the plan cannot be read"),
+    ],
+)
+def test_files_that_are_no_plan_are_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "plan.json"
+    if content is not None:
         path.write_bytes(content)
-        with pytest.raises(PlanError) as raised:
-            op.Plan.load(path)
-        assert str(path) in raised.value.where
-    with pytest.raises(PlanError):
-        op.Plan.load(tmp_path / "none.json")
+    with pytest.raises(PlanError, match=message) as raised:
+        op.Plan.load(path)
+    assert raised.value.where == str(path)
 
 
-def test_a_plan_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> None:
     _, plan = ragged()
-    with pytest.raises(WriteError) as raised:
-        plan.save(tmp_path / "missing" / "plan.json")
-    assert raised.value.exit_code == 7
+    (tmp_path / "file").write_text("mine")
     (tmp_path / "folder.json").mkdir()
-    with pytest.raises(WriteError):
-        plan.save(tmp_path / "folder.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
+    for target in ("missing/plan.json", "file/plan.json", "folder.json"):
+        with pytest.raises(WriteError, match="could not be written") as raised:
+            plan.save(tmp_path / target)
+        assert raised.value.where == str(tmp_path / target)
+        assert raised.value.exit_code == 7
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder.json"}
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_empty_plan_changes_nothing() -> None:
@@ -190,7 +207,7 @@ def test_an_empty_plan_changes_nothing() -> None:
     assert result.model.constants["w0"].shape == (6, 3, 1, 1)
 
 
-def test_composition() -> None:
+def test_a_second_plan_counts_in_what_the_first_keeps() -> None:
     assert compose((1, 3, 5, 7), (0, 2), "w") == (1, 5)
     blocks = Blocks(0, ((0, 1, 3), (1, 2, 4)))
     assert compose(blocks, (0, 2), "w") == Blocks(0, ((0, 3), (1, 4)))

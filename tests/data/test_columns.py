@@ -76,14 +76,14 @@ def test_pickles_are_not_loaded(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_arrays_by_columns(tmp_path: Path, name: str) -> None:
+def test_arrays_by_columns_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     error = refused(lambda: saved(path, numbered(4, 3).T), path)
     assert error.message == "the array lies in the file column by column"
     assert error.hint == "save np.ascontiguousarray(array)"
 
 
-def test_truncated_npy(tmp_path: Path) -> None:
+def test_a_truncated_npy_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, numbered(10, 3))
     path.write_bytes(path.read_bytes()[:-1])
@@ -91,7 +91,7 @@ def test_truncated_npy(tmp_path: Path) -> None:
     assert (error.message, error.why) == ("the data cannot be read", "it ends early")
 
 
-def test_npy_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+def test_an_npy_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     np.save(path, numbered(10, 3))
     column = npy_column(path)
@@ -100,19 +100,19 @@ def test_npy_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not numpy", b"\x93NUMPY\x01\x00\x05\x00{'a':"])
-def test_what_is_no_npy(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_npy_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.npy"
     path.write_bytes(content)
     assert refused(lambda: npy_column(path), path).message == "the data cannot be read"
 
 
-def test_unknown_version(tmp_path: Path) -> None:
+def test_an_unknown_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     path.write_bytes(b"\x93NUMPY\x03\x00" + bytes(64))
     assert "version (3, 0)" in refused(lambda: npy_column(path), path).why
 
 
-def test_truncated_and_foreign_npz(tmp_path: Path) -> None:
+def test_a_truncated_or_foreign_npz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, a=numbered(100, 3))
     for content in (path.read_bytes()[:-30], b"", b"hello"):
@@ -121,7 +121,7 @@ def test_truncated_and_foreign_npz(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["stored.npz", "packed.npz"])
-def test_damaged_npz(tmp_path: Path, name: str) -> None:
+def test_a_damaged_npz_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     rng = np.random.default_rng(0)
     column = saved(path, rng.standard_normal((50, 100)))
@@ -134,7 +134,7 @@ def test_damaged_npz(tmp_path: Path, name: str) -> None:
     assert "array 'a'" in error.where
 
 
-def test_encrypted_npz(tmp_path: Path) -> None:
+def test_an_encrypted_npz_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, a=numbered(3, 3))
     content = bytearray(path.read_bytes())
@@ -144,7 +144,7 @@ def test_encrypted_npz(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_one_name_twice(tmp_path: Path) -> None:
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.npy", b"")
@@ -152,6 +152,6 @@ def test_one_name_twice(tmp_path: Path) -> None:
     assert refused(lambda: npz_columns(path), path).message == "two arrays have the name 'a'"
 
 
-def test_a_file_that_is_gone(tmp_path: Path) -> None:
+def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     assert "No such file" in refused(lambda: npy_column(path), path).why

@@ -58,14 +58,14 @@ def test_a_fixed_leading_axis_sets_the_size_and_drops_the_rest(stacked: Path) ->
     assert (data.size, data.dropped, data.samples) == (4, 2, 10)
 
 
-def test_too_few_samples_for_a_fixed_size(stacked: Path) -> None:
+def test_too_few_samples_for_a_fixed_size_are_refused(stacked: Path) -> None:
     data = op.open_data(stacked, [declared("x", 16, 3)])
     with pytest.raises(UsageError, match="does not fill a batch") as caught:
         list(data)
     assert "takes 16 samples at once, and there are 10" in caught.value.why
 
 
-def test_a_pair_of_inputs_has_one_shape(stacked: Path, tmp_path: Path) -> None:
+def test_a_pair_of_inputs_has_one_shape(stacked: Path) -> None:
     def pair(inputs: Any = X, **options: Any) -> list[list[int]]:
         sets = op.open_data(stacked, inputs, **options).pair()
         return [feeds["x"].reshape(-1, 3)[:, 0].astype(int).tolist() for feeds in sets]
@@ -81,7 +81,7 @@ def test_a_pair_of_inputs_has_one_shape(stacked: Path, tmp_path: Path) -> None:
     assert uneven.pair() == []
 
 
-def test_no_samples(tmp_path: Path) -> None:
+def test_data_without_samples_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "e.npz", x=np.zeros((0, 3), np.float32))
     with pytest.raises(UsageError, match="holds no samples"):
         list(op.open_data(tmp_path / "e.npz", X))
@@ -131,12 +131,12 @@ def test_memory_is_bounded_by_a_batch(tmp_path: Path, store: Any) -> None:
 
 
 @pytest.mark.parametrize(("batch", "limit"), [(0, 1), (-1, 1), (1, 0), (1, -2)])
-def test_numbers_that_make_no_sense(stacked: Path, batch: int, limit: int) -> None:
+def test_numbers_that_make_no_sense_are_refused(stacked: Path, batch: int, limit: int) -> None:
     with pytest.raises(UsageError, match="are above 0"):
         op.open_data(stacked, X, batch=batch, limit=limit)
 
 
-def test_a_model_without_inputs(stacked: Path) -> None:
+def test_a_model_without_inputs_is_refused(stacked: Path) -> None:
     with pytest.raises(UsageError, match="no inputs"):
         op.open_data(stacked, [])
 

@@ -14,7 +14,7 @@ from tests.texts import model_of
 TEXT = "g (float[N,3,?] x, int64[2] i, float k) => (float[N,3,M] z) { z = Mul(x, k) }"
 
 
-def test_sizes_and_names() -> None:
+def test_sizes_and_names_of_axes_are_read() -> None:
     x, i, k = declared_inputs(model_of(TEXT, {}))
     assert (x.name, x.dtype, x.shape) == ("x", np.dtype(np.float32), ("N", 3, None))
     assert (i.dtype, i.shape) == (np.dtype(np.int64), (2,))

@@ -60,8 +60,7 @@ def test_archives_of_samples_and_stacks(tmp_path: Path) -> None:
     for number in range(3):
         np.savez(tmp_path / f"{number}.npz", x=np.full(3, number, np.float32), y=number)
     np.savez(tmp_path / "more.npz", x=numbered(5, 3)[3:], y=[3, 4])
-    (batch,) = data = list(open_data(tmp_path, X, labels="y"))
-    assert len(data) == 1
+    (batch,) = open_data(tmp_path, X, labels="y")
     assert batch.feeds["x"][:, 0].tolist() == [0, 1, 2, 3, 4]
     assert batch.labels is not None
     assert batch.labels.tolist() == [0, 1, 2, 3, 4]
@@ -83,26 +82,26 @@ def test_sets_by_index_and_by_name(tmp_path: Path) -> None:
     assert batch.labels.tolist() == [5, 6]
 
 
-def test_two_tensors_for_one_input(tmp_path: Path) -> None:
+def test_two_tensors_for_one_input_are_refused(tmp_path: Path) -> None:
     save_set(tmp_path / "test_data_set_0", [("b", np.array([1])), ("", np.array([1]))])
     assert refused(tmp_path, XY).message == "two files are for input 'b'"
 
 
-def test_a_set_without_an_input(tmp_path: Path) -> None:
+def test_a_set_without_an_input_is_refused(tmp_path: Path) -> None:
     save_set(tmp_path / "test_data_set_0", [("", numbered(1, 3))])
     error = refused(tmp_path, XY)
     assert error.message == "the data has no array for input 'b'"
     assert error.where == str(tmp_path / "test_data_set_0")
 
 
-def test_a_set_of_another_type(tmp_path: Path) -> None:
+def test_a_set_of_another_type_is_refused(tmp_path: Path) -> None:
     save_set(tmp_path / "test_data_set_0", [("", numbered(1, 3, dtype=np.int64))])
     error = refused(tmp_path)
     assert error.where == str(tmp_path / "test_data_set_0" / "input_0.pb")
     assert error.why.endswith("found int64 [1, 3]")
 
 
-def test_labels_of_samples_in_files(tmp_path: Path) -> None:
+def test_labels_of_samples_in_files_must_fit_and_be_named(tmp_path: Path) -> None:
     for number in range(3):
         np.save(tmp_path / f"{number}.npy", np.zeros(3, np.float32))
     np.save(tmp_path / "labels.npy", np.arange(4))
@@ -114,7 +113,7 @@ def test_labels_of_samples_in_files(tmp_path: Path) -> None:
     assert "if it holds the labels, name it (--labels)" in error.hint
 
 
-def test_folders_of_no_kind_and_of_two(tmp_path: Path) -> None:
+def test_folders_of_no_kind_and_of_two_are_refused(tmp_path: Path) -> None:
     (tmp_path / "read.me").touch()
     error = refused(tmp_path)
     assert error.message == "the folder does not say what the data is"
@@ -124,7 +123,7 @@ def test_folders_of_no_kind_and_of_two(tmp_path: Path) -> None:
     assert refused(tmp_path).why.startswith("it holds more than one kind of")
 
 
-def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+def test_paths_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
     for name in ("a.npz", "nothing"):
         assert refused(tmp_path / name).message == "there is no such data"
     (tmp_path / "a.csv").touch()

@@ -46,7 +46,7 @@ def test_an_endless_function_is_left_alone_at_the_limit() -> None:
     assert numbers(data) == [[0, 1, 2, 3]]
 
 
-def test_what_is_like_a_dict_of_arrays() -> None:
+def test_what_is_like_a_dict_of_arrays_is_taken() -> None:
     class Tensor:
         def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
             return np.ones((2, 3), np.float32)
@@ -64,33 +64,33 @@ def refused(items: Any) -> UsageError:
 
 
 @pytest.mark.parametrize("item", [np.zeros((1, 3)), (np.zeros(3), 1), "x", None])
-def test_items_that_are_no_dicts(item: Any) -> None:
+def test_items_that_are_no_dicts_are_refused(item: Any) -> None:
     error = refused([{"x": np.zeros((1, 3))}, item])
     assert error.message == "the function does not yield dicts of arrays"
     assert error.where.endswith(", item 1")
     assert error.why == f"it is of type {type(item).__name__}"
 
 
-def test_values_that_are_no_arrays() -> None:
+def test_values_that_are_no_arrays_are_refused() -> None:
     error = refused([{"x": [[1.0], [2.0, 3.0]]}])
     assert error.message == "this is no array"
     assert error.where.endswith("item 0, array 'x'")
     assert refused([{"x": object()}]).why.endswith("found object []")
 
 
-def test_what_does_not_fit() -> None:
+def test_what_does_not_fit_is_refused() -> None:
     assert refused([{"x": np.zeros((1, 4), np.float32)}]).why.endswith("found float32 [1, 4]")
     assert refused([{}]).message == "the data has no array for input 'x'"
 
 
-def test_nothing_to_go_through() -> None:
+def test_functions_that_yield_nothing_are_refused() -> None:
     error = refused(None)
     assert error.message == "the function yields nothing"
     assert error.why == "it returned an object of type NoneType"
     assert refused([]).message == "the data holds no samples"
 
 
-def test_an_iterator_that_is_used_up() -> None:
+def test_an_iterator_that_is_used_up_holds_no_samples() -> None:
     spent = iter([{"x": np.zeros((1, 3))}])
     data = open_data(lambda: spent, X)
     assert numbers(data) == [[0]]

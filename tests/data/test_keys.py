@@ -31,20 +31,20 @@ def test_a_near_name_is_suggested() -> None:
     assert error.hint == "did you mean 'input_id'?"
 
 
-def test_two_candidates_for_one_input() -> None:
+def test_two_candidates_for_one_input_are_named() -> None:
     error = refused(["images", "targets"], ["x"])
     assert error.why == "it holds 'images', 'targets'"
     assert error.hint == "name it 'x', or say which array holds the labels (--labels)"
 
 
-def test_labels_that_are_not_there() -> None:
+def test_labels_that_are_not_there_are_refused() -> None:
     error = refused(["x", "label"], ["x"], "labels")
     assert error.message == "the data has no array for the labels 'labels'"
     assert error.hint == "did you mean 'label'?"
     assert refused(["x", "y"], ["x"], "t").hint == "name the array that holds the labels (--labels)"
 
 
-def test_nothing_left() -> None:
+def test_no_array_is_left_for_the_last_input() -> None:
     error = refused(["a"], ["a", "b"])
     assert error.why == "it holds nothing else"
     assert error.hint == "name the arrays like the inputs of the model"

@@ -10,14 +10,10 @@ import pytest
 
 from onnxprune.data.natural import TURNS, natural
 
-RNG = np.random.default_rng(0)
-FRESH = RNG.bit_generator.state
 
-
-@pytest.fixture(autouse=True)
-def fresh_numbers() -> None:
-    """Each test draws the same numbers, whichever ran before it."""
-    RNG.bit_generator.state = FRESH
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 def likeness(images: npt.NDArray[Any], axis: int) -> float:
@@ -28,8 +24,8 @@ def likeness(images: npt.NDArray[Any], axis: int) -> float:
 
 @pytest.mark.parametrize("shape", [(4, 3, 32, 24), (2, 3, 9, 16, 16)])
 @pytest.mark.parametrize("turn", range(len(TURNS)))
-def test_neighbours_are_alike(shape: tuple[int, ...], turn: int) -> None:
-    noise = RNG.standard_normal(shape).astype(np.float32)
+def test_neighbours_are_alike(rng: np.random.Generator, shape: tuple[int, ...], turn: int) -> None:
+    noise = rng.standard_normal(shape).astype(np.float32)
     images = natural({"x": noise}, turn)["x"]
     assert images.shape == shape
     assert images.dtype == np.dtype(np.float32)
@@ -41,8 +37,10 @@ def test_neighbours_are_alike(shape: tuple[int, ...], turn: int) -> None:
 
 
 @pytest.mark.parametrize(("shape", "axes"), [((8, 28, 28), (1, 2)), ((4, 32, 32, 3), (1, 2))])
-def test_bytes(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
-    noise = RNG.integers(0, 255, shape, endpoint=True).astype(np.uint8)
+def test_bytes_stay_bytes_and_turn_light_and_dark(
+    rng: np.random.Generator, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> None:
+    noise = rng.integers(0, 255, shape, endpoint=True).astype(np.uint8)
     images = [natural({"x": noise}, turn)["x"] for turn in range(3)]
     assert {image.dtype for image in images} == {np.dtype(np.uint8)}
     assert all(likeness(image, axis) > 0.5 for image in images for axis in axes)
@@ -50,12 +48,12 @@ def test_bytes(shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
     assert dark < 0.7 * middle < middle < 0.8 * light
 
 
-def test_what_is_no_image_stays() -> None:
+def test_what_is_no_image_stays(rng: np.random.Generator) -> None:
     feeds = {
-        "tokens": RNG.integers(0, 99, (2, 16)),
-        "features": RNG.standard_normal((2, 16, 8)),
-        "mask": RNG.random((2, 1, 16, 16)) < 0.5,
-        "labels": RNG.integers(0, 255, (64, 2)).astype(np.uint8),
+        "tokens": rng.integers(0, 99, (2, 16)),
+        "features": rng.standard_normal((2, 16, 8)),
+        "mask": rng.random((2, 1, 16, 16)) < 0.5,
+        "labels": rng.integers(0, 255, (64, 2)).astype(np.uint8),
     }
     assert all(natural(feeds, 1)[name] is array for name, array in feeds.items())
 

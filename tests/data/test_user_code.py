@@ -50,7 +50,7 @@ def refused(name: str) -> UsageError:
         ("", False),
     ],
 )
-def test_names(text: str, expected: bool) -> None:
+def test_names_of_functions_are_told_from_paths(text: str, expected: bool) -> None:
     assert is_function_name(text) == expected
 
 
@@ -78,14 +78,14 @@ def test_a_path_of_that_name_comes_first(folder: Path) -> None:
     assert numbers(open_data("a:b", X)) == [[1, 1]]
 
 
-def test_no_such_module(folder: Path) -> None:
+def test_a_module_that_there_is_not_is_named(folder: Path) -> None:
     for name in ("calib_gone:feeds", "calib_gone.inner:feeds"):
         error = refused(name)
         assert error.message == "there is no module 'calib_gone'"
         assert "run the command in the folder of the module" in error.hint
 
 
-def test_no_such_function(folder: Path) -> None:
+def test_a_function_that_there_is_not_is_named(folder: Path) -> None:
     write(folder, "calib_names", "def feeds(): pass\nnumber = 3\n")
     error = refused("calib_names:feed")
     assert error.message == "module 'calib_names' has no 'feed'"

@@ -57,7 +57,9 @@ def test_given_shapes_bind_names() -> None:
         ({"fixed": (6,)}, "declared as"),
     ],
 )
-def test_shapes_that_do_not_fit(fixed: dict[str, tuple[int, ...]], message: str) -> None:
+def test_shapes_that_do_not_fit_are_refused(
+    fixed: dict[str, tuple[int, ...]], message: str
+) -> None:
     with pytest.raises(UsageError, match=message) as raised:
         input_shapes(dynamic(), fixed)
     assert raised.value.exit_code == 2

@@ -178,7 +178,7 @@ def test_heads_may_be_merged_with_the_batch(length: str, batch: str) -> None:
 
 SCORES_DIVIDED = """g (float[n,T,8] x) => (float[n,T,6] y) {
     a = MatMul(x, w1)  h = Reshape(a, s1)  k = Transpose<perm=[PERM]>(h)
-    m = Reshape(k, s2)  z = Shape(m)  bh = Gather(z, zero)  f = Cast<to=1>(bh)
+    m = Reshape(k, s2)  READ  bh = Gather(z, zero)  f = Cast<to=1>(bh)
     e = Div(m, f)  r = Reshape(e, s3)  q = Transpose<perm=[PERM]>(r)
     p = Reshape(q, s4)  y = MatMul(p, w2)
 }"""
@@ -187,20 +187,31 @@ SCORES_DIVIDED = """g (float[n,T,8] x) => (float[n,T,6] y) {
 
 def test_a_size_that_is_read_as_a_number_does_not_change() -> None:
     """Scores divided by batch times heads: that many times the batch they stay."""
-    result = _divided("5", "0,2,1,3", [-1, 5, 3])
+    result = _divided("5", "0,2,1,3", [-1, 5, 3], "z = Shape(m)")
     assert [group.size for group in result.removals[0].chosen] == [8]
 
 
-def test_a_size_that_is_read_and_follows_several_inputs_keeps_its_axes() -> None:
+TURNED = "turned = Transpose<perm=[1,0]>(m)"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        "z = Shape(m)",
+        f"{TURNED}  z = Shape<start=1>(turned)",
+        f"{TURNED}  z = Shape<start=-1>(turned)",
+    ],
+)
+def test_a_size_that_is_read_and_follows_several_inputs_keeps_its_axes(read: str) -> None:
     """Scores divided by batch times length times heads: the heads stay."""
-    result = _divided("t", "0,1,2,3", [-1, 3])
+    result = _divided("t", "0,1,2,3", [-1, 3], read)
     assert [group.size for group in result.removals[0].chosen] == [3]
 
 
-def _divided(length: str, perm: str, merged: list[int]) -> op.Result:
+def _divided(length: str, perm: str, merged: list[int], read: str) -> op.Result:
     first, last = [5, 5] if length == "5" else [0, -1]
     model = model_of(
-        SCORES_DIVIDED.replace("T,", f"{length},").replace("PERM", perm),
+        SCORES_DIVIDED.replace("T,", f"{length},").replace("PERM", perm).replace("READ", read),
         {"w1": (8, 24), "w2": (24, 6), "zero": np.array([0]), "s1": np.array([0, first, 8, 3]),
          "s2": np.array(merged), "s3": np.array([-1, 8, 5, 3] if length == "5" else [-1, 5, 8, 3]),
          "s4": np.array([0, last, 24])},

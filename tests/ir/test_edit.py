@@ -43,7 +43,7 @@ def test_a_constant_of_one_reader_is_changed_in_place_and_keeps_its_type() -> No
     assert model.constants["shape"].numpy().tolist() == [2, 3, 4]
 
 
-def test_attributes_and_declared_shapes() -> None:
+def test_attributes_and_declared_shapes_are_rewritten() -> None:
     model = model_of(
         "g (float[2,4,3,3] x) => (float[2,6,3,3] y) { a = Conv<group=2>(x, w)  y = Relu(a) }",
         {"w": (6, 2, 1, 1)},

@@ -7,21 +7,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.numpy_helper
-import onnx.parser
 import pytest
 
 from onnxprune.errors import ModelError
 from onnxprune.ir.load import load
 from onnxprune.ir.tensors import ExternalTensor
+from tests.texts import proto_of
 
 
 def small_model() -> onnx.ModelProto:
-    proto = onnx.parser.parse_model("""
-        <ir_version: 8, opset_import: ["" : 17]>
-        agraph (float[n, 64] x) => (float[n, 32] y) { y = MatMul(x, w) }
-    """)
     array = np.arange(64 * 32, dtype=np.float32).reshape(64, 32)
-    proto.graph.initializer.append(onnx.numpy_helper.from_array(array, "w"))
+    proto = proto_of("g (float[n,64] x) => (float[n,32] y) { y = MatMul(x, w) }", {"w": array})
     proto.graph.initializer[0].doc_string = "about w"
     return proto
 
@@ -115,8 +111,16 @@ def test_a_location_that_leads_out_is_refused(tmp_path: Path, location: str, exp
         load(write_external(tmp_path / "model", location))
 
 
-@pytest.mark.parametrize("kind", ["symbolic", "hard", "folder", "fifo"])
-def test_links_and_devices_are_refused(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("symbolic", "w.bin is a symbolic link"),
+        ("hard", "more than one name"),
+        ("folder", "linked is a symbolic link"),
+        ("fifo", "not a regular file"),
+    ],
+)
+def test_links_and_devices_are_refused(tmp_path: Path, kind: str, why: str) -> None:
     (tmp_path / "model").mkdir()
     location = "linked/w.bin" if kind == "folder" else "w.bin"
     path = write_external(tmp_path / "model", location)
@@ -130,8 +134,9 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: str) -> None:
         (tmp_path / "model" / "linked").symlink_to(tmp_path)
     else:
         os.mkfifo(data)
-    with pytest.raises(ModelError, match="refused"):
+    with pytest.raises(ModelError, match="refused") as caught:
         load(path)
+    assert why in caught.value.why
 
 
 def test_a_model_reached_through_a_linked_folder_is_fine(tmp_path: Path) -> None:
@@ -172,7 +177,7 @@ def test_external_strings_are_refused(tmp_path: Path) -> None:
 
 
 def nested_model() -> onnx.ModelProto:
-    proto = onnx.parser.parse_model("""
+    text = """
         <ir_version: 8, opset_import: ["" : 17, "f" : 1]>
         agraph (bool c) => (float[4] y)
         {
@@ -183,7 +188,8 @@ def nested_model() -> onnx.ModelProto:
         }
         <domain: "f", opset_import: ["" : 17]>
         k () => (d) { d = Constant <value = float[4] {1,2,3,4}> () }
-    """)
+    """
+    proto = proto_of(text, {})
     proto.graph.node[0].attribute[1].g.initializer.append(
         onnx.numpy_helper.from_array(np.arange(4, dtype=np.float32), "inner")
     )

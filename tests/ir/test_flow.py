@@ -5,14 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnxprune.ir.bindings import input_shapes
-from onnxprune.ir.shapes import Facts, interpret
-from tests.texts import Weight, proto_of
-
-
-def facts_of(text: str, weights: dict[str, Weight] | None = None, **options: int) -> Facts:
-    proto = proto_of(text, weights or {}, **options)
-    return interpret(proto, input_shapes(proto))
+from tests.ir.facts import facts_of
+from tests.texts import Weight
 
 
 def branches(condition: str, then: str, otherwise: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import onnx
+import onnx.helper
 import onnx.parser
+import pytest
 
 from onnxprune.ir.graph import (
     all_graphs,
@@ -17,6 +19,7 @@ from onnxprune.ir.graph import (
     rename,
     replace_nodes,
     subgraphs,
+    type_text,
     uses,
 )
 from tests.texts import proto_of
@@ -54,7 +57,7 @@ def test_uses_count_captures_and_outputs() -> None:
     assert (count["w"], count["p"], count["i"]) == (1, 1, 1)
 
 
-def test_dead_nodes() -> None:
+def test_nodes_that_nothing_reads_are_dead() -> None:
     graph = nested()
     live = live_nodes(graph)
     assert [node.output[0] for node in live] == ["a", "b", "y"]
@@ -84,7 +87,7 @@ def test_renaming_reaches_bodies_and_their_borders() -> None:
     assert graph.output[0].name == "y"
 
 
-def test_views() -> None:
+def test_views_tell_where_nodes_stand_and_what_bodies_take() -> None:
     *_, inner, view = nodes(proto_of(NESTED, {"w": (2,)}))
     assert (inner.op_type, inner.within) == ("Identity", "y.else_branch")
     assert [(body.name, body.inputs, body.outputs) for body in view.bodies] == [
@@ -97,10 +100,45 @@ def test_views() -> None:
     assert view.attributes == {}
 
 
-def test_labels_and_attributes() -> None:
+def test_attributes_are_plain_values() -> None:
     node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], auto_pad="VALID", pads=[1, 1], group=2)
     assert attributes(node) == {"auto_pad": "VALID", "pads": [1, 1], "group": 2}
+
+
+def test_nodes_without_a_name_are_called_by_their_output() -> None:
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
     assert label(node) == "y"
     node.name = "first"
     assert label(node) == "first"
     assert label(onnx.helper.make_node("Sink", ["x"], [""])) == "Sink"
+
+
+def test_an_attribute_that_is_no_text_stays_as_it_is() -> None:
+    """Providers keep compiled models in attributes."""
+    node = onnx.helper.make_node("EPContext", ["x"], ["y"], ep_cache_context=b"\xff\x00", main=b"a")
+    assert attributes(node) == {"ep_cache_context": b"\xff\x00", "main": "a"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (onnx.helper.make_tensor_type_proto(1, ["N", 3, None]), "float[N,3,?]"),
+        (onnx.helper.make_tensor_type_proto(7, []), "int64[]"),
+        (onnx.helper.make_tensor_type_proto(10, None), "float16"),
+        (
+            onnx.helper.make_sequence_type_proto(onnx.helper.make_tensor_type_proto(1, [2])),
+            "seq(float[2])",
+        ),
+        (
+            onnx.helper.make_optional_type_proto(onnx.helper.make_tensor_type_proto(1, [2])),
+            "optional(float[2])",
+        ),
+        (
+            onnx.helper.make_map_type_proto(7, onnx.helper.make_tensor_type_proto(1, [])),
+            "map(int64,float[])",
+        ),
+        (onnx.TypeProto(), "?"),
+    ],
+)
+def test_types_as_people_write_them(kind: onnx.TypeProto, text: str) -> None:
+    assert type_text(kind) == text

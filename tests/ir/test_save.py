@@ -6,18 +6,17 @@ import resource
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnx.numpy_helper
-import onnx.parser
 import pytest
 
 from onnxprune.errors import ModelError, WriteError
 from onnxprune.ir import encode, save
 from onnxprune.ir.model import Model
 from onnxprune.ir.tensors import ArrayTensor, InlineTensor
+from tests.texts import Weight, proto_of
 
 TEXT = """
 <ir_version: 8, opset_import: ["" : 17, "f" : 1], producer_name: "test", model_version: 5,
@@ -36,16 +35,14 @@ twice (a) => (b) { b = Add(a, a) }
 
 
 def full_model() -> onnx.ModelProto:
-    proto = onnx.parser.parse_model(TEXT)
-    arrays: dict[str, Any] = {
+    arrays: dict[str, Weight] = {
         "w": np.arange(64 * 32, dtype=np.float32).reshape(64, 32),
         "half": np.arange(5000).astype(np.float16),
         "shape": np.array([-1, 32]),
         "text": np.array(["a", "b"], dtype=object),
         "empty": np.zeros((0, 7), np.float32),
     }
-    for name, array in arrays.items():
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    proto = proto_of(TEXT, arrays)
     four = onnx.helper.make_tensor("four", onnx.TensorProto.INT4, [4001], [1] * 4001)
     proto.graph.initializer.append(four)
     for tensor in proto.graph.initializer:
@@ -74,12 +71,20 @@ def test_an_untouched_model_is_saved_as_the_same_bytes(tmp_path: Path) -> None:
     assert names(tmp_path) == {"in.onnx", "out.onnx"}
 
 
+@pytest.mark.parametrize("length", [127, 128, 128 * 128])
+def test_the_fields_in_front_of_a_graph_may_have_any_length(length: int, tmp_path: Path) -> None:
+    """Their lengths are read seven bits at a time."""
+    proto = full_model()
+    proto.doc_string = "d" * length
+    Model.load(proto).save(tmp_path / "m.onnx")
+    assert onnx.ModelProto.FromString((tmp_path / "m.onnx").read_bytes()) == proto
+
+
 def test_external_weights_come_back_the_same(tmp_path: Path) -> None:
     proto = full_model()
     Model.load(proto).save(tmp_path / "m.onnx", external=True)
     assert names(tmp_path) == {"m.onnx", "m.onnx.data"}
-    # Here and below: onnx annotates it with a bare PathLike.
-    onnx.checker.check_model(tmp_path / "m.onnx")  # pyright: ignore[reportUnknownMemberType]
+    onnx.checker.check_model(tmp_path / "m.onnx")
     again = Model.load(tmp_path / "m.onnx")
     assert again.external
     assert [tensor.is_external for tensor in again.constants.values()] == [
@@ -99,7 +104,7 @@ def test_external_weights_come_back_the_same(tmp_path: Path) -> None:
 
 def test_other_readers_understand_it(tmp_path: Path) -> None:
     Model.load(full_model()).save(tmp_path / "m.onnx", external=True)
-    loaded = onnx.load(tmp_path / "m.onnx")  # pyright: ignore[reportUnknownMemberType]
+    loaded = onnx.load(tmp_path / "m.onnx")
     found = {t.name: onnx.numpy_helper.to_array(t) for t in loaded.graph.initializer}
     assert found["w"][1, 0] == 32
     assert found["half"][10] == 10
@@ -275,7 +280,7 @@ def test_a_file_that_cannot_grow_is_reported(tmp_path: Path, external: bool) -> 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))
     try:
-        with pytest.raises(WriteError) as caught:
+        with pytest.raises(WriteError, match="could not be written") as caught:
             model.save(tmp_path / "m.onnx", external=external)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -6,14 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxprune.ir.bindings import input_shapes
-from onnxprune.ir.shapes import VALUE_LIMIT, Facts, Told, constant_of, interpret
+from onnxprune.ir.shapes import VALUE_LIMIT, Told, constant_of, interpret
+from tests.ir.facts import facts_of
 from tests.texts import Weight, f32, proto_of
-
-
-def facts_of(text: str, weights: dict[str, Weight] | None = None, **options: int) -> Facts:
-    proto = proto_of(text, weights or {}, **options)
-    return interpret(proto, input_shapes(proto))
 
 
 def test_shapes_flow_through_computed_targets() -> None:
@@ -63,19 +58,19 @@ def test_evaluation_is_bounded() -> None:
         """g (float[2] x) => (float[2] y) {
             a = ConstantOfShape<value = int64[1] {1}>(bomb)
             b = ConstantOfShape<value = int64[1] {1}>(large)
-            c = ConstantOfShape<value = int64[1] {1}>(small)
+            c = ConstantOfShape<value = int64[1] {1}>(most)
             y = Identity(x)
         }""",
         {
             "bomb": np.array([2**20, 2**20]),
             "large": np.array([side, side]),
-            "small": np.array([3, 2]),
+            "most": np.array([VALUE_LIMIT]),
         },
     )
     assert "a" not in facts.values
     assert "b" not in facts.values
     assert facts.shapes["a"] == (2**20, 2**20)
-    assert facts.values["c"].tolist() == [[1, 1]] * 3
+    assert facts.values["c"].tolist() == [1] * VALUE_LIMIT
 
 
 def test_what_cannot_be_evaluated_is_unknown_and_no_error() -> None:
@@ -91,6 +86,7 @@ def test_what_cannot_be_evaluated_is_unknown_and_no_error() -> None:
         },
     )
     assert "g" not in facts.values
+    assert facts.shapes["d"] == facts.shapes["g"] == (1,)
 
 
 def custom(declared: str) -> onnx.ModelProto:
@@ -137,7 +133,9 @@ def test_random_numbers_are_never_known() -> None:
         ('value_string = "a"', None),
     ],
 )
-def test_constants(attribute: str, expected: object) -> None:
+def test_constants_are_read_from_every_attribute_that_holds_numbers(
+    attribute: str, expected: object
+) -> None:
     node = onnx.parser.parse_node(f"c = Constant<{attribute}>()")
     array = constant_of(node)
     assert (None if array is None else array.tolist()) == expected

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_graphsurgeon as gs
 
 import onnxprune as op
 from onnxprune.ir.surgeon import operate
@@ -42,8 +43,6 @@ def test_nothing_edited_nothing_lost_but_dead_nodes() -> None:
 
 
 def test_weights_are_seen_as_variables_and_new_constants_become_initializers() -> None:
-    import onnx_graphsurgeon as gs  # pyright: ignore[reportMissingTypeStubs]
-
     def edit(graph: Any) -> None:
         node = next(node for node in graph.nodes if node.op == "Add")
         assert not isinstance(node.inputs[1], gs.Constant)

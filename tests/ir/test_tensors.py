@@ -11,36 +11,27 @@ import onnx.numpy_helper
 import pytest
 
 from onnxprune.errors import InternalError, ModelError
-from onnxprune.ir.tensors import (
-    ArrayTensor,
-    ExternalTensor,
-    FileStamp,
-    InlineTensor,
-    Tensor,
-    dtype_of,
-    is_float_type,
-    is_weight_type,
-    packed_nbytes,
-    type_names,
-)
+from onnxprune.ir.elements import TYPE_NAMES, dtype_of, is_float_type, is_weight_type, packed_nbytes
+from onnxprune.ir.tensors import ArrayTensor, ExternalTensor, FileStamp, InlineTensor, Tensor
 
-NUMBERS = sorted(set(type_names) - {onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING})
+NUMBERS = sorted(set(TYPE_NAMES) - {onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING})
 SHAPE = (3, 5)
 
 
 def array_of(elem_type: int, shape: tuple[int, ...] = SHAPE) -> npt.NDArray[Any]:
     values = np.random.default_rng(0).integers(0, 2, shape)
-    if type_names[elem_type] == "FLOAT8E8M0":
+    if TYPE_NAMES[elem_type] == "FLOAT8E8M0":
         values += 1  # it has no zero
     array: npt.NDArray[Any] = values.astype(dtype_of(elem_type))
     return array
 
 
-def external(tmp_path: Path, array: npt.NDArray[Any], offset: int = 7) -> ExternalTensor:
-    path = tmp_path / "data"
+def external(tmp_path: Path, array: npt.NDArray[Any]) -> ExternalTensor:
+    path, before = tmp_path / "data", b"before"
     proto = onnx.numpy_helper.from_array(array)
-    path.write_bytes(b"x" * offset + proto.raw_data + b"x")
-    return ExternalTensor(path, offset, array.shape, proto.data_type, FileStamp.of(path.stat()))
+    path.write_bytes(before + proto.raw_data + b"behind")
+    stamp = FileStamp.of(path.stat())
+    return ExternalTensor(path, len(before), array.shape, proto.data_type, stamp)
 
 
 def test_dtypes_of_small_floats_come_from_ml_dtypes() -> None:
@@ -56,18 +47,18 @@ def test_an_unknown_type_is_refused(elem_type: int) -> None:
 
 
 def test_weights_are_floating_point_or_quantized() -> None:
-    names = {type_names[number] for number in type_names if is_weight_type(number)}
+    names = {TYPE_NAMES[number] for number in TYPE_NAMES if is_weight_type(number)}
     assert {"FLOAT", "FLOAT8E4M3FN", "INT8", "UINT8", "INT16", "UINT4", "INT2"} <= names
     assert not names & {"INT32", "INT64", "UINT32", "UINT64", "BOOL", "STRING", "UNDEFINED"}
 
 
 def test_only_floating_point_counts_as_float() -> None:
-    names = {type_names[number] for number in type_names if is_float_type(number)}
+    names = {TYPE_NAMES[number] for number in TYPE_NAMES if is_float_type(number)}
     assert {"FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "FLOAT8E5M2", "FLOAT4E2M1"} <= names
     assert not names & {"INT8", "UINT8", "INT64", "INT4", "BOOL", "STRING", "UNDEFINED"}
 
 
-@pytest.mark.parametrize("elem_type", NUMBERS, ids=type_names.__getitem__)
+@pytest.mark.parametrize("elem_type", NUMBERS, ids=TYPE_NAMES.__getitem__)
 @pytest.mark.parametrize("shape", [SHAPE, (), (0, 4)], ids=str)
 def test_all_kinds_hold_every_type(elem_type: int, shape: tuple[int, ...], tmp_path: Path) -> None:
     array = array_of(elem_type, shape)
@@ -89,7 +80,7 @@ def test_small_types_are_packed(name: str, nbytes: int) -> None:
     assert packed_nbytes(onnx.TensorProto.DataType.Value(name), 15) == nbytes
 
 
-@pytest.mark.parametrize("elem_type", NUMBERS, ids=type_names.__getitem__)
+@pytest.mark.parametrize("elem_type", NUMBERS, ids=TYPE_NAMES.__getitem__)
 def test_data_in_typed_fields_is_read_too(elem_type: int) -> None:
     array = array_of(elem_type)
     proto = onnx.helper.make_tensor("w", elem_type, SHAPE, array.reshape(-1).tolist())

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tests.versions import RUNTIME, has_opset
+
 AnyArray = npt.NDArray[Any]
+RUNTIMES = {
+    "BranchwiseRMSNorm": (1, 31),
+    "CausalConvWithState": (1, 30),
+    "EngramGate": (1, 31),
+    "GatedAdd": (1, 30),
+    "GatedRMSNorm": (1, 31),
+    "HyperConnectionPostMix": (1, 31),
+    "HyperConnectionPreMix": (1, 31),
+    "LinearAttention": (1, 29),
+    "LinearAttentionGate": (1, 30),
+    "MRotaryEmbedding": (1, 29),
+    "QMoE": (1, 31),
+    "ScaledSiLU": (1, 31),
+}
+"""The first ONNX Runtime that has an operator with the operands that its signature has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,7 @@ class Case:
         by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
         means: what the operator does, where ONNX Runtime's CPU provider has no kernel for it: an
             ONNX function in text form, without its name. It runs in the operator's place.
+        runtime: the first ONNX Runtime that is right about it; see `RUNTIMES`.
     """
 
     op_type: str
@@ -64,11 +83,18 @@ class Case:
     partly: frozenset[str]
     by_reference: bool = False
     means: str = ""
+    runtime: tuple[int, int] = (0, 0)
 
     @property
     def results(self) -> list[str]:
         """The results that are compared."""
         return [name for name in self.outputs if name and name not in self.unread]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the installed onnx and ONNX Runtime have the operator, as it is described."""
+        runs = max(self.runtime, RUNTIMES.get(self.op_type, (0, 0))) <= RUNTIME
+        return runs and has_opset(0 if self.domain else self.opset)
 
     @property
     def title(self) -> str:
@@ -88,6 +114,7 @@ def case(
     partly: str = "",
     by_reference: bool = False,
     means: str = "",
+    runtime: tuple[int, int] = (0, 0),
     **attributes: object,
 ) -> Case:
     """A case in few words.
@@ -103,6 +130,7 @@ def case(
         partly: axes likewise.
         by_reference: whether onnx's reference implementation runs it, as ONNX Runtime cannot.
         means: an ONNX function that runs in the operator's place.
+        runtime: the first ONNX Runtime that is right about it.
         attributes: the node's attributes.
     """
     return Case(
@@ -117,7 +145,12 @@ def case(
         _axes(partly),
         by_reference,
         means,
+        runtime,
     )
+
+
+contrib = partial(case, domain="com.microsoft", opset=1)
+"""A case of one of ONNX Runtime's own operators."""
 
 
 def _axes(text: str) -> frozenset[str]:
@@ -143,6 +176,11 @@ def floats(*values: float) -> AnyArray:
 def weights(*shape: int) -> AnyArray:
     """A constant of random floats."""
     return Draw(shape).sample(np.random.default_rng(shape))
+
+
+def byte_weights(*shape: int) -> AnyArray:
+    """A constant of random bytes."""
+    return whole(*shape, high=255, dtype="uint8").sample(np.random.default_rng(shape))
 
 
 def whole(*shape: int, low: int = 0, high: int = 9, dtype: str = "int64") -> Draw:

@@ -6,6 +6,9 @@ has a kernel, it calls that.
 
 _MOVED = "Transpose<perm = [0, 2, 1, 3]>"
 _WEIGHED = f"""
+  q = {_MOVED}(q1)
+  k = {_MOVED}(k1)
+  v = {_MOVED}(v1)
   zero = Constant<value_float = 0.0>()
   given = Constant<value_float: float = @scale>()
   size = Shape<start = 3>(q)
@@ -23,7 +26,7 @@ _WEIGHED = f"""
   flat = Constant<value_ints = [0, 0, -1]>()
   y = Reshape(rows, flat)
 """
-"""Attention of ``q[b, h, s, d]``, ``k[b, h, t, d]``, ``v[b, h, t, e]`` to ``y[b, s, (h e)]``."""
+"""Attention of ``q1[b, s, h, d]``, ``k1[b, t, h, d]``, ``v1[b, t, h, e]`` to ``y[b, s, (h e)]``."""
 _TAKEN = """
   number = Constant<value_int: int = @num_heads>()
   begin = Constant<value_ints = [0]>()
@@ -41,9 +44,6 @@ PACKED_QKV = f"""<num_heads, scale: float = 0.0>(qkv) => (y) {{
   q1 = Squeeze(q0, axis)
   k1 = Squeeze(k0, axis)
   v1 = Squeeze(v0, axis)
-  q = {_MOVED}(q1)
-  k = {_MOVED}(k1)
-  v = {_MOVED}(v1)
   {_WEIGHED}
 }}"""
 PACKED_KV = f"""<num_heads, scale: float = 0.0>(q0, kv) => (y) {{
@@ -54,9 +54,6 @@ PACKED_KV = f"""<num_heads, scale: float = 0.0>(q0, kv) => (y) {{
   k1 = Squeeze(k0, three)
   v1 = Squeeze(v0, three)
   q1 = Reshape(q0, layout)
-  q = {_MOVED}(q1)
-  k = {_MOVED}(k1)
-  v = {_MOVED}(v1)
   {_WEIGHED}
 }}"""
 DECODER_SELF_ATTENTION = """<num_heads, scale: float = 0.0>(x, w, bias, mask, past, scores, length)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 
 from onnxprune.ops.opaque import OPAQUE
 from onnxprune.ops.operator import Operator
-from onnxprune.ops.registry import FAMILIES, lookup
+from onnxprune.ops.registry import FAMILIES
+from tests.ops.bench import build
 from tests.ops.case import Case
-from tests.ops.laws import build
+from tests.ops.catalogue import CASES, operator_of
 
 README = Path(__file__).parents[2] / "onnxprune/ops/README.md"
 BEGIN, END = "<!-- operators: python -m tests.ops.table -->\n", "<!-- end of operators -->\n"
@@ -66,22 +65,15 @@ def _said(operator: Operator, examples: dict[int, Case]) -> str:
 def _examples() -> dict[int, Case]:
     """The first case of each operator."""
     found: dict[int, Case] = {}
-    for case in _cases():
-        found.setdefault(id(lookup(case.domain, case.op_type, case.opset)), case)
+    for case in CASES:
+        found.setdefault(id(operator_of(case)), case)
     return found
 
 
 def _spelt_out() -> set[int]:
     """The operators that run as what a case says they mean, and never themselves."""
-    found = {(id(lookup(c.domain, c.op_type, c.opset)), bool(c.means)) for c in _cases()}
+    found = {(id(operator_of(case)), bool(case.means)) for case in CASES}
     return {operator for operator, means in found if means and (operator, False) not in found}
-
-
-def _cases() -> Iterable[Case]:
-    for family in FAMILIES:
-        name = family.__name__.rpartition(".")[2]
-        if (Path(__file__).parent / "cases" / f"{name}.py").exists():
-            yield from import_module(f"tests.ops.cases.{name}").CASES
 
 
 if __name__ == "__main__":

@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 import pytest
 
 import onnxprune as op
 from onnxprune.cost.macs import count_macs
-from onnxprune.errors import CannotTellError
-from onnxprune.ops import control, registry
-from onnxprune.ops.operator import Operator
-from onnxprune.ops.site import Site
-from onnxprune.pipelines.result import Result
-from tests.texts import Weight, model_of
-
-Shapes = dict[str, tuple[int, ...]]
-WEIGHTS: dict[str, Weight] = {
-    "three": np.array(3),
-    "one": np.array(1),
-    "on": np.array(True),
-    "start": np.full((2, 10), 0.5, np.float32),
-}
-
-
-def pruned(text: str, weights: dict[str, tuple[int, ...]], opset: int = 17) -> Result:
-    return op.prune(model_of(text, {**weights, **WEIGHTS}, opset=opset), 0.5, round_to=1)
-
-
-def shapes(result: Result) -> Shapes:
-    return {name: tensor.shape for name, tensor in result.model.constants.items()}
-
-
-def assert_proven(text: str, before: Shapes, after: Shapes, opset: int = 17) -> Result:
-    """Prune every group by half; all other constants stay whole."""
-    result = pruned(text, before, opset)
-    found = shapes(result)
-    assert {name: found[name] for name in before} == {**before, **after}
-    assert result.verify().passed
-    return result
-
-
-BRANCHES = """g (float[2,6] x, bool c) => (float[2,5] y) {
-    h = MatMul(x, w0)
-    r = If<then_branch = t () => (float[2,12] p) { a = MatMul(h, w1)  p = Relu(a) },
-           else_branch = e () => (float[2,12] p) { a = MatMul(h, w2)  b = Tanh(a)  p = Add(b, v) }
-    >(c)
-    y = MatMul(r, w3)
-}"""
-BEFORE: Shapes = {"w0": (6, 8), "w1": (8, 12), "w2": (8, 12), "v": (12,), "w3": (12, 5)}
-AFTER: Shapes = {"w0": (6, 4), "w1": (4, 6), "w2": (4, 6), "v": (6,), "w3": (6, 5)}
+from tests.ops.bodies import (
+    AFTER,
+    BEFORE,
+    BRANCHES,
+    CELL,
+    CELL_AFTER,
+    CELL_BEFORE,
+    LOOP_AFTER,
+    LOOP_BEFORE,
+    WEIGHTS,
+    Shapes,
+    assert_proven,
+    loop,
+    pruned,
+    reasons,
+    shapes,
+)
+from tests.texts import model_of
 
 
 def test_branches_are_pruned_alike() -> None:
@@ -75,7 +48,7 @@ def test_a_branch_that_hands_on_ties_what_it_reads() -> None:
     assert result.plan.initializers["w1"][0] == result.plan.initializers["w1"][1]
 
 
-def test_nested_branches() -> None:
+def test_nested_branches_are_pruned_alike() -> None:
     text = """g (float[2,6] x, bool c, int64 rate) => (float[2,5] y) {
         d = Equal(rate, three)  h = MatMul(x, w0)
         r = If<
@@ -118,19 +91,13 @@ def test_masked_forms_attributes_and_constants_inside_bodies() -> None:
     assert result.model.constants["k"].numpy().tolist() == [2, 4, 16]
 
 
-CELL = """a = MatMul(xt, wx)  b = MatMul(h, wh)  s = Add(a, b)  h2 = Tanh(s)"""
-CELL_BEFORE: Shapes = {"wx": (6, 10), "wh": (10, 10), "wo": (10, 5)}
-CELL_AFTER: Shapes = {"wx": (6, 5), "wh": (5, 5), "wo": (5, 5)}
-
-
-def scan(initial: str, attributes: str = "", x: str = "4,2", hs: str = "4,2,10") -> str:
-    return f"""g (float[{x},6] x) => (float[a,b,5] y, float[2,5] z) {{
-        hn, hs = Scan<num_scan_inputs=1{attributes},
-            body = cell (float[2,10] h, float[2,6] xt) => (float[2,10] h2, float[2,10] o) {{
-                {CELL}  o = Neg(h2)
-            }}>({initial}, x)
-        y = MatMul(hs, wo)  z = MatMul(hn, wo2)
-    }}"""
+SCAN = f"""g (float[4,2,6] x) => (float[a,b,5] y, float[2,5] z) {{
+    hn, hs = Scan<num_scan_inputs=1,
+        body = cell (float[2,10] h, float[2,6] xt) => (float[2,10] h2, float[2,10] o) {{
+            {CELL}  o = Neg(h2)
+        }}>(start, x)
+    y = MatMul(hs, wo)  z = MatMul(hn, wo2)
+}}"""
 
 
 @pytest.mark.parametrize("opset", [9, 11, 17])
@@ -138,21 +105,21 @@ def test_a_cell_scanned_over_time(opset: int) -> None:
     """The hidden state is one dim through all iterations; its start is a constant."""
     before: Shapes = {**CELL_BEFORE, "wo2": (10, 5)}
     after: Shapes = {**CELL_AFTER, "wo2": (5, 5)}
-    result = assert_proven(scan("start"), before, after, opset)
+    result = assert_proven(SCAN, before, after, opset)
     kept = result.plan.initializers
     assert kept["wh"][0] == kept["wh"][1] == kept["wx"][1] == kept["start"][1] == kept["wo"][0]
 
 
 def test_a_scan_along_other_axes() -> None:
-    text = """g (float[2,4,6] x) => (float[2,4,5] y) {
+    text = f"""g (float[2,4,6] x) => (float[2,4,5] y) {{
         e = MatMul(x, we)
         hn, hs = Scan<num_scan_inputs=1, scan_input_axes=[-2], scan_output_axes=[-1],
             scan_output_directions=[1],
-            body = cell (float[2,10] h, float[2,8] xt) => (float[2,10] h2, float[2,10] o) {
-                a = MatMul(xt, wx)  b = MatMul(h, wh)  s = Add(a, b)  h2 = Tanh(s)  o = Neg(h2)
-            }>(start, e)
+            body = cell (float[2,10] h, float[2,8] xt) => (float[2,10] h2, float[2,10] o) {{
+                {CELL}  o = Neg(h2)
+            }}>(start, e)
         t = Transpose<perm=[0,2,1]>(hs)  y = MatMul(t, wo)
-    }"""
+    }}"""
     before: Shapes = {"we": (6, 8), "wx": (8, 10), "wh": (10, 10), "wo": (10, 5)}
     after: Shapes = {"we": (6, 4), "wx": (4, 5), "wh": (5, 5), "wo": (5, 5)}
     assert_proven(text, before, after)
@@ -160,35 +127,20 @@ def test_a_scan_along_other_axes() -> None:
 
 def test_the_first_scan_is_left_alone() -> None:
     """It has a batch axis of its own, and a first input for lengths."""
-    text = """g (float[1,4,2,6] x) => (float[1,2,5] z) {
+    text = f"""g (float[1,4,2,6] x) => (float[1,2,5] z) {{
         e = MatMul(x, we)
         hn, hs = Scan<num_scan_inputs=1,
-            body = cell (float[2,10] h, float[2,8] xt) => (float[2,10] h2, float[2,10] o) {
-                a = MatMul(xt, wx)  b = MatMul(h, wh)  s = Add(a, b)  h2 = Tanh(s)  o = Neg(h2)
-            }>(, h0, e)
+            body = cell (float[2,10] h, float[2,8] xt) => (float[2,10] h2, float[2,10] o) {{
+                {CELL}  o = Neg(h2)
+            }}>(, h0, e)
         z = MatMul(hn, wo)
-    }"""
+    }}"""
     before: Shapes = {
         "we": (6, 8), "wx": (8, 10), "wh": (10, 10), "wo": (10, 5), "h0": (1, 2, 10),
     }  # fmt: skip
     result = pruned(text, before, opset=8)
     assert not result.is_pruned
     assert "Scan: operator without a signature" in reasons(result)
-
-
-def loop(inputs: str, extra: str = "") -> str:
-    return f"""g (float[2,6] xt, float[2,7] e, bool c, int64 n) => (float[2,5] y, float[t,2,5] z) {{
-        h0 = MatMul(e, we)
-        hn, hs = Loop<
-            body = b (int64 i, bool k, float[2,10] h) => (bool k2, float[2,10] h2, float[2,12] o) {{
-                k2 = Identity(k)  {CELL}  {extra}  o = MatMul(h2, w1)
-            }}>({inputs}, h0)
-        y = MatMul(hn, wo)  z = MatMul(hs, w2)
-    }}"""
-
-
-LOOP_BEFORE: Shapes = {**CELL_BEFORE, "we": (7, 10), "w1": (10, 12), "w2": (12, 5)}
-LOOP_AFTER: Shapes = {**CELL_AFTER, "we": (7, 5), "w1": (5, 6), "w2": (6, 5)}
 
 
 @pytest.mark.parametrize("inputs", ["three, ", "three, on", "n, ", "three, c", "n, on"])
@@ -230,10 +182,6 @@ def test_branches_in_loops_and_loops_in_branches() -> None:
     }  # fmt: skip
     after: Shapes = {"w0": (6, 5), "w1": (5, 5), "w2": (5, 5), "w3": (5, 5), "w4": (5, 5)}
     assert_proven(text, before, after)
-
-
-def reasons(result: Result) -> set[str]:
-    return {refusal.reason for refusal in result.refused}
 
 
 def test_branches_of_other_shapes_are_blocked() -> None:
@@ -328,97 +276,4 @@ def test_a_branch_for_other_sizes_does_not_stop_the_analysis() -> None:
     steps = "fold-constants,remove-channels{ratio=0.5,round_to=1}"
     result = op.Pipeline(steps).run(model, input_shapes={"x": (2, 6)})
     assert result.plan.initializers.keys() == {"w0", "w1"}
-    assert result.verify().passed
-
-
-# Mistakes made on purpose: the proof has to find each.
-
-RIGHT_IF = control.OPERATORS[0]
-
-
-def forget_branch(site: Site) -> None:
-    """The second branch may lose other channels."""
-    site.bodies = site.bodies[:1]
-    RIGHT_IF.relate(site)
-    for value in site.operands:
-        for dim in value.dims if value is not None else ():
-            site.describe(dim)
-
-
-def forget_state(site: Site) -> None:
-    """A state may lose other channels in the body than before it."""
-    (body,) = site.bodies
-    for value in site.operands:
-        for dim in value.dims if value is not None else ():
-            site.describe(dim)
-    first, second = body.inputs[2], body.outputs[1]
-    assert first is not None
-    assert second is not None
-    site.same(first.dims[1], second.dims[1])
-
-
-@pytest.mark.parametrize(
-    ("name", "mistake", "text", "weights"),
-    [
-        ("If", forget_branch, BRANCHES, BEFORE),
-        ("Loop", forget_state, loop("three, "), LOOP_BEFORE),
-    ],
-)
-def test_mistakes_are_found(
-    name: str,
-    mistake: Callable[[Site], None],
-    text: str,
-    weights: Shapes,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    right = registry.lookup
-    wrong = Operator(name, mistake)
-    monkeypatch.setattr(
-        "onnxprune.coupling.analysis.lookup",
-        lambda domain, kind, version: wrong if kind == name else right(domain, kind, version),
-    )
-    result = pruned(text, weights)
-    assert result.is_pruned
-    assert result.verify(check=False).verdict == "failed"
-
-
-# Branches that never run prove nothing.
-
-
-def test_a_branch_that_cannot_be_reached_proves_nothing() -> None:
-    text = BRANCHES.replace("bool c)", "int64 i)").replace(
-        "h = MatMul(x, w0)", "h = MatMul(x, w0)  j = Mul(i, i)  c = Less(j, zero)"
-    )
-    model = model_of(text, {**BEFORE, **WEIGHTS, "zero": np.array(0)})
-    result = op.prune(model, 0.5, round_to=1)
-    verdict = result.verify(check=False)
-    assert verdict.verdict == "cannot tell"
-    assert verdict.unreached == ("r.then_branch",)
-    assert verdict.why.startswith("no input made r.then_branch run, which lost channels")
-    with pytest.raises(CannotTellError, match="cannot be shown"):
-        result.verify()
-
-
-def test_conditions_on_data_are_met_by_more_inputs() -> None:
-    """One input in eight takes the branch."""
-    text = BRANCHES.replace("bool c)", "float[3] u)").replace(
-        "h = MatMul(x, w0)", "h = MatMul(x, w0)  m = ReduceMin<keepdims=0>(u)  c = Less(zero, m)"
-    )
-    model = model_of(text, {**BEFORE, **WEIGHTS, "zero": np.array(0, np.float32)})
-    result = op.prune(model, 0.5, round_to=1)
-    assert result.verify().passed
-
-
-def test_conditions_on_sizes_are_met_by_single_samples() -> None:
-    text = (
-        BRANCHES.replace("2,", "n,")
-        .replace("float[n,6] x, bool c)", "float[n,6] x)")
-        .replace(
-            "h = MatMul(x, w0)",
-            "h = MatMul(x, w0)  s = Shape(x)  n = Gather(s, zero)  c = Equal(n, one)",
-        )
-    )
-    model = model_of(text, {**BEFORE, **WEIGHTS, "zero": np.array(0)})
-    result = op.prune(model, 0.5, round_to=1)
-    assert shapes(result)["w1"] == (4, 6)
     assert result.verify().passed

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.ops.case import AnyArray, Case, case, whole
-from tests.ops.cases.blockwise import packed, scales
-from tests.ops.laws import build, run
+from tests.ops.bench import build, run
+from tests.ops.case import AnyArray, Case, byte_weights, case, contrib, whole
+from tests.ops.cases.blockwise import scales
 
 
-def drawn(*shape: int, dtype: str = "int8", high: int = 100) -> AnyArray:
-    low = -high if dtype == "int8" else 0
-    return whole(*shape, low=low, high=high, dtype=dtype).sample(np.random.default_rng(shape))
+def drawn(*shape: int) -> AnyArray:
+    """A constant of random signed bytes, none of them at the end of the range."""
+    return whole(*shape, low=-100, high=100, dtype="int8").sample(np.random.default_rng(shape))
 
 
 def eye(size: int) -> AnyArray:
@@ -32,25 +32,21 @@ DECODED = [
         block_size=3,
         opset=21,
     ),
-    case(
-        "DequantizeLinear", drawn(11, 5), scales(4, 5), axis=0, block_size=3, opset=21, blocked=""
-    ),
+    case("DequantizeLinear", drawn(11, 5), scales(4, 5), axis=0, block_size=3, opset=21),
 ]
 TRANSPOSED = [
-    case(
+    contrib(
         "MatMulNBits",
         eye(128),
-        packed(5, 4, 16),
+        byte_weights(5, 4, 16),
         scales(5, 4),
         *zeros,
         K=128,
         N=5,
         bits=4,
         block_size=32,
-        domain="com.microsoft",
-        opset=1,
     )
-    for zeros in ((), (packed(5, 2),), (scales(5, 4),))
+    for zeros in ((), (byte_weights(5, 2),), (scales(5, 4),))
 ]
 
 
@@ -77,7 +73,7 @@ def test_packed_integers_are_decoded_as_the_operator_does(case: Case) -> None:
 
 
 def test_columns_have_scales_of_their_own() -> None:
-    wide = case(
+    wide = contrib(
         "MatMulIntegerToFloat",
         eye(4).astype(np.uint8),
         drawn(4, 5),
@@ -85,8 +81,6 @@ def test_columns_have_scales_of_their_own() -> None:
         scales(5),
         np.array(0, np.uint8),
         drawn(5),
-        domain="com.microsoft",
-        opset=1,
     )
     numbers, made = decoded(wide)
     np.testing.assert_allclose(numbers, made, rtol=1e-5)

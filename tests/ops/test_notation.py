@@ -85,7 +85,9 @@ def test_a_scalar_has_no_axes() -> None:
         ("x[a], like[~*b] -> y[a, c]", set[str](), {"c"}),
     ],
 )
-def test_marks(text: str, reduced: set[str], opaque: set[str]) -> None:
+def test_marks_say_what_is_reduced_and_what_is_opaque(
+    text: str, reduced: set[str], opaque: set[str]
+) -> None:
     line = parse(text)
     assert frozenset[str]().union(*(operand.reduced for operand in line.inputs)) == reduced
     assert set(line.opaque) == opaque

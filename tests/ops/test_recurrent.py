@@ -77,7 +77,7 @@ def layer(op_type: str, directions: int = 1, inputs: int = 6, tag: str = "") -> 
         ("RNN", ', activations = ["Relu"]'),
     ],
 )
-def test_one_direction(op_type: str, attributes: str) -> None:
+def test_units_go_from_all_gates_of_one_direction(op_type: str, attributes: str) -> None:
     result = prune(
         f"""s = {op_type} <hidden_size = 8{attributes}> (x, w, r, b)
         q = Squeeze(s, one)  y = MatMul(q, v)""",
@@ -163,7 +163,7 @@ STATES: dict[str, tuple[str, dict[str, Weight]]] = {
 
 
 @pytest.mark.parametrize("how", STATES)
-def test_initial_states(how: str) -> None:
+def test_initial_states_lose_the_units_too(how: str) -> None:
     nodes, constants = STATES[how]
     result = prune(
         f"""{nodes}

@@ -76,7 +76,7 @@ def test_spaces_and_dashes_are_free() -> None:
         ("remove-channels{ratio=2}", "ratio of channels to remove is 2.0", "0.3 removes"),
         ("remove-channels{round_to=many}", "round_to is 'many'", "auto"),
         ("quantize{symmetric=yes}", "neither true nor false", ""),
-        ("quantize{mode=int4}", "no mode 'int4'", "qdq, dynamic"),
+        ("quantize{mode=int4}", "no mode of quantization 'int4'", "qdq, dynamic"),
         ("remove-channels{ratio=0.3", "cannot be read", "NAME{option=value"),
         ("fold-constants;fold-empty", "cannot be read", "separated by commas"),
         ("Fold", "cannot be read", "NAME"),

@@ -15,8 +15,8 @@ from onnxprune.coupling.groups import DEFAULT_KINDS, KINDS
 from onnxprune.data.narrow import narrowed
 from onnxprune.data.random import Feeds, random_feeds, resized
 from onnxprune.errors import CheckFailedError
+from onnxprune.ir.elements import is_float_type
 from onnxprune.ir.model import Model
-from onnxprune.ir.tensors import is_float_type
 from onnxprune.pipelines.presets import pruning
 from onnxprune.pipelines.result import Result
 from onnxprune.runtime import Session
@@ -68,7 +68,6 @@ class Outcome:
 
     verdict: str
     is_pruned: bool
-    why: str = ""
 
 
 def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
@@ -93,7 +92,7 @@ def examine(proto: onnx.ModelProto, chosen: Options, folder: Path) -> Outcome:
             check_replayed(result)
         if chosen.again:
             examine(result.model.to_proto(), replace(chosen, again=False), folder)
-    return Outcome(verdict.verdict, result.is_pruned, verdict.why)
+    return Outcome(verdict.verdict, result.is_pruned)
 
 
 def pruned(proto: onnx.ModelProto, chosen: Options) -> Result:

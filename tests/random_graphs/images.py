@@ -307,7 +307,7 @@ def selective(net: Network, x: Tensor) -> Tensor:
         paths = [conv(net, x, c, size=1 + 2 * i) for i in range(ways)]
         joined = concat(net, [unsqueeze(net, p, 1) for p in paths], 1).at(2)
     else:
-        fused = conv(net, x, ways * c, size=3, group=1)
+        fused = conv(net, x, ways * c, size=3)
         joined = rearrange(net, fused, "n (k c) *s -> n k c *s", k=ways)
     total = reduce_(net, "ReduceSum", joined, [1], keep=False).at(1)
     flat = rearrange(net, global_pool(net, total), "n c *s -> n (c *s)")

@@ -6,6 +6,7 @@ from math import gcd, prod
 
 from tests.random_graphs.builder import Network, Size, Tensor
 from tests.random_graphs.elementwise import binary
+from tests.random_graphs.normalizing import statistics
 from tests.random_graphs.shaping import (
     channels_at,
     channels_last,
@@ -57,8 +58,8 @@ def _standardised(net: Network, w: Tensor) -> Tensor:
 def _standardised_in_training(net: Network, w: Tensor) -> Tensor:
     out = w.shape[0]
     flat = net.op("Reshape", (1, out, prod(w.shape[1:])), w, net.ints(1, out, -1))
-    mean, variance = net.vector(out, own=True), net.vector(out, low=0.5, high=1.5, own=True)
-    vectors = [net.scales(out), net.vector(out), mean, variance]  # ORT writes over the statistics
+    running = statistics(net, out)
+    vectors = [net.scales(out), net.vector(out), *running]
     asked = [flat.shape, (out,), (out,)]
     options = {"training_mode": 1, "epsilon": 1e-3}
     y = net.ops("BatchNormalization", asked, flat, *vectors, **options)[0]
@@ -129,10 +130,10 @@ def transposed_conv(net: Network, x: Tensor, out: int, *, group: int = 1) -> Ten
     return net.op("ConvTranspose", (x.shape[0], out, *shape), x, weights, *bias, **options)
 
 
-def groups_of(net: Network, x: Tensor, limit: int = 6) -> tuple[int, int]:
+def groups_of(net: Network, x: Tensor) -> tuple[int, int]:
     """A number of groups, and a number of outputs that they divide."""
     group = net.divisor(gcd(x.channels, 12))
-    return group, group * net.number(1, max(1, 3 * limit // group))
+    return group, group * net.number(1, 18 // group)
 
 
 def linear(net: Network, x: Tensor, out: int) -> Tensor:

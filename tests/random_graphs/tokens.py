@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from tests.random_graphs.attention import attention, positions, windowed
+from tests.random_graphs.attention import attention, windowed
 from tests.random_graphs.builder import Network, Size, Tensor, told
 from tests.random_graphs.elementwise import activation, binary
 from tests.random_graphs.layers import linear
 from tests.random_graphs.normalizing import layer_norm
+from tests.random_graphs.positions import positions
 from tests.random_graphs.shaping import (
     concat,
     expand,

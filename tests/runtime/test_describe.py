@@ -6,7 +6,7 @@ from onnxprune.runtime import available_providers, build_info
 from onnxprune.runtime.describe import cpu_name
 
 
-def test_the_build_is_described() -> None:
+def test_the_build_is_described_by_versions_and_processor() -> None:
     info = build_info()
     assert set(info) == {"onnxruntime", "providers", "cpu", "platform"}
     assert all(info.values())

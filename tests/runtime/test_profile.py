@@ -3,21 +3,21 @@
 from typing import Any
 
 import numpy as np
-import onnx.parser
 import pytest
 
 from onnxprune.errors import RuntimeFailureError
 from onnxprune.runtime import Profile, Session
 from onnxprune.runtime.profile import FUSED, read_profile
+from tests.texts import proto_of
 
-BRANCH = onnx.parser.parse_model(
-    """<ir_version: 8, opset_import: ["": 17]>
-    g (bool c, float[4] x) => (float[4] y) {
+BRANCH = proto_of(
+    """g (bool c, float[4] x) => (float[4] y) {
         y = If (c) <
             then_branch = then () => (float[4] a) { a = Exp(x) },
             else_branch = otherwise () => (float[4] b) { b = Sqrt(x) }
         >
-    }"""
+    }""",
+    {},
 ).SerializeToString()
 X = np.ones(4, dtype=np.float32)
 

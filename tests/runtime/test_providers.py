@@ -35,9 +35,15 @@ def test_a_specification_is_read(spec: str, name: str, options: dict[str, str]) 
     assert parse_provider(spec) == Provider(name, options)
 
 
-@pytest.mark.parametrize("spec", ["", " ", ":device_id=0", "cuda:", "cuda:fast", "cuda:=1"])
-def test_a_malformed_specification_is_wrong_usage(spec: str) -> None:
-    with pytest.raises(UsageError) as caught:
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        *((spec, "a provider needs a name") for spec in ("", " ", ":device_id=0")),
+        *((spec, "is not KEY=VALUE") for spec in ("cuda:", "cuda:fast", "cuda:=1")),
+    ],
+)
+def test_a_malformed_specification_is_wrong_usage(spec: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         parse_provider(spec)
     assert caught.value.exit_code == 2
     assert repr(spec) in caught.value.where

@@ -6,22 +6,18 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.numpy_helper
-import onnx.parser
 import pytest
 
 from onnxprune.errors import RuntimeFailureError, UsageError
 from onnxprune.runtime import Session
 from onnxprune.runtime.quantization import prepared, quantized_dynamically, quantized_statically
+from tests.texts import proto_of
 
-HEADER = '<ir_version: 8, opset_import: ["": 17]>'
 TEXT = "g (float[n,8] x) => (float[n,4] y) { a = MatMul(x, w)  y = Relu(a) }"
 
 
 def dense() -> bytes:
-    model = onnx.parser.parse_model(HEADER + TEXT)
-    weight = np.random.default_rng(0).standard_normal((8, 4)).astype(np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    model = proto_of(TEXT, {"w": (8, 4)})
     model.graph.node[0].name = "first"
     return model.SerializeToString()
 

@@ -12,25 +12,24 @@ from typing import Any, ClassVar
 import ml_dtypes
 import numpy as np
 import onnx.helper
-import onnx.parser
 import pytest
 
 from onnxprune.errors import ProviderUnavailableError, RuntimeFailureError, UsageError
 from onnxprune.runtime import Optimization, Port, Session, available_providers
 from onnxprune.runtime.binding import explain
+from tests.texts import proto_of
 
-HEADER = '<ir_version: 8, opset_import: ["": 17]>'
-AFFINE = f"""{HEADER} affine (float[N, 3] x, float[3] b) => (float[N, 3] y, float[N, 3] z) {{
+AFFINE = """affine (float[N, 3] x, float[3] b) => (float[N, 3] y, float[N, 3] z) {
     y = Add(x, b)
     z = Relu(y)
-}}"""
+}"""
 X = np.array([[1, -2, 3]], dtype=np.float32)
 B = np.array([-2, 0, 1], dtype=np.float32)
 
 
 def model(text: str) -> bytes:
-    """Returns the serialized form of a model in ONNX text."""
-    return bytes(onnx.parser.parse_model(text).SerializeToString())
+    """The serialized form of a model in ONNX text."""
+    return proto_of(text, {}).SerializeToString()
 
 
 def test_importing_loads_no_onnxruntime() -> None:
@@ -88,9 +87,7 @@ def test_a_negative_number_of_threads_is_wrong_usage() -> None:
 
 @pytest.mark.parametrize(("optimization", "nodes"), [("none", 3), ("all", 1)])
 def test_optimization_is_passed_on(optimization: Optimization, nodes: int) -> None:
-    twice = (
-        f"{HEADER} g (float[3] x) => (float[3] y) {{ a = Identity(x) b = Identity(a) y = Relu(b) }}"
-    )
+    twice = "g (float[3] x) => (float[3] y) { a = Identity(x) b = Identity(a) y = Relu(b) }"
     session = Session(model(twice), optimization=optimization)
     if not session.nodes_by_provider:
         pytest.skip("this ONNX Runtime does not tell which provider runs a node")
@@ -118,25 +115,25 @@ def test_garbage_is_not_a_model(garbage: bytes) -> None:
 @pytest.mark.parametrize("name", ["missing.onnx", ""])
 def test_a_path_that_is_no_model_is_named(name: str, tmp_path: Path) -> None:
     path = os.path.join(tmp_path, name)
-    with pytest.raises(RuntimeFailureError) as caught:
+    with pytest.raises(RuntimeFailureError, match="cannot load the model") as caught:
         Session(path)
     assert caught.value.where == str(Path(path))
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "reason"),
     [
-        f"{HEADER} g (float[3] x) => (float[3] y) {{ y = NoSuchOperator(x) }}",
-        f"{HEADER} g (float[3] x) => (float[3] y) {{ y = Relu(nothing) }}",
-        f'{HEADER} g (int32[3] x) => (int32[3] y) {{ y = BitShift<direction = "LEFT">(x, x) }}',
-        f"{HEADER} g (float[3] x, float[4] y) => (float[3] z) {{ z = Add(x, y) }}",
+        ("g (float[3] x) => (float[3] y) { y = NoSuchOperator(x) }", "NoSuchOperator"),
+        ("g (float[3] x) => (float[3] y) { y = Relu(nothing) }", "'nothing'"),
+        ('g (int32[3] x) => (int32[3] y) { y = BitShift<direction = "LEFT">(x, x) }', "int32"),
+        ("g (float[3] x, float[4] y) => (float[3] z) { z = Add(x, y) }", "dimensions"),
     ],
     ids=["operator", "value", "dtype", "shape"],
 )
-def test_an_invalid_graph_says_why(body: str) -> None:
-    with pytest.raises(RuntimeFailureError) as caught:
+def test_an_invalid_graph_says_why(body: str, reason: str) -> None:
+    with pytest.raises(RuntimeFailureError, match="cannot load the model") as caught:
         Session(model(body))
-    assert caught.value.why
+    assert reason in caught.value.why
 
 
 @pytest.mark.parametrize(
@@ -161,7 +158,7 @@ def test_inputs_that_do_not_fit_say_why(feeds: dict[str, Any], reason: str) -> N
 
 def test_a_sequence_comes_as_its_elements() -> None:
     text = (
-        f"{HEADER} g (float[3] x) => (float[3] y, seq(float[3]) s)"
+        "g (float[3] x) => (float[3] y, seq(float[3]) s)"
         " { y = Relu(x) s = SequenceConstruct(x, y) }"
     )
     session = Session(model(text))
@@ -170,15 +167,12 @@ def test_a_sequence_comes_as_its_elements() -> None:
     np.testing.assert_array_equal(found["s[0]"], B)
     np.testing.assert_array_equal(found["s[1]"], [0, 0, 1])
     assert list(session.run({"x": B}, ["y"])) == ["y"]
-    assert session.timed({"x": B}).time_ns() >= 0
+    assert session.timed({"x": B}).time_ns() > 0
 
 
 def test_an_optional_without_a_value_is_left_out() -> None:
-    text = (
-        f"{HEADER} g (float[3] x) => (optional(float[3]) s, float[3] y)"
-        " { s = Optional <type = {}>() y = Relu(x) }"
-    )
-    proto = onnx.parser.parse_model(text.replace("<type = {}>", ""))
+    text = "g (float[3] x) => (optional(float[3]) s, float[3] y) { s = Optional()  y = Relu(x) }"
+    proto = proto_of(text, {})
     kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [3])
     proto.graph.node[0].attribute.append(onnx.helper.make_attribute("type", kind))
     assert list(Session(proto.SerializeToString()).run({"x": B})) == ["y"]
@@ -214,9 +208,10 @@ def test_types_that_numpy_does_not_have_go_in_and_out(
     name: str, dtype: type, ir: int, shape: tuple[int, ...]
 ) -> None:
     number = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    proto = onnx.parser.parse_model(
+    proto = proto_of(
         f'<ir_version: {ir}, opset_import: ["": 25]> g (float x, float z) => (float y, float w)'
-        " { y = Cast<to = 1>(x) w = Cast<to = 1>(z) }"
+        " { y = Cast<to = 1>(x) w = Cast<to = 1>(z) }",
+        {},
     )
     graph = proto.graph
     for info, elem_type in zip((*graph.input, *graph.output), (number, 1, 1, number), strict=True):
@@ -231,7 +226,7 @@ def test_types_that_numpy_does_not_have_go_in_and_out(
     np.testing.assert_array_equal(found["y"], wide)
     assert found["w"].dtype == dtype
     np.testing.assert_array_equal(found["w"].astype(np.float32), wide)
-    assert session.timed({"x": narrow, "z": wide}).time_ns() >= 0
+    assert session.timed({"x": narrow, "z": wide}).time_ns() > 0
 
 
 def test_a_provider_that_is_not_installed_is_an_error() -> None:

@@ -37,7 +37,7 @@ def blocked(record: Mapping[str, Any]) -> Markup:
     left = ranked[REASONS:]
     if left:
         part = sum(value for _, value in left)
-        rows.append((f"{plural(len(left), 'more reason')}", share(part), share_bar(part), NOTHING))
+        rows.append((plural(len(left), "more reason"), share(part), share_bar(part), NOTHING))
     return table(
         "Share of the parameters, by reason",
         ("reason", "share", "of all parameters", "where"),

@@ -16,6 +16,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 470, 14, 190
 _TICKS = 4
 _ENDS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 6, 8, 10, 12)
 """Where axes may end, times a power of ten."""
+_SINGLE = 200
+"""More columns than that are too narrow to point at, and are drawn as one shape."""
 _COLOURS = 5
 """Colours for lines that `report.css` has; further lines are grey."""
 
@@ -60,15 +62,20 @@ def columns(
     top = nice_end(max([*before, *(a for a in after if a is not None), 0.0]))
     step = (_RIGHT - _LEFT) / max(len(names), 1)
     width = max(step * 0.8, 0.6)
-    bars: list[str] = []
-    for index, (name, old, new) in enumerate(zip(names, before, after, strict=True)):
-        x = _LEFT + step * index + (step - width) / 2
-        left = "gone" if new is None else axes.show_y(new)
-        hint = element("title", f"{name}: {axes.show_y(old)} → {left}")
-        pair = [_bar(x, width, old / top, "before")]
-        if new is not None:
-            pair.append(_bar(x, width, new / top, "after"))
-        bars.append(element("g", hint, *pair))
+    starts = [_LEFT + step * index + (step - width) / 2 for index in range(len(names))]
+    bars: list[Markup] = []
+    if len(names) > _SINGLE:
+        for kind, values in (("before", before), ("after", after)):
+            shapes = (_outline(x, width, v / top) for x, v in zip(starts, values, strict=True) if v)
+            bars.append(element("path", d="".join(shapes), class_=kind))
+    else:
+        for x, name, old, new in zip(starts, names, before, after, strict=True):
+            left = "gone" if new is None else axes.show_y(new)
+            hint = element("title", f"{name}: {axes.show_y(old)} → {left}")
+            pair = [_bar(x, width, old / top, "before")]
+            if new is not None:
+                pair.append(_bar(x, width, new / top, "after"))
+            bars.append(element("g", hint, *pair))
     return drawing(axes, join([_grid_y(axes, top), *bars, _base(), _label(axes.x, 18)]))
 
 
@@ -81,7 +88,7 @@ def histogram(axes: Axes, edges: Sequence[float], counts: Sequence[float]) -> Ma
         counts: from 0.
     """
     low, high = edges[0], edges[-1]
-    top = nice_end(max([*counts, 0.0]))
+    top = nice_end(max([*counts, 0.0]), whole=True)
     bars: list[Markup] = []
     for (left, right), count in zip(pairwise(edges), counts, strict=True):
         if count:
@@ -135,7 +142,6 @@ def drawing(axes: Axes, content: Markup) -> Markup:
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         class_="chart",
-        aria_label=f"{axes.title}. {axes.text}",
     )
 
 
@@ -169,12 +175,17 @@ def share_bar(part: float, kind: str = "after") -> Markup:
     )
 
 
-def nice_end(value: float) -> float:
-    """The least round number that is not below; 1 of nothing."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(m * power for m in _ENDS if m * power >= value * (1 - 1e-9))
+def nice_end(value: float, *, whole: bool = False) -> float:
+    """The least round number that is not below, of nothing that of 1.
+
+    Args:
+        value: what an axis must hold.
+        whole: whether only whole numbers are of use as its ticks.
+    """
+    power = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
+    ends = (end * scale for scale in (power, 10 * power) for end in _ENDS)
+    least = max(value, power) * (1 - 1e-9)
+    return next(end for end in ends if end >= least and not (whole and end % _TICKS))
 
 
 def _x(value: float, low: float, high: float) -> float:
@@ -195,6 +206,11 @@ def _bar(x: float, width: float, part: float, kind: str) -> Markup:
         height=f"{_BOTTOM - y:.2f}",
         class_=kind,
     )
+
+
+def _outline(x: float, width: float, part: float) -> str:
+    """A column as part of a path."""
+    return f"M{x:.2f} {_BOTTOM}V{_y(part):.1f}h{width:.2f}V{_BOTTOM}"
 
 
 def _curve(name: str, points: Sequence[Point], index: int) -> Markup:
@@ -235,9 +251,12 @@ def _label(text: str, below: float = 38) -> Markup:
 
 
 def _upright(x: float, said: str) -> Markup:
+    """A line upwards, with its text at the side that has room, below what curves rise to."""
+    right = x < (_LEFT + _RIGHT) / 2
+    aside, anchor = (4, "start") if right else (-4, "end")
     return join(
         [
             element("line", x1=x, x2=x, y1=_TOP, y2=_BOTTOM, class_="limit"),
-            element("text", f"limit {said}", x=x + 4, y=_TOP + 24),
+            element("text", f"limit {said}", x=x + aside, y=_BOTTOM - 8, text_anchor=anchor),
         ]
     )

@@ -25,4 +25,5 @@ def checks(record: Mapping[str, Any]) -> Markup:
         )
         for check in found
     ]
-    return table("Checks", ("check", "verdict", "measured", "why"), rows, numbers=4)
+    headings = ("check", "verdict", "measured", "why")
+    return table("Each check, with what was measured", headings, rows, numbers=4)

@@ -14,6 +14,9 @@ from onnxprune.reports.html.reading import listed, text_at
 
 _WIDTH, _HEIGHT, _ACROSS, _DOWN = 190, 46, 220, 100
 """Of a node, and from one to the next."""
+_BOX = f"M{-_WIDTH / 2:g} {-_HEIGHT / 2:g}h{_WIDTH}v{_HEIGHT}h-{_WIDTH}z"
+_FOOT = f"M{-_WIDTH / 2:g} {_HEIGHT / 2 - 3:g}h"
+"""Paths around its middle: its border, and the bar along its lower side as far as the length."""
 _ASIDE = (0.0, *(sign * 0.33 * part * _ACROSS for part in (1, 2, 4, 6, 8) for sign in (1, -1)))
 """How far arrows are bent aside to pass between the nodes of further rows."""
 _SAMPLE = 20
@@ -85,6 +88,7 @@ def _filters(found: Sequence[Group]) -> Markup:
         element("output", plural(len(found), "group"), id="matches", role="status"),
         class_="filters scripted",
         role="search",
+        aria_label="Groups",
     )
 
 
@@ -158,15 +162,17 @@ def _arrow(source: int, target: int, places: Mapping[int, Place], rows: Rows) ->
     if to_y > y:
         start, end, bend = y + _HEIGHT / 2, to_y - _HEIGHT / 2, (to_y - y) / 2
         aside = min(_ASIDE, key=lambda shift: _hidden(places[source], places[target], shift, rows))
-        first, second = f"{x + aside:g} {start + bend:g}", f"{to_x + aside:g} {end - bend:g}"
-        path = f"M{x:g} {start:g}C{first} {second} {to_x:g} {end:g}"
+        first = f"{x + aside:.0f} {start + bend:.0f}"
+        second = f"{to_x + aside:.0f} {end - bend:.0f}"
+        path = f"M{x:.0f} {start:.0f}C{first} {second} {to_x:.0f} {end:.0f}"
     else:
         side = 1 if x >= to_x else -1
         start, end = x + side * _WIDTH / 2, to_x + side * _WIDTH / 2
         far = max(start * side, end * side) + 20 + (y - to_y) / 8
-        path = f"M{start:g} {y:g}C{far * side:g} {y:g} {far * side:g} {to_y:g} {end:g} {to_y:g}"
+        turn = f"{far * side:.0f} {y:.0f} {far * side:.0f} {to_y:.0f}"
+        path = f"M{start:.0f} {y:.0f}C{turn} {end:.0f} {to_y:.0f}"
     up = "up" if to_y <= y else None
-    return element("path", d=path, data_from=source, data_to=target, class_=up)
+    return element("path", d=path, data_ends=f"{source} {target}", class_=up)
 
 
 def _hidden(start: Place, end: Place, aside: float, rows: Rows) -> int:
@@ -182,22 +188,22 @@ def _hidden(start: Place, end: Place, aside: float, rows: Rows) -> int:
 
 
 def _node(group: Group, place: Place) -> Markup:
-    """A box with the group's name and width, filled as far as indices stay."""
-    x, y = place[0] - _WIDTH / 2, place[1] - _HEIGHT / 2
+    """A box with the group's name, kind and width, filled as far as indices stay.
+
+    Its title is what a pointer shows and what a screen reader says.
+    """
+    kind = text_at(group, "kind")
+    short = group["name"].removeprefix(f"{kind} of ")
     kept = _WIDTH * group["kept"] / max(group["size"], 1)
+    said = f"{group['name']}, {width(group)}, {_STATES[state(group)]}"
     return element(
         "a",
-        element("title", "\n".join([group["name"], *listed(group, "nodes")[:1]])),
-        element("rect", x=f"{x:g}", y=f"{y:g}", width=_WIDTH, height=_HEIGHT, rx=4, class_="box"),
-        element(
-            "rect", x=f"{x:g}", y=f"{y + _HEIGHT - 5:g}", width=f"{kept:g}", height=5, class_="kept"
-        ),
-        element("text", in_middle(group["name"], _LABEL), x=f"{place[0]:g}", y=f"{y + 17:g}"),
-        element("text", width(group), x=f"{place[0]:g}", y=f"{y + 34:g}", class_="width"),
+        element("title", "\n".join([said, *listed(group, "nodes")[:1]])),
+        element("path", d=_BOX),
+        element("path", d=f"{_FOOT}{kept:.0f}"),
+        element("text", in_middle(short, _LABEL), y=-6),
+        element("text", f"{kind} {width(group)}", y=11),
         href=f"#group-{group['id']}",
-        data_group=group["id"],
-        data_x=f"{place[0]:g}",
-        data_y=f"{place[1]:g}",
+        transform=f"translate({place[0]:g} {place[1]:g})",
         class_=f"node {state(group)}",
-        aria_label=f"{group['name']}, {width(group)}, {_STATES[state(group)]}",
     )

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from onnxprune.reports.html.markup import NOTHING, Markup, code, element, fact_list, join
+from onnxprune.reports.html.markup import NOTHING, Markup, code, element, fact_list
 from onnxprune.reports.html.numbers import UNKNOWN, plural, shown
 from onnxprune.reports.html.reading import listed, text_at
 from onnxprune.reports.quantities import compact
@@ -17,6 +17,8 @@ NAMES = 300
 """Of more members or nodes of one group, the last are only counted."""
 OPEN = 3
 """More links than that are folded up."""
+CODE = "names code"
+"""The class of a list whose items are names out of the model, each of which would need a `code`."""
 LINKS = 50
 """Of more groups of one weight or reason, the last are only counted."""
 
@@ -55,8 +57,7 @@ def width(group: Group) -> str:
 
 def link(group: Group) -> Markup:
     """A link that selects a group."""
-    said = f"{group['name']} ({width(group)})"
-    return element("a", said, href=f"#group-{group['id']}", data_group=group["id"])
+    return element("a", f"{group['name']} ({width(group)})", href=f"#group-{group['id']}")
 
 
 class GroupLinks:
@@ -106,12 +107,11 @@ def _entry(group: Group, by_id: Mapping[int, Group], before: Sequence[Group]) ->
     """One group; its body is what the page shows when it is selected."""
     after = [by_id[i] for i in listed(group, "next") if i in by_id]
     over = by_id.get(group["over"]) if group.get("over") is not None else None
-    members = [join([code(m["weight"]), f" axis {m['axis']}"]) for m in listed(group, "members")]
-    nodes = [code(node) for node in listed(group, "nodes")]
+    members = [f"{m['weight']} axis {m['axis']}" for m in listed(group, "members")]
+    nodes = listed(group, "nodes")
     facts = fact_list(
         {
             "Kind": text_at(group, "kind"),
-            "Width": width(group),
             "Parameters": shown(group.get("parameters"), compact),
             "MACs": shown(group.get("macs"), compact),
             "Blocked": text_at(group, "blocked"),
@@ -121,8 +121,8 @@ def _entry(group: Group, by_id: Mapping[int, Group], before: Sequence[Group]) ->
     body = element(
         "div",
         facts,
-        _names(plural(len(members), "coupled weight axis").replace("axiss", "axes"), members),
-        _names(plural(len(nodes), "node"), nodes),
+        _names(plural(len(members), "coupled weight axis", "coupled weight axes"), members, CODE),
+        _names(plural(len(nodes), "node"), nodes, CODE),
         _names("Made from", [link(g) for g in before]),
         _names("Read to make", [link(g) for g in after]),
         class_="body",
@@ -136,14 +136,13 @@ def _entry(group: Group, by_id: Mapping[int, Group], before: Sequence[Group]) ->
         body,
         id=f"group-{group['id']}",
         data_kind=group.get("kind") or UNKNOWN,
-        data_state=state(group),
     )
 
 
-def _names(title: str, names: Sequence[str]) -> Markup:
+def _names(title: str, names: Sequence[str], kind: str = "names") -> Markup:
     if not names:
         return NOTHING
     items: Iterable[str] = (element("li", name) for name in names[:NAMES])
     more = f"and {len(names) - NAMES} more" if len(names) > NAMES else ""
-    listed = element("ul", *items, element("li", more) if more else NOTHING, class_="names")
+    listed = element("ul", *items, element("li", more) if more else NOTHING, class_=kind)
     return element("section", element("h4", title), listed)

@@ -11,6 +11,10 @@ from html import escape
 
 _VOID = frozenset({"br", "input", "meta"})
 """Elements without an end."""
+_SHAPES = frozenset({"line", "path", "polyline", "rect"})
+"""Elements of SVG that end themselves where nothing is inside."""
+_ENDLESS = frozenset({"dd", "dt", "li"})
+"""Elements of which HTML knows where they end: there are thousands of them."""
 
 
 class Markup(str):
@@ -35,6 +39,10 @@ def element(name: str, /, *children: str, **attributes: str | float | None) -> M
     start = name + "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID:
         return Markup(f"<{start}>")
+    if name in _SHAPES and not children:
+        return Markup(f"<{start}/>")
+    if name in _ENDLESS:
+        return Markup(f"<{start}>{join(children)}")
     return Markup(f"<{start}>{join(children)}</{name}>")
 
 
@@ -73,27 +81,25 @@ def table(
         caption: what it shows.
         headings: of its columns.
         rows: cells, as text or markup.
-        numbers: the column from which on cells are numbers.
+        numbers: the column from which on cells are numbers; 1 to 4.
     """
-    head = join(element("th", heading, scope="col") for heading in headings)
-    body = [_row(row, numbers) for row in rows]
+    head = join(element("th", h, scope="col") if h else element("td") for h in headings)
+    body = [_row(row) for row in rows]
     whole = element(
         "table",
         element("caption", caption),
         element("thead", element("tr", head)),
         element("tbody", *body),
+        class_=f"numbers-{numbers}",
     )
     return element(
-        "div", whole, class_="wide", role="region", aria_label=caption or "table", tabindex=0
+        "div", whole, class_="wide", role="group", aria_label=caption or "table", tabindex=0
     )
 
 
-def _row(cells: Sequence[str], numbers: int) -> Markup:
+def _row(cells: Sequence[str]) -> Markup:
     first, *rest = cells
-    others = (
-        element("td", cell, class_="number" if index >= numbers else None)
-        for index, cell in enumerate(rest, 1)
-    )
+    others = (element("td", cell) for cell in rest)
     return element("tr", element("th", first, scope="row"), *others)
 
 

@@ -16,9 +16,9 @@ def shown(value: Any, show: Callable[[float], str]) -> str:
     return UNKNOWN if value is None else show(value)
 
 
-def plural(number: float, word: str) -> str:
-    """A number of things, as in ``1 layer`` or ``12 layers``."""
-    return f"{number:,.0f} {word}" if number == 1 else f"{number:,.0f} {word}s"
+def plural(number: float, word: str, several: str = "") -> str:
+    """A number of things, as in ``1 layer`` or ``12 layers``; `several` of what takes no *s*."""
+    return f"{number:,.0f} {word if number == 1 else several or word + 's'}"
 
 
 def short(value: float) -> str:

@@ -13,8 +13,11 @@ from onnxprune.reports.html.reading import at, listed, part
 
 def origin(record: Mapping[str, Any]) -> Markup:
     """The exact command and everything that decided about the result."""
-    command = listed(record, "command")
-    parts = [element("pre", code(shlex.join(command)), tabindex=0)] if command else []
+    words = [element("span", shlex.quote(word)) for word in listed(record, "command")]
+    spaced = [part for word in words for part in (" ", word)][1:]
+    shown = element("code", *spaced)
+    command = element("pre", shown, role="group", aria_label="Command", tabindex=0)
+    parts = [command] if words else []
     inputs: Mapping[str, Any] = part(record, "provenance", "inputs")
     rows = [
         (name, code(source.get("path") or UNKNOWN), code(source.get("sha256") or UNKNOWN))

@@ -7,8 +7,8 @@ function start() {
   document.documentElement.classList.add("live");
   const nodes = [...graph.querySelectorAll(".node")];
   const arrows = [...graph.querySelectorAll(".arrows path")];
-  const byId = new Map(nodes.map((node) => [node.dataset.group, node]));
-  const texts = new Map(nodes.map((node) => [node, entryOf(node).textContent.toLowerCase()]));
+  const byId = new Map(nodes.map((node) => [idOf(node), node]));
+  const texts = new Map(nodes.map((node) => [node, textOf(entryOf(node))]));
   const view = viewOf(graph);
 
   openAtReadableSize(view, nodes[0]);
@@ -18,9 +18,10 @@ function start() {
   for (const button of document.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", () => zoomBy(view, button.dataset.zoom));
   }
+  showWholeOnPaper(view);
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-group]");
-    const node = link && byId.get(link.dataset.group);
+    const link = event.target.closest("a[href^='#group-']");
+    const node = link && byId.get(idOf(link));
     if (!node || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     if (view.dragged) return;
@@ -35,15 +36,16 @@ function start() {
 
   // Shows a group beside the graph; `away` is true where the reader comes from elsewhere.
   function select(node, away) {
-    const id = node.dataset.group;
+    const id = idOf(node);
     const near = new Set([id]);
     for (const arrow of arrows) {
-      const lit = arrow.dataset.from === id || arrow.dataset.to === id;
+      const ends = endsOf(arrow);
+      const lit = ends.includes(id);
       arrow.classList.toggle("lit", lit);
-      if (lit) near.add(arrow.dataset.from).add(arrow.dataset.to);
+      if (lit) ends.forEach((end) => near.add(end));
     }
     for (const other of nodes) {
-      other.classList.toggle("near", near.has(other.dataset.group));
+      other.classList.toggle("near", near.has(idOf(other)));
       other.removeAttribute("aria-current");
     }
     node.setAttribute("aria-current", "true");
@@ -59,9 +61,31 @@ function start() {
   }
 }
 
+// The number of the group that a link leads to; nodes are links.
+function idOf(link) {
+  return link.getAttribute("href").slice("#group-".length);
+}
+
 // The list's entry of a group.
 function entryOf(node) {
-  return document.getElementById(`group-${node.dataset.group}`);
+  return document.getElementById(`group-${idOf(node)}`);
+}
+
+// What a search looks into: what a group is and is made of, and not the names of its neighbours.
+function textOf(entry) {
+  const parts = [...entry.querySelectorAll("summary, dl, .code")];
+  return parts.map((part) => part.textContent).join(" ").toLowerCase();
+}
+
+// The numbers of the groups at both ends of an arrow.
+function endsOf(arrow) {
+  return arrow.dataset.ends.split(" ");
+}
+
+// Where a node stands in the graph.
+function placeOf(node) {
+  const { e, f } = node.transform.baseVal[0].matrix;
+  return [e, f];
 }
 
 // Copies what the list has of a group into the panel.
@@ -86,11 +110,10 @@ function makeSearch(nodes, arrows, byId, texts, choose) {
   const update = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (node) => {
-      const { kind: itsKind, state: itsState } = entryOf(node).dataset;
       return (
         words.every((word) => texts.get(node).includes(word)) &&
-        (kind.value === "*" || kind.value === itsKind) &&
-        (state.value === "*" || state.value === itsState)
+        (kind.value === "*" || kind.value === entryOf(node).dataset.kind) &&
+        (state.value === "*" || node.classList.contains(state.value))
       );
     };
     found = nodes.filter(fits);
@@ -100,7 +123,7 @@ function makeSearch(nodes, arrows, byId, texts, choose) {
       entryOf(node).parentElement.hidden = !kept.has(node);
     }
     for (const arrow of arrows) {
-      const both = [arrow.dataset.from, arrow.dataset.to].every((id) => kept.has(byId.get(id)));
+      const both = endsOf(arrow).every((id) => kept.has(byId.get(id)));
       arrow.classList.toggle("out", !both);
     }
     matches.value = found.length === 1 ? "1 group" : `${found.length} groups`;
@@ -152,8 +175,10 @@ function focusOn(nodes, node, view) {
 function nearest(node, others, [dx, dy]) {
   let best = null;
   let least = Infinity;
+  const [fromX, fromY] = placeOf(node);
   for (const other of others) {
-    const [x, y] = [other.dataset.x - node.dataset.x, other.dataset.y - node.dataset.y];
+    const [toX, toY] = placeOf(other);
+    const [x, y] = [toX - fromX, toY - fromY];
     const [along, aside] = [x * dx + y * dy, Math.abs(x * dy) + Math.abs(y * dx)];
     if (along > 0 && along + 2 * aside < least) [best, least] = [other, along + 2 * aside];
   }
@@ -178,7 +203,17 @@ function openAtReadableSize(view, first) {
   const scale = Math.min(box.width / whole.width, box.height / whole.height);
   if (scale >= 0.7 || !box.width) return;
   const [width, height] = [box.width / 0.85, box.height / 0.85];
-  show(view, first.dataset.x - width / 2, whole.y, width, height);
+  show(view, placeOf(first)[0] - width / 2, whole.y, width, height);
+}
+
+// On paper nothing can be moved: there it is the whole graph, as high as that is.
+function showWholeOnPaper(view) {
+  let seen = null;
+  addEventListener("beforeprint", () => {
+    seen = [view.x, view.y, view.width, view.height];
+    zoomBy(view, "fit");
+  });
+  addEventListener("afterprint", () => seen && show(view, ...seen));
 }
 
 function zoomBy(view, how, node) {
@@ -186,7 +221,7 @@ function zoomBy(view, how, node) {
   if (how === "fit") return show(view, whole.x, whole.y, whole.width, whole.height);
   const factor = how === "in" ? 0.75 : 1 / 0.75;
   const at = node
-    ? [Number(node.dataset.x), Number(node.dataset.y)]
+    ? placeOf(node)
     : [view.x + view.width / 2, view.y + view.height / 2];
   zoom(view, factor, at);
 }
@@ -199,7 +234,7 @@ function zoom(view, factor, [x, y]) {
 
 // Moves what is seen so that a node is well inside of it.
 function reveal(view, node) {
-  const [x, y] = [Number(node.dataset.x), Number(node.dataset.y)];
+  const [x, y] = placeOf(node);
   const box = view.svg.getBoundingClientRect();
   const scale = Math.min(box.width / view.width, box.height / view.height);
   if (!scale) return;

@@ -7,9 +7,10 @@ from typing import Any
 
 from onnxprune.reports.html.charts import Axes, figure, legend, lines
 from onnxprune.reports.html.markup import NOTHING, Markup, code, element, join, table
-from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural
+from onnxprune.reports.html.numbers import UNKNOWN, in_middle, plural, shown
 from onnxprune.reports.html.reading import listed, part
 from onnxprune.reports.quantities import share
+from onnxprune.reports.rows import cuts_by_ratio
 
 LINES = 200
 """Less sensitive groups are in the table only."""
@@ -29,9 +30,14 @@ def sensitivity(record: Mapping[str, Any]) -> Markup:
         f"{plural(within.get('samples') or 0, 'sample')}; the most sensitive groups in colours."
     )
     axes = Axes("Sensitivity of groups", text, "share of the group cut", "loss", share, share)
-    rows = [(in_middle(g["name"], _NAME), str(g["size"]), _losses(g)) for g in ranked]
+    ratios = listed(within, "ratios")
+    rows = [
+        (in_middle(g["name"], _NAME), str(g["size"]), *map(_loss, cuts_by_ratio(g, ratios)))
+        for g in ranked
+    ]
+    headings = ("group", "size", *(f"{ratio:.0%} cut".replace("%", " %") for ratio in ratios))
     chart = join([lines(axes, curves), legend([in_middle(name, _NAME) for name in curves])])
-    drawn = figure(axes, chart, ("group", "size", "loss by share cut"), rows)
+    drawn = figure(axes, chart, headings, rows)
     metrics = _metrics(within, ranked)
     return join([element("div", drawn, class_="charts"), metrics])
 
@@ -46,8 +52,8 @@ def _curve(group: Mapping[str, Any]) -> list[tuple[float, float]]:
     return [(0.0, 0.0), *sorted((x, y) for x, y in cuts if y is not None)]
 
 
-def _losses(group: Mapping[str, Any]) -> str:
-    return ", ".join(f"{share(x)}: {share(y)}" for x, y in _curve(group)[1:])
+def _loss(cut: Mapping[str, Any] | None) -> str:
+    return shown(cut["loss"] if cut else None, share)
 
 
 def _metrics(within: Mapping[str, Any], ranked: list[Mapping[str, Any]]) -> Markup:

@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxprune.reports.html.charts import Axes, figure, histogram
 from onnxprune.reports.html.markup import NOTHING, Markup, element, join, table
-from onnxprune.reports.html.numbers import shown
+from onnxprune.reports.html.numbers import plural, shown
 from onnxprune.reports.html.reading import at, listed, part
 from onnxprune.reports.quantities import change, count, latency, rate, share, size
 from onnxprune.reports.terminal import speedup_sentence
@@ -43,7 +43,7 @@ def _ratios(of: str, found: Mapping[str, Any]) -> Markup:
     low, high = max(first - beyond, min(ratios)) - 0.01, min(third + beyond, max(ratios)) + 0.01
     counts, edges = np.histogram(np.clip(ratios, low, high), _BINS, (low, high))
     text = (
-        f"{len(ratios)} pairs of runs, original / pruned: above 1 the pruned model is faster. "
+        f"{_pairs(len(ratios), found)}, original / pruned: above 1 the pruned model is faster. "
         f"{speedup_sentence(found).capitalize()}. The outermost columns hold what lies beyond."
     )
     title = f"Paired latency ratios{of}"
@@ -55,6 +55,13 @@ def _ratios(of: str, found: Mapping[str, Any]) -> Markup:
         if n
     ]
     return figure(axes, chart, ("ratio", "pairs"), rows)
+
+
+def _pairs(drawn: int, found: Mapping[str, Any]) -> str:
+    """How many pairs are drawn, and of how many: a record holds some of many."""
+    measured = found.get("pairs") or drawn
+    said = plural(measured, "pair") + " of runs"
+    return said if drawn == measured else f"{drawn:,} of {said}"
 
 
 def _batches(batches: Sequence[Mapping[str, Any]]) -> Markup:

@@ -10,11 +10,12 @@ from onnxprune.reports.html.markup import NOTHING, Markup, element, fact_list, j
 from onnxprune.reports.html.numbers import UNKNOWN, plural, shown
 from onnxprune.reports.html.reading import at, listed, part, text_at
 from onnxprune.reports.quantities import change, compact, count, latency, share, size
+from onnxprune.reports.record import NOTHING_TO_PRUNE
 from onnxprune.reports.terminal import speedup_sentence
 
-_GOOD = frozenset({"pruned", "passed", "pass", "faster", "compared", "measured", "done"})
+_GOOD = frozenset({"pruned", "passed", "pass", "faster", "compared", "measured", "studied", "done"})
 _BAD = frozenset({"failed", "fail", "slower"})
-_MARKS = {"good": "✓", "bad": "✕", "open": "?"}
+_MARKS = {"good": "✓ ", "bad": "✕ ", "open": "? ", "plain": ""}
 """Verdicts differ in more than their colour."""
 
 
@@ -37,16 +38,21 @@ def summary(record: Mapping[str, Any]) -> Markup:
 
 
 def chip(word: str, kind: str = "") -> Markup:
-    """A verdict as a word with a mark; `kind` (``good``, ``bad``, ``open``) may overrule it."""
+    """A verdict as a word with a mark.
+
+    Args:
+        word: the verdict.
+        kind: ``good``, ``bad``, ``open``, or ``plain`` for what is none; else the word says it.
+    """
     found = kind or ("good" if word in _GOOD else "bad" if word in _BAD else "open")
     mark = element("span", _MARKS[found], aria_hidden="true")
-    return element("span", mark, " ", word, class_=f"chip {found}")
+    return element("span", mark, word, class_=f"chip {found}")
 
 
 def _verdicts(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """What is judged, the verdict, what it rests on, and how to colour it."""
     if record.get("status"):
-        yield "Run", str(record["status"]), _reach(record), ""
+        yield "Run", str(record["status"]).replace("-", " "), _reach(record), ""
     if record.get("verdict"):
         checks = listed(record, "checks")
         passed = sum(check["verdict"] == "pass" for check in checks)
@@ -90,7 +96,7 @@ def _metric(score: Mapping[str, Any]) -> tuple[str, str, str]:
     points, before, after = (score.get(key) for key in ("points", "original", "pruned"))
     if not points or before is None or after is None:
         new = shown(after, "{:.4g}".format)
-        return new, "" if before is None else f"{before:.4g} before, {new} after", "open"
+        return new, "" if before is None else f"{before:.4g} before, {new} after", "plain"
     low, high = points["low"], points["high"]
     word, kind = "no clear change", "open"
     if low > 0 or high < 0:
@@ -117,7 +123,9 @@ def _error(error: Mapping[str, Any] | None) -> Markup:
 
 
 def _comparison(record: Mapping[str, Any]) -> Markup:
-    """Original beside pruned, with a bar of what is left."""
+    """Original beside pruned, with a bar of what is left; nothing where nothing was pruned."""
+    if record.get("status") == NOTHING_TO_PRUNE:
+        return NOTHING
     one = "one sample" if record.get("macs_at") else "one run"
     rows = [
         _compared(label, at(record, "original", key), at(record, "pruned", key), show)

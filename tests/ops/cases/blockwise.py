@@ -1,18 +1,8 @@
 """Weights in blocks: whole and broken blocks, zero points packed, plain and absent, flat or not."""
 
-from functools import partial
-
 import numpy as np
 
-from tests.ops.case import AnyArray, Draw, case, ints, weights, whole
-
-contrib = partial(case, domain="com.microsoft", opset=1)
-
-
-def packed(*shape: int, high: int = 255) -> AnyArray:
-    """Constant bytes."""
-    rng = np.random.default_rng(shape)
-    return whole(*shape, high=high, dtype="uint8").sample(rng)
+from tests.ops.case import AnyArray, Draw, byte_weights, contrib, ints, weights
 
 
 def scales(*shape: int) -> AnyArray:
@@ -24,7 +14,7 @@ CASES = (
     contrib(
         "MatMulNBits",
         (2, 3, 96),
-        packed(5, 3, 16),
+        byte_weights(5, 3, 16),
         scales(5, 3),
         K=96,
         N=5,
@@ -36,9 +26,9 @@ CASES = (
     contrib(
         "MatMulNBits",
         (3, 128),
-        packed(5, 4, 16),
+        byte_weights(5, 4, 16),
         scales(20),
-        packed(10),
+        byte_weights(10),
         None,
         weights(5),
         K=128,
@@ -51,9 +41,9 @@ CASES = (
     contrib(
         "MatMulNBits",
         (3, 128),
-        packed(5, 4, 16),
+        byte_weights(5, 4, 16),
         scales(5, 4),
-        packed(5, 2),
+        byte_weights(5, 2),
         K=128,
         N=5,
         bits=4,
@@ -64,9 +54,9 @@ CASES = (
     contrib(
         "MatMulNBits",
         (3, 96),
-        packed(5, 3, 16),
+        byte_weights(5, 3, 16),
         scales(5, 3),
-        packed(5, 2),
+        byte_weights(5, 2),
         K=96,
         N=5,
         bits=4,
@@ -76,7 +66,7 @@ CASES = (
     contrib(
         "MatMulNBits",
         (3, 96),
-        packed(5, 3, 16),
+        byte_weights(5, 3, 16),
         scales(5, 3),
         scales(5, 3),
         K=96,
@@ -89,7 +79,7 @@ CASES = (
     contrib(
         "MatMulNBits",
         (3, 80),
-        packed(5, 3, 16),
+        byte_weights(5, 3, 16),
         scales(5, 3),
         K=80,
         N=5,
@@ -100,9 +90,9 @@ CASES = (
     contrib(
         "MatMulNBits",
         (3, 96),
-        packed(5, 3, 32),
+        byte_weights(5, 3, 32),
         scales(5, 3),
-        packed(5, 3),
+        byte_weights(5, 3),
         K=96,
         N=5,
         bits=8,
@@ -112,7 +102,7 @@ CASES = (
     ),
     contrib(
         "GatherBlockQuantized",
-        packed(7, 48),
+        byte_weights(7, 48),
         ints(3, 0, 5),
         scales(7, 3),
         bits=8,
@@ -124,7 +114,7 @@ CASES = (
     ),
     contrib(
         "GatherBlockQuantized",
-        packed(7, 24),
+        byte_weights(7, 24),
         ints(3, 0, 5),
         scales(7, 3),
         bits=4,
@@ -136,10 +126,10 @@ CASES = (
     ),
     contrib(
         "GatherBlockQuantized",
-        packed(7, 24),
+        byte_weights(7, 24),
         ints(3, 0, 5),
         scales(7, 3),
-        packed(7, 2),
+        byte_weights(7, 2),
         bits=4,
         block_size=16,
         gather_axis=0,
@@ -148,10 +138,10 @@ CASES = (
     ),
     contrib(
         "GatherBlockQuantized",
-        packed(7, 48),
+        byte_weights(7, 48),
         ints(3, 0, 5),
         scales(7, 3),
-        packed(7, 3),
+        byte_weights(7, 3),
         bits=8,
         block_size=16,
         gather_axis=0,

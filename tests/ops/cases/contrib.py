@@ -1,13 +1,9 @@
 """ONNX Runtime's operators that work index by index, look elements up or move them."""
 
-from functools import partial
-
 import numpy as np
 
 from tests.ops import functions
-from tests.ops.case import case, floats, ints, scalar, weights, whole
-
-contrib = partial(case, domain="com.microsoft", opset=1)
+from tests.ops.case import contrib, floats, ints, scalar, weights, whole
 
 CASES = (
     contrib("BiasGelu", (2, 3, 7), (7,)),

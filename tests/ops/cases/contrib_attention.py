@@ -4,15 +4,12 @@ Batch, places, heads and dimensions are 2, 3, 4 and 5; values have 6 dimensions 
 their own. Heads that share keys are 3 for each of 2, with 8 dimensions.
 """
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tests.ops import functions
-from tests.ops.case import Case, Operand, case, ints, weights, whole
-
-contrib = partial(case, domain="com.microsoft", opset=1)
+from tests.ops.case import Case, Operand, contrib, ints, weights, whole
 
 
 def lengths(*shape: int, high: int = 1) -> Operand:

@@ -3,19 +3,11 @@
 There are 4 experts, of which 2 are chosen.
 """
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tests.ops.case import AnyArray, Case, Operand, case, positive, weights
-
-contrib = partial(case, domain="com.microsoft", opset=1)
-
-
-def integers(*shape: int) -> AnyArray:
-    """A constant of bytes."""
-    return np.random.default_rng(shape).integers(0, 256, shape).astype(np.uint8)
+from tests.ops.case import AnyArray, Case, Operand, byte_weights, contrib, positive, weights
 
 
 def scales(*shape: int) -> AnyArray:
@@ -76,14 +68,16 @@ CASES = (
         activation_beta=1.0,
         partly="x2.1 x3.1",
     ),
-    quantized((), 8, integers(4, 8, 16), scales(4, 8), None, integers(4, 16, 8), scales(4, 16)),
+    quantized(
+        (), 8, byte_weights(4, 8, 16), scales(4, 8), None, byte_weights(4, 16, 8), scales(4, 16)
+    ),
     quantized(
         ("x0.1", "x2.1", "x3.1", "x4.1", "x5.1", "x6.1", "x7.1", "y0.1"),
         4,
-        integers(4, 6, 8),
+        byte_weights(4, 6, 8),
         scales(4, 6),
         weights(4, 6),
-        integers(4, 16, 3),
+        byte_weights(4, 16, 3),
         scales(4, 16),
         weights(4, 16),
         activation_type="silu",
@@ -92,10 +86,10 @@ CASES = (
     quantized(
         ("x2.1", "x3.1", "x4.1"),
         8,
-        integers(4, 12, 16),
+        byte_weights(4, 12, 16),
         scales(4, 12),
         weights(4, 12),
-        integers(4, 16, 6),
+        byte_weights(4, 16, 6),
         scales(4, 16),
         activation_type="swiglu",
         swiglu_fusion=1,
@@ -103,10 +97,10 @@ CASES = (
     quantized(
         (),
         8,
-        integers(4, 8, 16),
+        byte_weights(4, 8, 16),
         scales(4, 8),
         None,
-        integers(4, 16, 8),
+        byte_weights(4, 16, 8),
         scales(4, 16),
         weights_prepacked=-1,
         blocked="x0.1 x2.12 x3.1 x5.12 x6.1 y0.1",
@@ -115,10 +109,10 @@ CASES = (
         "QMoE",
         (6, 64),
         (6, 4),
-        integers(4, 32, 32),
+        byte_weights(4, 32, 32),
         scales(4, 32, 4),
         weights(4, 32),
-        integers(4, 64, 16),
+        byte_weights(4, 64, 16),
         scales(4, 64, 2),
         k=2,
         expert_weight_bits=4,
@@ -130,10 +124,10 @@ CASES = (
         "QMoE",
         (6, 16),
         (6, 4),
-        integers(4, 8, 16),
+        byte_weights(4, 8, 16),
         scales(4, 8),
         None,
-        integers(4, 16, 8),
+        byte_weights(4, 16, 8),
         scales(4, 16),
         *[None] * 7,
         positive(6, 4),

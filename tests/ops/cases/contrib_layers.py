@@ -1,11 +1,8 @@
 """ONNX Runtime's layers: fused activations, layouts."""
 
-from functools import partial
-
 from tests.ops import functions
-from tests.ops.case import case, ints, whole
+from tests.ops.case import contrib, ints, whole
 
-contrib = partial(case, domain="com.microsoft", opset=1)
 CASES = (
     contrib(
         "FusedConv",

@@ -1,11 +1,8 @@
 """ONNX Runtime's normalisations: residuals, embeddings, gates, branches, activations."""
 
-from functools import partial
-
 from tests.ops import functions
-from tests.ops.case import Draw, case, weights, whole
+from tests.ops.case import Draw, case, contrib, weights, whole
 
-contrib = partial(case, domain="com.microsoft", opset=1)
 _IDS = whole(2, 3, high=6, dtype="int32")
 _KINDS = whole(2, 3, high=1, dtype="int32")
 _SKIPS = "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"

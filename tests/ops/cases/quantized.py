@@ -6,9 +6,18 @@ from functools import partial
 import numpy as np
 
 from tests.ops import functions
-from tests.ops.case import AnyArray, case, flags, floats, positive, scalar, whole
+from tests.ops.case import (
+    AnyArray,
+    byte_weights,
+    case,
+    contrib,
+    flags,
+    floats,
+    positive,
+    scalar,
+    whole,
+)
 
-contrib = partial(case, domain="com.microsoft", opset=1)
 byte = partial(whole, low=0, high=255, dtype="uint8")
 signed = partial(whole, low=-128, high=127, dtype="int8")
 wide = partial(whole, low=-900, high=900, dtype="int32")
@@ -17,11 +26,6 @@ wide = partial(whole, low=-900, high=900, dtype="int32")
 def zero(*values: int, dtype: str = "uint8") -> AnyArray:
     """A constant vector of zero points; without values a scalar of 3."""
     return np.array(values or 3, dtype=dtype)
-
-
-def byte_weights(*shape: int) -> AnyArray:
-    """A constant of random bytes."""
-    return byte(*shape).sample(np.random.default_rng(shape))
 
 
 def signed_weights(*shape: int) -> AnyArray:
@@ -45,7 +49,6 @@ CASES = (
         opset=21,
         axis=1,
         block_size=3,
-        blocked="",
         partly="x0.1 y0.1",
     ),
     case("DequantizeLinear", byte(2, 5, 3), SCALE, ZERO, opset=10),

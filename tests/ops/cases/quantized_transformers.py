@@ -1,13 +1,9 @@
 """BERT in integers: one scale or one for each column, masks, a cache, tables present and absent."""
 
-from functools import partial
 from typing import Any
 
-from tests.ops.case import AnyArray, Case, Operand, case, scalar, weights, whole
-from tests.ops.cases.quantized import SCALE, ZERO, byte, byte_weights, zero
-
-contrib = partial(case, domain="com.microsoft", opset=1)
-X = (SCALE, ZERO)
+from tests.ops.case import AnyArray, Case, Operand, byte_weights, contrib, scalar, weights, whole
+from tests.ops.cases.quantized import SCALE, ZERO, byte, zero
 
 
 def attention(

@@ -29,7 +29,9 @@ from onnxprune.pipelines.result import Result
 from onnxprune.verify.sessions import session_of
 from tests.conftest import FIXTURES
 from tests.texts import Weight, assert_valid, f32, model_of, op_types, proto_of
+from tests.versions import needs_runtime
 
+FOLDS_NORMALIZATIONS = needs_runtime((1, 31))
 CONV = """g (float[n,3,8,8] x) => (float[n,4] y) {
     a = Conv<pads=[1,1,1,1]>(x, w1, b1)
     m = BatchNormalization(a, s, t, mean, var)  r = Relu(m)
@@ -88,7 +90,6 @@ def test_static_quantization_stands_at_the_end_of_a_pipeline() -> None:
     assert result.verify().passed
     assert_valid(result.model)
     assert kinds(result.model)["DequantizeLinear"] > 3
-    assert "BatchNormalization" not in op_types(result.model)
     feeds = [batch.feeds for batch in data]
     (whole,) = result.fidelity(feeds).values()
     (apart,) = result.quantization_fidelity(feeds).values()
@@ -134,6 +135,12 @@ def scales(model: op.Model, weight: str) -> int:
     return model.constants[name].size
 
 
+@FOLDS_NORMALIZATIONS
+@pytest.mark.parametrize("mode", quantize.MODES)
+def test_normalizations_are_folded_into_layers_first(mode: str) -> None:
+    assert "BatchNormalization" not in op_types(alone(conv(), batches(), mode=mode).model)
+
+
 @pytest.mark.parametrize(("per_channel", "expected"), [(True, 8), (False, 1)])
 def test_scales_of_channels(per_channel: bool, expected: int) -> None:
     assert scales(alone(conv(), batches(), per_channel=per_channel).model, "w2") == expected
@@ -153,7 +160,12 @@ def test_symmetric_activations(symmetric: bool) -> None:
 @pytest.mark.parametrize("mode", quantize.MODES)
 @pytest.mark.parametrize(
     ("pattern", "stays"),
-    [("w2", "w2"), ("Gemm", "w3"), ("c", "w2"), ("BatchNormalization", "w1")],
+    [
+        ("w2", "w2"),
+        ("Gemm", "w3"),
+        ("c", "w2"),
+        pytest.param("BatchNormalization", "w1", marks=FOLDS_NORMALIZATIONS),
+    ],
 )
 def test_what_matches_stays_in_floating_point(mode: str, pattern: str, stays: str) -> None:
     """Also where it was fused into another layer, or reads another form of its weight."""
@@ -303,7 +315,7 @@ def test_where_nothing_can_be_quantized() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mode": "int4"}, "no mode 'int4'"),
+        ({"mode": "int4"}, "no mode of quantization 'int4'"),
         ({"mode": "dynamic", "symmetric": True}, "symmetric activations"),
     ],
 )

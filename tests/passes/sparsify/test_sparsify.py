@@ -309,7 +309,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"pattern": "5:4"}, "'5:4' is no pattern"),
     ({"below": 0.0}, "the magnitude is 0.0"),
     ({"below": float("inf")}, "the magnitude is inf"),
-    ({"sparsity": 0.5, "scope": "globl"}, "there is no scope 'globl'"),
+    ({"sparsity": 0.5, "scope": "globl"}, "there is no scope for sparsity 'globl'"),
     ({"pattern": "2:4", "scope": "global"}, "a global scope is for --sparsity"),
     ({"sparsity": 0.5, "method": "wnda"}, "there is no method 'wnda'"),
     ({"below": 0.1, "method": "wanda"}, "wanda knows no magnitude"),

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ def find(browser: Browser, selector: str) -> Any:
     return browser.find_element("css selector", selector)
 
 
+def number(node: Any) -> str:
+    """The number of the group that a node of the graph stands for."""
+    return str(node.get_dom_attribute("href")).removeprefix("#group-")
+
+
 def press(browser: Browser, *keys: str) -> None:
     names = pytest.importorskip("selenium.webdriver").Keys
     for key in keys:
@@ -88,7 +94,7 @@ def test_search_finds_a_node_by_what_the_group_is_made_of(browser: Browser) -> N
     find(browser, "#search").send_keys("/DEEP/conv")
     assert find(browser, "#matches").text == "1 group"
     lit = browser.find_elements("css selector", ".node:not(.out)")
-    assert [node.get_attribute("data-group") for node in lit] == ["4"]
+    assert [number(node) for node in lit] == ["4"]
     press(browser, "ENTER")
     assert "channel of deep" in find(browser, "#selected h3").text
     assert active(browser, "id") == "selected"
@@ -101,27 +107,27 @@ def test_search_finds_a_node_by_what_the_group_is_made_of(browser: Browser) -> N
 def test_filters_leave_what_fits(browser: Browser, field: str, value: str, left: list[str]) -> None:
     find(browser, f"#{field} option[value='{value}']").click()
     lit = browser.find_elements("css selector", ".node:not(.out)")
-    assert sorted(node.get_attribute("data-group") for node in lit) == left
+    assert sorted(map(number, lit)) == left
     listed = browser.find_elements("css selector", ".groups > li:not([hidden])")
     assert len(listed) == len(left)
 
 
 def test_a_click_lists_couplings_and_links_lead_on_and_back(browser: Browser) -> None:
-    find(browser, ".node[data-group='1']").click()
+    find(browser, ".node[href='#group-1']").click()
     panel = find(browser, "#selected")
     for said in ("channel of body", "body.weight", "/body/Conv", "Made from", "Read to make"):
         assert said in panel.text
-    find(browser, "#selected a[data-group='4']").click()
+    find(browser, "#selected a[href='#group-4']").click()
     assert "channel of deep" in find(browser, "#selected h3").text
-    assert find(browser, ".node[aria-current]").get_attribute("data-group") == "4"
-    find(browser, "#selected a[data-group='1']").click()
+    assert number(find(browser, ".node[aria-current]")) == "4"
+    find(browser, "#selected a[href='#group-1']").click()
     assert "channel of body" in find(browser, "#selected h3").text
 
 
 def test_a_layer_leads_to_its_group(browser: Browser) -> None:
     find(browser, "#layers details summary").click()
-    find(browser, "#layers a[data-group='0']").click()
-    assert find(browser, ".node[aria-current]").get_attribute("data-group") == "0"
+    find(browser, "#layers a[href='#group-0']").click()
+    assert number(find(browser, ".node[aria-current]")) == "0"
 
 
 def test_the_keyboard_reaches_everything(browser: Browser) -> None:
@@ -143,17 +149,17 @@ def test_the_keyboard_reaches_everything(browser: Browser) -> None:
 def test_arrow_keys_move_and_enter_selects(browser: Browser) -> None:
     browser.execute_script("document.querySelector('.node[tabindex=\"0\"]').focus()")
     press(browser, "HOME")
-    assert active(browser, "dataset.group") == "0"
+    assert number(browser.switch_to.active_element) == "0"
     press(browser, "ARROW_DOWN")
-    below = active(browser, "dataset.group")
+    below = number(browser.switch_to.active_element)
     assert below in ("1", "2", "3")
     press(browser, "ARROW_UP")
-    assert active(browser, "dataset.group") == "0"
+    assert number(browser.switch_to.active_element) == "0"
     press(browser, "END", "ENTER")
     assert "channel of deep" in find(browser, "#selected h3").text
     assert active(browser, "id") == "selected"
     press(browser, "ESCAPE")
-    assert active(browser, "dataset.group") == "4"
+    assert number(browser.switch_to.active_element) == "4"
 
 
 def test_focus_can_be_seen(browser: Browser) -> None:
@@ -188,12 +194,107 @@ def test_the_page_is_never_wider_than_the_window(browser: Browser, width: int) -
     assert wide <= width
 
 
+def spoken(browser: Browser) -> list[dict[str, Any]]:
+    """What a screen reader is told, in reading order: role, name, level, liveness."""
+    found = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    by_id = {node["nodeId"]: node for node in found}
+    told: list[dict[str, Any]] = []
+    left = [found[0]]
+    while left:
+        node = left.pop()
+        left += [by_id[i] for i in reversed(node.get("childIds", [])) if i in by_id]
+        if not node["ignored"]:
+            more = {each["name"]: each["value"].get("value") for each in node.get("properties", [])}
+            parts = {key: node.get(key, {}).get("value") for key in ("role", "name", "description")}
+            told.append({**more, **parts})
+    return told
+
+
+def test_a_screen_reader_is_told_everything(browser: Browser) -> None:
+    browser.execute_script("for (const each of document.querySelectorAll('details')) each.open = 1")
+    told = spoken(browser)
+    by_role: dict[str, list[dict[str, Any]]] = {}
+    for each in told:
+        by_role.setdefault(each["role"], []).append(each)
+    levels = [each["level"] for each in by_role["heading"]]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all(len(by_role[role]) == 1 for role in ("banner", "navigation", "main", "search"))
+    landmarks = [each["name"] for each in by_role["region"]]
+    assert landmarks == [each["name"] for each in by_role["heading"] if each["level"] == 2]
+    fields = ("link", "button", "searchbox", "combobox")
+    asked = ("table", "columnheader", "rowheader", "image", "complementary", *fields)
+    assert [each for role in asked for each in by_role[role] if not each["name"]] == []
+    assert [each["live"] for each in by_role["status"]] == ["polite"]
+
+
+def test_each_chart_has_a_name_a_text_and_its_numbers(browser: Browser) -> None:
+    browser.execute_script("for (const each of document.querySelectorAll('details')) each.open = 1")
+    charts = [each for each in spoken(browser) if each["role"] == "image"]
+    assert len(charts) == len(browser.find_elements("css selector", ".chart")) >= 5
+    assert all(each["name"] and each["description"] for each in charts)
+    assert len({each["name"] for each in charts}) == len(charts)
+    without = browser.execute_script(
+        "return [...document.querySelectorAll('.chart')]"
+        ".filter((each) => !each.closest('figure:has(table), section:has(> details table)'))"
+        ".map((each) => each.textContent)"
+    )
+    assert without == []
+
+
+def test_what_a_search_finds_is_said(browser: Browser) -> None:
+    find(browser, "#search").send_keys("deep")
+    told = spoken(browser)
+    (status,) = [place for place, each in enumerate(told) if each["role"] == "status"]
+    assert told[status + 1]["name"] == "1 group"
+
+
+def test_each_table_has_a_caption_and_heads(browser: Browser) -> None:
+    missing = browser.execute_script(
+        "return [...document.querySelectorAll('table')]"
+        ".filter((each) => !each.caption?.textContent || !each.querySelector('th[scope=col]') ||"
+        " [...each.tBodies[0].rows].some((row) => row.cells[0].scope !== 'row'))"
+        ".map((each) => each.outerHTML)"
+    )
+    assert missing == []
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_paper_is_white(browser: Browser, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    media = {"media": "print", "features": features}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        style = "return getComputedStyle(document.body).backgroundColor"
+        assert browser.execute_script(style) == "rgb(255, 255, 255)"
+        assert not find(browser, "nav").is_displayed()
+        assert not find(browser, "#selected").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_the_whole_graph_is_printed(browser: Browser) -> None:
+    def box() -> str:
+        return str(find(browser, "#graph").get_dom_attribute("viewBox"))
+
+    find(browser, "[data-zoom='fit']").click()
+    whole = box()
+    find(browser, "[data-zoom='in']").click()
+    closer = box()
+    assert closer != whole
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert box() == whole
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert box() == closer
+
+
 def test_without_its_script_the_page_still_has_every_group(browser: Browser) -> None:
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.refresh()
         assert not find(browser, "#search").is_displayed()
-        find(browser, ".node[data-group='1']").click()
+        find(browser, ".node[href='#group-1']").click()
         assert browser.current_url.endswith("#group-1")
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -34,6 +34,15 @@ def test_columns_are_as_high_as_their_numbers() -> None:
     assert "b: 2 → gone" in svg
 
 
+def test_many_columns_are_one_shape_of_the_same_form() -> None:
+    few, many = (columns(AXES, ["a"] * n, [4] * n, [1] * n) for n in (200, 201))
+    (height,) = set(numbers(few, "before", "height"))
+    shape = re.search(r'<path d="M\S+ (\S+)V(\S+?)h', many)
+    assert shape is not None
+    assert float(shape[1]) - float(shape[2]) == pytest.approx(height)
+    assert many.count("<path") == 2
+
+
 def test_a_histogram_is_as_wide_as_its_edges() -> None:
     svg = histogram(AXES, [0, 1, 3, 4], [2, 4, 0])
     narrow, wide = numbers(svg, "after", "width")
@@ -67,6 +76,11 @@ def test_a_chart_has_a_title_a_description_and_a_table() -> None:
 @pytest.mark.parametrize(("value", "end"), [(0, 1), (1, 1), (7, 8), (0.13, 0.16), (110, 120)])
 def test_axes_end_at_round_numbers(value: float, end: float) -> None:
     assert nice_end(value) == pytest.approx(end)
+
+
+@pytest.mark.parametrize(("value", "end"), [(0, 4), (3, 4), (9, 12), (13, 16), (90, 100)])
+def test_counts_have_whole_ticks(value: float, end: float) -> None:
+    assert nice_end(value, whole=True) == end
 
 
 @pytest.mark.parametrize(("part", "length"), [(0.25, 25), (-1, 0), (3, 100)])

@@ -30,5 +30,5 @@ def test_bytes_that_are_no_text_do_not_stop_the_page() -> None:
 
 
 def test_facts_without_a_value_are_left_out() -> None:
-    assert fact_list({"a": "1", "b": ""}) == "<dl><dt>a</dt><dd>1</dd></dl>"
+    assert fact_list({"a": "1", "b": ""}) == "<dl><dt>a<dd>1</dl>"
     assert fact_list({"b": ""}) == ""

@@ -1,12 +1,15 @@
-"""Tables of a file, read into dataclasses: a key that there is not is an error."""
+"""TOML files, whose tables are read into dataclasses: a key that there is not is an error."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, cast, get_type_hints
+from pathlib import Path
+from types import NoneType
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-from onnxprune.errors import OnnxPruneError, UsageError, suggestion
+from onnxprune.errors import OnnxPruneError, UsageError, unknown
 
 Texts = tuple[str, ...]
 """Several texts; one may stand alone."""
@@ -14,6 +17,26 @@ Amount = float | str
 """A number, or one with a unit."""
 
 _Rule = TypeVar("_Rule")
+
+
+def read_document(path: Path, what: str) -> tuple[dict[str, Any], bytes]:
+    """Read a file.
+
+    Args:
+        path: the file.
+        what: what it is, for messages.
+
+    Returns:
+        What it says, and its content.
+
+    Raises:
+        UsageError: it is not there, or is no TOML.
+    """
+    try:
+        content = path.read_bytes()
+        return tomllib.loads(content.decode()), content
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{what} cannot be read", where=str(path), why=str(error)) from error
 
 
 def read(kind: type[_Rule], value: object, where: str) -> _Rule:
@@ -49,16 +72,19 @@ def refuse_unknown(table: Mapping[str, object], allowed: Iterable[str], where: s
     names = sorted(allowed)
     for key in table:
         if key not in names:
-            hint = suggestion(key, names) or f"there are {', '.join(names)}"
-            raise UsageError(f"there is no setting {key!r}", where=where, hint=hint)
+            raise unknown("setting", key, names, where=where)
 
 
 def typed(value: object, hint: object, where: str) -> object:
     """A value of a field's type; an integer will do for a float, one text for several.
 
+    What may be None may be left out.
+
     Raises:
         UsageError: it is of another type.
     """
+    if NoneType in get_args(hint):
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint == Texts:
         texts = [value] if isinstance(value, str) else value
