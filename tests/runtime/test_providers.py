@@ -6,7 +6,7 @@ import pytest
 
 from onnxprune.errors import OnnxPruneError, ProviderUnavailableError, UsageError
 from onnxprune.runtime import Provider, available_providers, parse_provider
-from onnxprune.runtime.providers import require_all, require_registered, require_used
+from onnxprune.runtime.providers import advice, require_all, require_registered, require_used
 
 
 @pytest.mark.parametrize(
@@ -108,6 +108,19 @@ def test_a_provider_that_took_a_node_passes(nodes: dict[str, int]) -> None:
     name = "XProvider" if "XProvider" in nodes else "CUDAExecutionProvider"
     require_used(Provider(name), nodes)
     assert Provider(name).on_cuda == (name == "CUDAExecutionProvider")
+
+
+@pytest.mark.parametrize(
+    ("name", "advised"),
+    [
+        ("opnvino", "did you mean 'openvino'?"),
+        ("CUDAExecutionProvider", "it needs onnxruntime-gpu"),
+        ("ROCMExecutionProvider", "it needs an ONNX Runtime built with ROCMExecutionProvider"),
+        ("Something", "it needs an ONNX Runtime built with Something"),
+    ],
+)
+def test_what_to_do_follows_from_the_name(name: str, advised: str) -> None:
+    assert advice(Provider(name)).startswith(advised)
 
 
 CUDA = Provider("CUDAExecutionProvider")

@@ -54,6 +54,17 @@ def test_data_is_read_one_after_the_other() -> None:
     assert next(data, None) is None
 
 
+@pytest.mark.parametrize(("per_channel", "scales"), [(True, 4), (False, 1)])
+def test_weights_have_a_scale_for_each_channel_or_one(per_channel: bool, scales: int) -> None:
+    made = quantized_dynamically(prepared(dense()), per_channel=per_channel)
+    (scale,) = (
+        onnx.numpy_helper.to_array(tensor)
+        for tensor in onnx.ModelProto.FromString(made).graph.initializer
+        if tensor.name == "w_scale"
+    )
+    assert scale.size == scales
+
+
 @pytest.mark.parametrize("per_channel", [True, False])
 def test_excluded_nodes_stay(per_channel: bool) -> None:
     ready = prepared(dense())
