@@ -28,6 +28,8 @@ def named_arrays(path: Path) -> dict[str, Any]:
         raise UsageError("there is no such file", where=str(path))
     try:
         if path.suffix == ".npz":
+            if not zipfile.is_zipfile(path):
+                raise ValueError("it is no ZIP archive, as .npz files are")
             with np.load(path, allow_pickle=False) as arrays:
                 return {str(name): arrays[name] for name in arrays}
         if path.suffix == ".safetensors":

@@ -68,9 +68,10 @@ def evaluate(node: onnx.NodeProto, feeds: Sequence[AnyArray], opset: int) -> lis
     """
     plain = _by_itself(node)
     names = [name for name in plain.input if name]
+    whole = all(feed.dtype.kind in "iu" for feed in feeds)  # no division of these by 0 has a result
     try:
         evaluator = _evaluator(plain.SerializeToString(), opset)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore", divide="raise" if whole else "ignore"):
             results: Any = evaluator.run(  # pyright: ignore[reportUnknownMemberType]
                 None, dict(zip(names, feeds, strict=True))
             )

@@ -80,7 +80,8 @@ def import_weights(
             "the names of the weights do not match",
             where="; ".join(f"{what}: {few(names)}" for what, names in parts if names),
             hint="export the network with the names of its weights (training="
-            "TrainingMode.PRESERVE, do_constant_folding=False), or say --partial",
+            "TrainingMode.PRESERVE, do_constant_folding=False)"
+            + (", or say --partial" if strict else ""),
         )
     model.set_constants(tensors)
     return Imported(model, tuple(written), tuple(kept), tuple(unused))

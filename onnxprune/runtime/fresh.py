@@ -1,23 +1,27 @@
 """Work in a process of its own: whose memory is its own, and whose crash is not ours."""
 
-import multiprocessing
 import os
+import pickle
 import signal
+import subprocess
+import sys
+import traceback
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import TypeVar
 
 from onnxprune.errors import RuntimeFailureError
 
 T = TypeVar("T")
 
+_SERVE = "from onnxprune.runtime.fresh import serve; serve()"
+
 
 def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
     """Calls a function in a new process, which ends with the call.
 
-    As always with `multiprocessing`, a script that leads here must do so below
-    ``if __name__ == "__main__":``, for the new process reads it again.
+    The process knows nothing of the script that leads here, unlike those of `multiprocessing`: so
+    the script needs no ``if __name__ == "__main__":``.
 
     Args:
         function: A function of a module.
@@ -28,23 +32,47 @@ def in_fresh_process(function: Callable[..., T], *arguments: object) -> T:
 
     Raises:
         RuntimeFailureError: The process died.
-        OnnxPruneError: Whatever the function raised.
+        Exception: Whatever the function raised.
     """
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(1, mp_context=context, initializer=_prepare) as executor:
-            return executor.submit(function, *arguments).result()
-    except BrokenProcessPool as error:
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+        # Kernels of CUDA are waited for, so that a profile sees how long they take.
+        "CUDA_LAUNCH_BLOCKING": os.environ.get("CUDA_LAUNCH_BLOCKING", "1"),
+    }
+    command = [sys.executable, "-P", "-c", _SERVE]
+    task = pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
+    done = subprocess.run(command, input=task, stdout=subprocess.PIPE, env=env, check=False)
+    if done.returncode:
         raise RuntimeFailureError(
             "the process in which ONNX Runtime ran has died",
-            why="the execution provider crashed, or there was too little memory",
+            why=f"{_cause(done.returncode)}: the execution provider crashed, or there was too "
+            "little memory",
             hint="what it said is above; `onnxprune doctor` shows which providers work",
-        ) from error
+        )
+    result: T
+    result, error = pickle.loads(done.stdout)
+    if error is not None:
+        raise error
+    return result
 
 
-def _prepare() -> None:
+def serve() -> None:
+    """What the new process does: reads its task from stdin, and writes the outcome to stdout."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # our parent explains the interruption
-    # Libraries print; stdout belongs to our parent's JSON document.
-    os.dup2(2, 1)
-    # Kernels of CUDA are waited for, so that a profile sees how long they take.
-    os.environ.setdefault("CUDA_LAUNCH_BLOCKING", "1")
+    with os.fdopen(os.dup(1), "wb") as answer:
+        os.dup2(2, 1)  # libraries print, which must not be taken for the answer
+        function, arguments = pickle.load(sys.stdin.buffer)
+        outcome: tuple[object, Exception | None]
+        try:
+            outcome = function(*arguments), None
+        except Exception as error:  # crosses the border, with its trace as a note
+            error.add_note(traceback.format_exc())
+            outcome = None, error
+        pickle.dump(outcome, answer, pickle.HIGHEST_PROTOCOL)
+
+
+def _cause(code: int) -> str:
+    with suppress(ValueError):
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

@@ -61,6 +61,8 @@ _DEVICES: Final = {
     "DmlExecutionProvider": "dml",
 }
 """Where providers keep tensors that are not in the host's memory, as IO binding spells it."""
+_DEVICE: Final = "device_id"
+"""Their option for the number of the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Provider:
     def device(self) -> tuple[str, int] | None:
         """Kind and number of the device whose memory holds its tensors; None for the host's."""
         kind = _DEVICES.get(self.name)
-        return None if kind is None else (kind, int(self.options.get("device_id", "0")))
+        return None if kind is None else (kind, int(self.options.get(_DEVICE, "0")))
 
 
 def parse_provider(spec: str) -> Provider:
@@ -106,8 +108,8 @@ def parse_provider(spec: str) -> Provider:
         The provider; whether it is available has not been looked at.
 
     Raises:
-        UsageError: The name is empty, an option has no key or is given twice, or the provider
-            takes no options.
+        UsageError: The name is empty, an option has no key or is given twice, the provider takes
+            no options, or its device is no number.
     """
     name, colon, rest = spec.partition(":")
     name = name.strip()
@@ -135,6 +137,12 @@ def parse_provider(spec: str) -> Provider:
     if full_name == CPU and options:
         # ONNX Runtime would ignore them without a word.
         raise UsageError("the CPU provider takes no options", where=repr(spec))
+    if full_name in _DEVICES and not options.get(_DEVICE, "0").isdecimal():
+        raise UsageError(
+            f"{options[_DEVICE]!r} is no number of a device",
+            where=repr(spec),
+            hint=f"for example {name}:{_DEVICE}=0",
+        )
     return Provider(full_name, options)
 
 

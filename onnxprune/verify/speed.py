@@ -25,7 +25,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -101,7 +101,7 @@ class Speedup:
     original: Latency
     pruned: Latency
     pairs: int
-    ratios: tuple[float, ...] = ()
+    ratios: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -40,6 +40,7 @@ def test_a_specification_is_read(spec: str, name: str, options: dict[str, str]) 
     [
         *((spec, "a provider needs a name") for spec in ("", " ", ":device_id=0")),
         *((spec, "is not KEY=VALUE") for spec in ("cuda:", "cuda:fast", "cuda:=1")),
+        ("tensorrt:device_id=x", "'x' is no number of a device"),
     ],
 )
 def test_a_malformed_specification_is_wrong_usage(spec: str, message: str) -> None:

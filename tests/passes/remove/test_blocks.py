@@ -90,7 +90,7 @@ def test_more_than_there_are_is_an_error() -> None:
     ("options", "message"),
     [
         ({"count": 0}, "0 blocks cannot be removed"),
-        ({"criterion": "beauty"}, "there is no criterion 'beauty' for blocks"),
+        ({"criterion": "beauty"}, "there is no criterion for blocks 'beauty'"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
