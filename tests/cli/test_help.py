@@ -175,7 +175,7 @@ def test_what_is_mistyped_is_guessed(
 
 def test_a_mistyped_option_of_the_group(run: Run) -> None:
     assert "--version" in run("--verson").stderr
-    assert "'--channels'" in run("--chanels", "0.3", "in.onnx", "out.onnx").stderr
+    assert "--channels" in run("--chanels", "0.3", "in.onnx", "out.onnx").stderr
 
 
 def test_patterns_that_fit_nothing_are_told(run: Run, mlp: Path, tmp_path: Path) -> None:
