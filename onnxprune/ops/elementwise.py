@@ -79,6 +79,7 @@ _DIVIDING = ("Div", "Mod")
 _BROADCASTS = 7
 """First opset in which operands are aligned from the right; before, an attribute told the axis."""
 _VARIADIC = ("Max", "Mean", "Min")
+_EXTREMES = ("Max", "Min")
 
 
 ELEMENTWISE = frozenset((*_UNARY, *_BINARY, *_DIVIDING, *_VARIADIC, "Add", "Clip", "Sum", "Where"))
@@ -104,11 +105,11 @@ OPERATORS = (
         for name in ("Binarizer", "CategoryMapper", "LabelEncoder")
     ),
     *(signature(name, "a[*a], divisor[*a] -> y[*a]", since=_BROADCASTS) for name in _DIVIDING),
-    *(signature(name, _variadic) for name in _VARIADIC),
+    *(signature(name, _variadic, selects=name in _EXTREMES) for name in _VARIADIC),
     signature("Add", "a[*a], b[*a] -> y[*a]", since=_BROADCASTS, role="sum"),
     signature("Sum", _variadic, role="sum"),
     signature("CastLike", "x[*a], like[~*l] -> y[*a]"),
-    signature("Clip", "x[*a], low[*l]?, high[*h]? -> y[*a]"),
+    signature("Clip", "x[*a], low[*l]?, high[*h]? -> y[*a]", selects=True),
     signature("Dropout", _dropout, opaque={"a": "random numbers go by their place"}),
-    signature("Where", "c[*a], x[*a], y[*a] -> z[*a]"),
+    signature("Where", "c[*a], x[*a], y[*a] -> z[*a]", selects=True),
 )

@@ -77,6 +77,8 @@ class Operator:
         encodings: operands whose integers stand for numbers.
         rounds: whether it rounds its input to few steps by itself.
         in_order: whether the order of the indices matters that it reduces over.
+        selects: whether it takes each element from one of its operands, so that some may never
+            be seen.
         opaque: whether nothing is pruned that it touches.
         text: the signature line, or what writes it; None where `relate` says more than a line.
     """
@@ -95,6 +97,7 @@ class Operator:
     encodings: tuple[Encoding, ...] = ()
     rounds: bool = False
     in_order: bool = False
+    selects: bool = False
     opaque: bool = False
     text: Text | None = None
 
@@ -144,6 +147,7 @@ def signature(
     encodings: tuple[Encoding, ...] = (),
     rounds: bool = False,
     in_order: bool = False,
+    selects: bool = False,
 ) -> Operator:
     """An operator that one line describes.
 
@@ -166,6 +170,7 @@ def signature(
         encodings: operands whose integers stand for numbers.
         rounds: whether it rounds its input to few steps by itself.
         in_order: whether the order of the indices matters that it reduces over.
+        selects: whether it takes each element from one of its operands.
     """
     if isinstance(text, str):
         parse(text)
@@ -195,6 +200,7 @@ def signature(
         encodings=encodings,
         rounds=rounds,
         in_order=in_order,
+        selects=selects,
         text=text,
     )
 

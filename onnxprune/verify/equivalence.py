@@ -36,9 +36,9 @@ from onnxprune.verify.pins import Pins, rounded_values
 from onnxprune.verify.reference import masked_reference
 from onnxprune.verify.rounding import excuse_rounding
 from onnxprune.verify.sessions import session_of
-from onnxprune.verify.tables import compare_tables
 from onnxprune.verify.taken import Taken, axes_taken, take
 from onnxprune.verify.tolerance import Tolerances
+from onnxprune.verify.unseen import compare_unseen
 
 _LOG = logging.getLogger(__name__)
 
@@ -176,8 +176,8 @@ def check_equivalence(
         result.deviations = excuse_rounding(
             result.deviations, first, reference, masked_feeds, types, analysis, pins
         )
-        tables = compare_tables(analysis, keeps, pruned, tolerances)
-        result.deviations += [table for table in tables if not table.passed]
+        unseen = compare_unseen(analysis, keeps, pruned, tolerances)
+        result.deviations += [constant for constant in unseen if not constant.passed]
         passes = enumerate(pruned_feeds if marks else ())
         ran = [cut.run(second, feed, i, list(marks)) for i, feed in passes]
     result.unreached = tuple(

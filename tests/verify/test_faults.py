@@ -13,7 +13,7 @@ from onnxprune.errors import EquivalenceError
 from onnxprune.ir.graph import sort_nodes
 from onnxprune.pipelines.result import Result
 from onnxprune.verify.equivalence import check_outputs
-from tests.texts import Weight, model_of, node_of, replace
+from tests.texts import Weight, f32, model_of, node_of, replace
 from tests.verify.networks import branching
 
 DEPTH = 24
@@ -154,6 +154,30 @@ def test_a_wrong_row_that_no_input_looks_up_is_found() -> None:
     table[row] = table[row - 1]
     replace(result.model, "table", table)
     assert fails(result) == "table"
+
+
+@pytest.mark.parametrize(
+    "bounded",
+    ["Clip(a, low, high)", "Min(high, a)", "Max(a, low)", "Where(never, low, a)"],
+)
+def test_a_wrong_bound_that_no_input_reaches_is_found(bounded: str) -> None:
+    weights: dict[str, Weight] = {
+        "wa": (3, 16), "wb": (16, 5), "low": f32(-1e4), "high": f32([1e4]),
+    }  # fmt: skip
+    model = model_of(
+        f"""g (float[N,3] x) => (float[N,5] y) {{
+        a = MatMul(x, wa)
+        never = Greater(a, high)
+        b = {bounded}
+        y = MatMul(b, wb)
+        }}""",
+        weights,
+    )
+    result = op.prune(model, 0.25, round_to=1)
+    assert result.verify().passed
+    bound = "low" if "low" in bounded and "Clip" not in bounded else "high"
+    replace(result.model, bound, f32(result.model.constants[bound].numpy() * 0.9))
+    assert fails(result) == bound
 
 
 def test_a_fault_that_amplifies_rounding_does_not_excuse_itself() -> None:
