@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+
+import numpy as np
 
 from onnxprune.axes import Dim, Keep
 from onnxprune.coupling.analysis import Analysis
 from onnxprune.ir.elements import is_weight_type
+from onnxprune.ir.graph import attributes
 from onnxprune.ir.model import Model
 from onnxprune.ir.sparse import written_out
 from onnxprune.verify.deviation import Deviation, compare
@@ -20,8 +23,9 @@ def compare_unseen(
     """Compare constants with what is kept of the original's, where an operator reads parts of them.
 
     Those are tables that rows are looked up in, and operands that are used where another one is
-    not, such as the bounds of a Clip. Only where both models make the same value of a constant by
-    the same operator; other values are computed, and compared where they are.
+    not, such as the bounds of a Clip, which may be attributes, too. Only where both models make
+    the same value of a constant by the same operator; other values are computed, and compared
+    where they are.
 
     Args:
         analysis: of the model before removal.
@@ -30,17 +34,34 @@ def compare_unseen(
         tolerances: how far elements may be apart.
     """
     constants = analysis.canonical.model.constants
-    readers: dict[str, tuple[str, Sequence[str]]] = {}
-    for placed in analysis.placed:
-        known, inputs = placed.operator, placed.node.inputs
-        if known is not None and (known.looks_up or known.selects):
-            read = inputs[:1] if known.looks_up else inputs
-            readers[placed.node.outputs[0]] = placed.node.op_type, read
+    readers = {
+        placed.node.outputs[0]: placed
+        for placed in analysis.placed
+        if placed.operator is not None and (placed.operator.looks_up or placed.operator.selects)
+    }
     tensors = written_out(pruned) if readers else {}
     for node in pruned.proto.graph.node:
-        op_type, names = readers.get(node.output[0], ("", ()))
-        for name, ours in zip(names, node.input, strict=False) if op_type == node.op_type else ():
+        placed = readers.get(node.output[0])
+        if placed is None or placed.operator is None or placed.node.op_type != node.op_type:
+            continue
+        names = placed.node.inputs[: 1 if placed.operator.looks_up else None]
+        for name, ours in zip(names, node.input, strict=False):
             found = tensors.get(ours)
             if name in constants and found is not None and is_weight_type(found.elem_type):
                 kept = take(constants[name].numpy(), axes_taken(analysis, name, keeps, 0))
                 yield compare(ours, [kept], [found.numpy()], tolerances)
+        yield from _bounds(node.output[0], placed.node.attributes, attributes(node), tolerances)
+
+
+def _bounds(
+    made: str, before: Mapping[str, object], after: Mapping[str, object], tolerances: Tolerances
+) -> Iterator[Deviation]:
+    """Compare attributes that are numbers, as a Clip of old has its bounds; one may be missing."""
+    for name in dict.fromkeys((*before, *after)):
+        one, other = before.get(name), after.get(name)
+        if isinstance(one, float) or isinstance(other, float):
+            first, second = (
+                [np.array([np.nan if bound is None else bound], np.float32)]
+                for bound in (one, other)
+            )
+            yield compare(f"{name} of {made}", first, second, tolerances)

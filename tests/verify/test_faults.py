@@ -180,6 +180,24 @@ def test_a_wrong_bound_that_no_input_reaches_is_found(bounded: str) -> None:
     assert fails(result) == bound
 
 
+@pytest.mark.parametrize("other", ["max=9000.0", ""])
+def test_a_wrong_bound_among_attributes_is_found(other: str) -> None:
+    text = """g (float[N,3] x) => (float[N,5] y) {
+        a = MatMul(x, wa)
+        b = Clip<min=-10000.0, max=10000.0>(a)
+        y = MatMul(b, wb)
+        }"""
+    model = model_of(text, {"wa": (3, 16), "wb": (16, 5)}, opset=10)
+    result = op.prune(model, 0.25, round_to=1)
+    assert result.verify().passed
+    result.model = result.model.copy()
+    clip = node_of(result.model, "b")
+    del clip.attribute[1]
+    if other:
+        clip.attribute.append(onnx.helper.make_attribute("max", 9e3))
+    assert fails(result) == "max of b"
+
+
 def test_a_fault_that_amplifies_rounding_does_not_excuse_itself() -> None:
     """A jitter of its last bits moves the model with the detour by as much as the detour does."""
     model = model_of(
