@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from onnxprune.coupling.analysis import Analysis
 from onnxprune.coupling.naming import Names, computes
 from onnxprune.coupling.placed import Placed
 from onnxprune.coupling.ragged import Partners
+
+T = TypeVar("T")
 
 KINDS = (
     "channel",
@@ -162,12 +165,12 @@ def _maker(members: Sequence[Member]) -> str:
     return next((member for member in members if member.producer), members[0]).weight
 
 
-def carried(dims: Iterable[Dim], by_leaf: Mapping[Dim, Group]) -> list[Group]:
+def carried(dims: Iterable[Dim], by_leaf: Mapping[Dim, T]) -> list[T]:
     """The groups that run along any of these dims, each once, in the order in which they are met.
 
     Args:
         dims: of operands, or of the letters of an operator.
-        by_leaf: the groups to look for, by their leaves.
+        by_leaf: the groups to look for, or what stands for them, by their leaves.
     """
     leaves = (leaf for dim in dims for leaf in dim.leaves())
     return list(dict.fromkeys(by_leaf[leaf] for leaf in leaves if leaf in by_leaf))

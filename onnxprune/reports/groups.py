@@ -14,8 +14,7 @@ from onnxprune.axes import Dim
 from onnxprune.cost.macs import NOTHING
 from onnxprune.cost.sample import Sample
 from onnxprune.coupling.analysis import Analysis
-from onnxprune.coupling.groups import Group
-from onnxprune.coupling.placed import Placed
+from onnxprune.coupling.groups import Group, carried
 from onnxprune.passes.work import Removal
 
 BLOCKED = "blocked"
@@ -41,9 +40,10 @@ def describe_groups(removals: Sequence[Removal]) -> list[Entry]:
     """
     analysis, groups = removals[0].analysis, removals[0].groups
     entries = [_of_group(analysis, group) for group in groups]
-    for entry, kept in zip(entries, _kept(removals), strict=True):
-        entry["kept"] = kept
     leaves = {group.leaf: group.index for group in groups}
+    for entry, group, kept in zip(entries, groups, _kept(removals), strict=True):
+        entry["kept"] = kept
+        entry["over"] = None if group.over is None else leaves.get(group.over)
     for leaf, axes in _blocked(analysis).items():
         leaves[leaf] = len(entries)
         entries.append(_of_blocked(analysis, leaf, axes, len(entries)))
@@ -52,9 +52,6 @@ def describe_groups(removals: Sequence[Removal]) -> list[Entry]:
         entry["macs"] = sample.share(carriers.macs)
         entry["nodes"] = list(carriers.nodes)
         entry["next"] = sorted(carriers.following - {entry["id"]})
-    by_leaf = {group.leaf: group.index for group in groups}
-    for entry, group in zip(entries, groups, strict=False):
-        entry["over"] = None if group.over is None else by_leaf.get(group.over)
     return entries
 
 
@@ -143,41 +140,18 @@ def _carriers(analysis: Analysis, leaves: Mapping[Dim, int]) -> list[_Carriers]:
     """What carries each leaf, by its number."""
     found = [_Carriers() for _ in leaves]
     for placed in analysis.placed:
-        counted = {
-            leaves[leaf]
-            for dim in placed.site.letters.values()
-            for leaf in dim.leaves()
-            if leaf in leaves
-        }
+        counted = set(carried(placed.site.letters.values(), leaves))
         macs = placed.macs(NOTHING)
         for number in counted:
             found[number].macs += macs
-        for number in counted | _on_operands(placed, leaves):
+        values = [*placed.site.inputs, *placed.site.outputs]
+        dims = (dim for value in values if value is not None for dim in value.dims)
+        for number in counted.union(carried(dims, leaves)):
             found[number].nodes[placed.node.name] = None
         summed, made = (
-            _in_roles(placed, roles, leaves) for roles in (("contracted",), ("outer", "batch"))
+            carried((role.dim for role in placed.site.roles if role.name in names), leaves)
+            for names in (("contracted",), ("outer", "batch"))
         )
         for number in summed:
-            found[number].following |= made
+            found[number].following.update(made)
     return found
-
-
-def _on_operands(placed: Placed, leaves: Mapping[Dim, int]) -> set[int]:
-    return {
-        leaves[leaf]
-        for value in (*placed.site.inputs, *placed.site.outputs)
-        if value is not None
-        for dim in value.dims
-        for leaf in dim.leaves()
-        if leaf in leaves
-    }
-
-
-def _in_roles(placed: Placed, roles: Iterable[str], leaves: Mapping[Dim, int]) -> set[int]:
-    return {
-        leaves[leaf]
-        for role in placed.site.roles
-        if role.name in roles
-        for leaf in role.dim.leaves()
-        if leaf in leaves
-    }

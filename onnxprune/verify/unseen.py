@@ -35,22 +35,22 @@ def compare_unseen(
     """
     constants = analysis.canonical.model.constants
     readers = {
-        placed.node.outputs[0]: placed
+        placed.node.outputs[0]: (placed.node, 1 if known.looks_up else None)
         for placed in analysis.placed
-        if placed.operator is not None and (placed.operator.looks_up or placed.operator.selects)
+        if (known := placed.operator) is not None and (known.looks_up or known.selects)
     }
-    tensors = written_out(pruned) if readers else {}
+    pairs: dict[tuple[str, str], None] = {}  # each once: a mask may be read in every layer
     for node in pruned.proto.graph.node:
-        placed = readers.get(node.output[0])
-        if placed is None or placed.operator is None or placed.node.op_type != node.op_type:
-            continue
-        names = placed.node.inputs[: 1 if placed.operator.looks_up else None]
-        for name, ours in zip(names, node.input, strict=False):
-            found = tensors.get(ours)
-            if name in constants and found is not None and is_weight_type(found.elem_type):
-                kept = take(constants[name].numpy(), axes_taken(analysis, name, keeps, 0))
-                yield compare(ours, [kept], [found.numpy()], tolerances)
-        yield from _bounds(node.output[0], placed.node.attributes, attributes(node), tolerances)
+        reader, most = readers.get(node.output[0], (None, None))
+        if reader is not None and reader.op_type == node.op_type:
+            pairs.update(dict.fromkeys(zip(reader.inputs[:most], node.input, strict=False)))
+            yield from _bounds(node.output[0], reader.attributes, attributes(node), tolerances)
+    tensors = written_out(pruned) if pairs else {}
+    for name, ours in pairs:
+        found = tensors.get(ours)
+        if name in constants and found is not None and is_weight_type(found.elem_type):
+            kept = take(constants[name].numpy(), axes_taken(analysis, name, keeps, 0))
+            yield compare(ours, [kept], [found.numpy()], tolerances)
 
 
 def _bounds(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from onnxprune.coupling.groups import Group
 from onnxprune.errors import UsageError, suggestion
+from onnxprune.ir.graph import matches
 from onnxprune.passes.select.targets import fraction
 
 
@@ -53,7 +53,7 @@ def _numbers(
             pattern, number = "", 0.0
         if not pattern:
             raise UsageError(f"{entry!r} is no {what} of groups", hint=f"write {form}")
-        named = [group for group in offered if _is_named(group, pattern)]
+        named = [group for group in offered if matches(_names(group), [pattern])]
         if not named:
             close = suggestion(pattern.strip("*"), (n for group in offered for n in _names(group)))
             raise UsageError(
@@ -64,10 +64,6 @@ def _numbers(
             )
         found.update(dict.fromkeys(named, (entry, number)))
     return found
-
-
-def _is_named(group: Group, pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in _names(group))
 
 
 def _names(group: Group) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ def fraction(text: str) -> float:
     Raises:
         ValueError: it is neither.
     """
-    number, percent, rest = text.partition("%")
-    return float(text) if rest.strip() or not percent else float(number) / 100
+    stripped = text.strip()
+    return float(stripped[:-1]) / 100 if stripped.endswith("%") else float(stripped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.pages import ROOT
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
